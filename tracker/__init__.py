@@ -1,0 +1,1 @@
+"""Reunite: people in, over many cameras, each with one identity."""

@@ -1,0 +1,74 @@
+"""What each replaceable stage promises, in the order in which a frame meets them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tracker.types import CameraName, Detections, Frame, Observations, Sightings, State, Tick
+
+
+@dataclass(slots=True)
+class CameraReport:
+    """How reading one camera went so far; its source counts, everybody else reads.
+
+    Attributes:
+        expected_frames: How many frames the file says it has, 0 where nobody can know.
+        read: Frames that were read, dropped ones included.
+        dropped: Frames that were read and thrown away because a newer one was there (live only).
+        reconnects: How often a live camera came back after it was lost.
+        problem: Why the camera ended early or never began, in one sentence; empty when all is well.
+    """
+
+    expected_frames: int = 0
+    read: int = 0
+    dropped: int = 0
+    reconnects: int = 0
+    problem: str = ""
+
+
+class Source(Protocol):
+    """Frames of one or more cameras, as ticks."""
+
+    @property
+    def reports(self) -> Mapping[CameraName, CameraReport]:
+        """One report for each camera, cameras that failed to open included; in the order of the cameras."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether frames come as they happen and cannot be read again."""
+
+    def ticks(self) -> Iterator[Tick]:
+        """All ticks from where the source was opened, once. Ends when every camera has ended."""
+
+    def close(self) -> None:
+        """Let go of files, sockets and threads. May be called twice, and from another thread."""
+
+
+class Detector(Protocol):
+    """Finds people."""
+
+    def detect(self, tick: Tick) -> Sequence[Detections]:
+        """The people of each frame of the tick, in the order of its frames."""
+
+    def state(self) -> State:
+        """What it remembers of earlier frames; empty when it remembers nothing."""
+
+    def restore(self, state: State) -> None:
+        """Take up a state that ``state`` gave."""
+
+
+class Embedder(Protocol):
+    """Says what each person looks like."""
+
+    def embed(self, tick: Tick, detections: Sequence[Detections]) -> Sequence[Observations]:
+        """The people of each frame with their appearance, in the order of the frames."""
+
+
+class Sink(Protocol):
+    """Takes what was seen."""
+
+    def write(self, frame: Frame, sightings: Sightings) -> None:
+        """Take the people of one frame; also called for a frame without people."""
+
+    def close(self) -> None:
+        """Finish what was begun."""

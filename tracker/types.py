@@ -1,0 +1,178 @@
+"""The values that pass between stages: frozen columns, checked once, never changed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NewType, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+CameraName = NewType("CameraName", str)
+TrackId = NewType("TrackId", int)
+"""A person followed without a break in one camera."""
+IdentityId = NewType("IdentityId", int)
+"""A person, over all cameras of one run."""
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+FeatureArray = NDArray[np.float32]
+Image = NDArray[np.uint8]
+State = dict[str, NDArray[Any]]
+"""What an object remembers, as named arrays: what a checkpoint stores and a resumed run restores."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of one camera.
+
+    Attributes:
+        camera: Which camera took it.
+        number: Its place in the source, from 1 as in MOTChallenge files. Dropped frames leave gaps.
+        time: Seconds. In files since the first frame; in live streams when it was captured (Unix time).
+        image: (H, W, 3) BGR. A source without pixels gives a view of one black pixel in the
+            right size (``blank_image``), so no stage has to ask whether there is a picture.
+    """
+
+    camera: CameraName
+    number: int
+    time: float
+    image: Image
+
+    def __post_init__(self) -> None:
+        check_shape("Frame.image", self.image, (None, None, 3))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.image.shape[1], self.image.shape[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tick:
+    """What all cameras saw at one moment: at most one frame of each.
+
+    Attributes:
+        time: Seconds, the earliest of the frames.
+        frames: At least one frame, in the order of the cameras.
+    """
+
+    time: float
+    frames: tuple[Frame, ...]
+
+    def __post_init__(self) -> None:
+        cameras = [frame.camera for frame in self.frames]
+        if not cameras or len(set(cameras)) < len(cameras):
+            raise ValueError(
+                f"Tick.frames must hold one frame or more, each of another camera, got {cameras}"
+            )
+
+
+class Columns:
+    """Frozen columns of equal length: ``len(people)`` rows, ``people[mask]`` selects every column."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return len(getattr(self, fields(self)[0].name))  # type: ignore[arg-type]
+
+    def __getitem__(self, rows: NDArray[Any] | slice) -> Self:
+        columns = {field.name: getattr(self, field.name)[rows] for field in fields(self)}  # type: ignore[arg-type]
+        return type(self)(**columns)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections(Columns):
+    """The N people found in one frame, one row each.
+
+    Attributes:
+        boxes: (N, 4) x1, y1, x2, y2 in pixels of the full frame; finite, x1 < x2 and y1 < y2.
+            Boxes may reach beyond the picture.
+        scores: (N,) detector confidence; in [0, 1] for every detector but ``file``.
+    """
+
+    boxes: FloatArray
+    scores: FloatArray
+
+    def __post_init__(self) -> None:
+        check_shape("Detections.boxes", self.boxes, (None, 4))
+        check_shape("Detections.scores", self.scores, (len(self.boxes),))
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Nobody."""
+        return cls(np.empty((0, 4)), np.empty(0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observations(Columns):
+    """Detections with what each person looks like.
+
+    Attributes:
+        boxes: (N, 4), scores: (N,) as in `Detections`.
+        features: (N, D) appearance, each row of length 1. D is 0 where nothing was embedded.
+    """
+
+    boxes: FloatArray
+    scores: FloatArray
+    features: FeatureArray
+
+    def __post_init__(self) -> None:
+        check_shape("Observations.boxes", self.boxes, (None, 4))
+        check_shape("Observations.scores", self.scores, (len(self.boxes),))
+        check_shape("Observations.features", self.features, (len(self.boxes), None))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tracks(Columns):
+    """The M people that one camera follows and sees in this frame.
+
+    Attributes:
+        track_ids: (M,) numbers from 1, never used again in the same camera.
+        boxes: (M, 4) x1, y1, x2, y2 in pixels.
+        scores: (M,) score of the detection that continued the track.
+    """
+
+    track_ids: IntArray
+    boxes: FloatArray
+    scores: FloatArray
+
+    def __post_init__(self) -> None:
+        check_shape("Tracks.track_ids", self.track_ids, (None,))
+        check_shape("Tracks.boxes", self.boxes, (len(self.track_ids), 4))
+        check_shape("Tracks.scores", self.scores, (len(self.track_ids),))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sightings(Columns):
+    """The M people of one frame, as they are written down.
+
+    Attributes:
+        track_ids: (M,) and identity_ids: (M,), boxes: (M, 4), scores: (M,) as in `Tracks`.
+    """
+
+    track_ids: IntArray
+    identity_ids: IntArray
+    boxes: FloatArray
+    scores: FloatArray
+
+    def __post_init__(self) -> None:
+        check_shape("Sightings.track_ids", self.track_ids, (None,))
+        check_shape("Sightings.identity_ids", self.identity_ids, (len(self.track_ids),))
+        check_shape("Sightings.boxes", self.boxes, (len(self.track_ids), 4))
+        check_shape("Sightings.scores", self.scores, (len(self.track_ids),))
+
+
+def blank_image(width: int, height: int) -> Image:
+    """A black picture of any size that takes three bytes of memory; read-only."""
+    return np.broadcast_to(np.zeros(3, np.uint8), (height, width, 3))
+
+
+def check_shape(name: str, array: NDArray[Any], shape: Sequence[int | None]) -> None:
+    """Raise ValueError unless ``array`` has this shape; None stands for any length."""
+    right = len(array.shape) == len(shape) and all(
+        want in (None, have) for want, have in zip(shape, array.shape, strict=True)
+    )
+    if not right:
+        wanted = ", ".join("any" if want is None else str(want) for want in shape)
+        raise ValueError(f"{name} must have shape ({wanted}), got {tuple(array.shape)}")
