@@ -7,7 +7,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from tracker.errors import ReuniteError
 
@@ -57,32 +57,85 @@ class UltralyticsDetectorConfig(Section):
     """A YOLO or RT-DETR model, run by ultralytics (AGPL-3.0, an extra of this package)."""
 
     kind: Literal["ultralytics"] = "ultralytics"
+
     weights: str = "yolo11n.pt"
     """A file or exported folder; a bare name is looked up in the weights folder, then downloaded."""
+
+    weights_folder: str = ""
+    """Empty: what the environment variable REUNITE_WEIGHTS says, else ``weights`` in the working folder."""
+
     min_score: float = Field(default=0.1, ge=0, le=1)
-    """Detections below this are dropped; the tracker has thresholds of its own."""
+    """Detections below this are dropped."""
+
+    likely_score: float = Field(default=0.4, ge=0, le=1)
+    """A detection below this may continue a track but never starts one. Its number: docs/association.md."""
+
+    max_iou: float = Field(default=0.7, ge=0, le=1)
+    """Of two boxes that overlap by more, the worse goes; the default of ultralytics."""
+
+    image_size_px: int = Field(default=640, ge=32)
+    """Side that pictures are scaled to; an export with a fixed size has its own."""
 
 
 class OnnxDetectorConfig(Section):
     """A YOLOX model, run by ONNX Runtime."""
 
     kind: Literal["onnx"] = "onnx"
+
     weights: str = "yolox_nano.onnx"
+    """A file; a bare name is looked up in the weights folder."""
+
+    weights_folder: str = ""
+    """Empty: what the environment variable REUNITE_WEIGHTS says, else ``weights`` in the working folder."""
+
     min_score: float = Field(default=0.1, ge=0, le=1)
+    """Detections below this are dropped."""
+
+    likely_score: float = Field(default=0.4, ge=0, le=1)
+    """A detection below this may continue a track but never starts one. Its number: docs/association.md."""
+
+    max_iou: float = Field(default=0.45, ge=0, le=1)
+    """Of two boxes that overlap by more, the worse goes; the value of YOLOX's ONNX demo."""
+
+    image_size_px: int = Field(default=640, ge=32, multiple_of=32)
+    """Side of the network's square input, where the model leaves it open."""
+
+    threads: int = Field(default=0, ge=0)
+    """CPU threads of one inference; 0 takes one for each core."""
 
 
 class FileDetectorConfig(Section):
     """Detections from MOTChallenge det.txt files."""
 
     kind: Literal["file"] = "file"
+
     path: str = ""
     """A folder that holds CAMERA.txt or CAMERA/det/det.txt; empty: det/det.txt beside the source."""
 
+    score_transform: Literal["none", "sigmoid"] = "none"
+    """``sigmoid`` brings unbounded scores, such as those of the public DPM files, into 0 to 1."""
+
+    min_score: float = 0.1
+    """Detections below this, once transformed, are dropped."""
+
+    likely_score: float = 0.6
+    """A detection below this may continue a track but never starts one; 0.6 suits YOLOX, 0.5 the public DPM
+    files. Its number: docs/association.md."""
+
 
 class EmbeddedDetectorConfig(Section):
-    """A detector that needs no weights."""
+    """A detector that needs no weights: motion before a still camera, judged by OpenCV's HOG."""
 
     kind: Literal["embedded"] = "embedded"
+
+    min_score: float = Field(default=0.1, ge=0, le=1)
+    """Detections below this are dropped."""
+
+    likely_score: float = Field(default=0.4, ge=0, le=1)
+    """A detection below this may continue a track but never starts one. Its number: docs/association.md."""
+
+    min_gain: float = Field(default=0.2, gt=0)
+    """How well moving pixels must fit a person, 1 is well; the best F1 of `python -m benchmarks.detectors`."""
 
 
 DetectorConfig = Annotated[
@@ -102,18 +155,78 @@ class ColorEmbedderConfig(Section):
 
     kind: Literal["color"] = "color"
 
+    brightness_bins: int = Field(default=16, ge=1, le=64)
+    """Of PETS09-S2L1: 8 and 16 recognise 92.8 % and 93.7 % of the people a second later."""
+
+    chroma_bins: int = Field(default=8, ge=1, le=32)
+    """For each of the two colour axes."""
+
 
 EmbedderConfig = Annotated[NoEmbedderConfig | ColorEmbedderConfig, Field(discriminator="kind")]
 
 
+class MotionConfig(Section):
+    """How a box wanders: standard deviations in box heights, so that near and far people are alike.
+
+    Found with benchmarks/mot16.py; docs/association.md says how much each matters.
+    """
+
+    measured_sd: float = Field(default=0.05, gt=0)
+    """Of a detected box's centre, width and height, in heights."""
+
+    position_sd: float = Field(default=0.27, ge=0)
+    """Of their drift within one second, beside their velocity, in heights."""
+
+    velocity_sd: float = Field(default=1.0, gt=0)
+    """Of their velocities' drift within one second, in heights per second."""
+
+    start_velocity_sd: float = Field(default=2.0, gt=0)
+    """Of the velocity of somebody who was just found, in heights per second."""
+
+
+class AssociationStage(Section):
+    """One round of matching: which tracks meet which detections, what a pair costs and may cost."""
+
+    tracks: tuple[Literal["tentative", "tracked", "lost"], ...] = Field(min_length=1)
+    """Tentative: found once, not yet reported. Tracked: reported in the last frame. Lost: earlier."""
+
+    scores: Literal["likely", "all"] = "likely"
+    """Which detections that no earlier round took take part: those from the detector's ``likely_score`` on,
+    or all it gave."""
+
+    similarity: Literal["iou", "height_iou"] = "iou"
+    """Overlap of the boxes, or that times the overlap of their vertical extents."""
+
+    fuse_score: bool = False
+    """Multiply the similarity by the detection's score, so that likely people are taken first."""
+
+    max_cost: float = Field(gt=0, le=1)
+    """The highest cost of a pair; it costs 1 - similarity, and half of that counts as leaving one apart."""
+
+    appearance_weight: float = Field(default=0.0, ge=0, le=1)
+    """Share of the cosine distance in the cost, where an embedder says what people look like."""
+
+    max_cosine_distance: float = Field(default=0.5, ge=0, le=2)
+    """A pair that looks less alike is never made, where ``appearance_weight`` is above 0."""
+
+
 class TrackingConfig(Section):
-    """How the boxes of one camera become tracks."""
+    """How the boxes of one camera become tracks. Its numbers: docs/association.md."""
 
-    min_score_to_start: float = Field(default=0.6, ge=0, le=1)
-    """A detection below this may continue a track but never starts one."""
+    stages: tuple[AssociationStage, ...] = (
+        AssociationStage(tracks=("tracked", "lost"), similarity="height_iou", fuse_score=True, max_cost=0.9),
+        AssociationStage(tracks=("tracked",), scores="all", similarity="height_iou", max_cost=0.5),
+        AssociationStage(tracks=("tentative",), similarity="height_iou", fuse_score=True, max_cost=0.8),
+    )
+    """Rounds of matching in this order; whoever is matched in one takes no part in the next."""
 
-    max_lost_s: float = Field(default=1.0, gt=0)
+    max_lost_s: float = Field(default=1.5, gt=0)
     """Seconds without a match before a track ends."""
+
+    feature_memory_s: float = Field(default=0.5, gt=0)
+    """Time constant of the moving average of what a track looks like, in seconds."""
+
+    motion: MotionConfig = MotionConfig()
 
 
 class OutputConfig(Section):
@@ -144,6 +257,14 @@ class RunConfig(Section):
     embedder: EmbedderConfig = NoEmbedderConfig()
     tracking: TrackingConfig = TrackingConfig()
     output: OutputConfig = OutputConfig()
+
+    @field_validator("detector", "embedder", mode="before")
+    @classmethod
+    def _default_kind(cls, value: Any, field: ValidationInfo) -> Any:
+        """A section that does not say its kind is of the default kind."""
+        if isinstance(value, dict) and "kind" not in value:
+            return {"kind": cls.model_fields[str(field.field_name)].default.kind, **value}
+        return value
 
 
 def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> RunConfig:
