@@ -1,0 +1,291 @@
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import ArrayLike
+
+from tracker.camera_tracker import CameraTracker
+from tracker.config import AssociationStage, TrackingConfig
+from tracker.types import CameraName, Observations, Tracks
+
+FRAME_S = 0.1
+CONFIG = TrackingConfig()
+NOBODY = Observations(np.empty((0, 4)), np.empty(0), np.empty((0, 0), np.float32))
+
+
+def people(
+    *lefts_px: float, score: float = 0.9, top_px: float = 100.0, features: ArrayLike | None = None
+) -> Observations:
+    """Standing people, 40 x 100 px, at these left edges."""
+    boxes = np.array([[left, top_px, left + 40, top_px + 100] for left in lefts_px]).reshape(-1, 4)
+    looks = np.empty((len(boxes), 0)) if features is None else np.asarray(features)
+    return Observations(boxes, np.full(len(boxes), score), looks.astype(np.float32))
+
+
+def tracker_of(config: TrackingConfig = CONFIG) -> CameraTracker:
+    return CameraTracker(CameraName("door"), config)
+
+
+def ids_of(tracks: Tracks) -> list[int]:
+    return [int(track_id) for track_id in tracks.track_ids]
+
+
+def run(tracker: CameraTracker, *frames: Observations, start_s: float = 0.0) -> list[list[int]]:
+    return [ids_of(tracker.update(start_s + number * FRAME_S, frame)) for number, frame in enumerate(frames)]
+
+
+def random_frames(seed: int, num_frames: int = 40, length: int = 0) -> list[tuple[float, Observations]]:
+    """Ten people who walk, with missed and false boxes, changing scores and dropped frames."""
+    random = np.random.default_rng(seed)
+    corners, steps = random.uniform(0, 500, (10, 2)), random.normal(0, 8, (10, 2))
+    looks = random.normal(size=(14, length))
+    time, frames = 0.0, []
+    for _ in range(num_frames):
+        time += float(random.choice([1 / 30, 1 / 30, 0.2, 1.0]))
+        corners = corners + steps
+        found = np.concatenate((corners, random.uniform(0, 500, (4, 2))))
+        boxes = np.concatenate((found, found + np.array([40, 100])), axis=1) + random.normal(0, 2, (14, 4))
+        features = looks + 0.3 * random.normal(size=looks.shape)
+        features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-9)
+        everybody = Observations(boxes, random.uniform(0, 1, 14), features.astype(np.float32))
+        frames.append((time, everybody[random.random(14) < 0.7]))
+    return frames
+
+
+def test_trackers_share_nothing() -> None:
+    lonely, busy = (CameraTracker(CameraName(name), CONFIG) for name in ("lonely", "busy"))
+    before = ids_of(lonely.update(0.0, people(100)))
+    for step in range(5):
+        busy.update(step * 10.0, people(100))
+    assert ids_of(lonely.update(0.1, people(100))) == before == [1]
+
+
+def test_people_of_the_first_frame_are_reported_at_once_and_later_ones_when_found_again() -> None:
+    assert run(tracker_of(), people(100), people(100, 500), people(100, 500)) == [[1], [1], [1, 2]]
+
+
+def test_a_tentative_track_that_is_missed_once_is_forgotten() -> None:
+    assert run(tracker_of(), NOBODY, people(100), NOBODY, people(100), people(100)) == [[], [], [], [], [2]]
+
+
+def test_a_low_score_goes_on_but_never_starts() -> None:
+    low = people(100, score=0.3)
+    assert run(tracker_of(), people(100), low, low) == [[1], [1], [1]]
+    assert run(tracker_of(), low, low, low) == [[], [], []]
+
+
+@pytest.mark.parametrize("score", [*np.linspace(0.1, 1.0, 19), 0.6, 0.7, np.nextafter(0.6, 0)])
+def test_no_score_falls_between_two_thresholds(score: float) -> None:
+    assert run(tracker_of(), people(100), people(100, score=score)) == [[1], [1]]
+
+
+@pytest.mark.parametrize("rate", [5.0, 30.0])
+def test_a_lost_track_comes_back_within_max_lost_s_at_every_frame_rate(rate: float) -> None:
+    for away_s, comes_back in ((CONFIG.max_lost_s - 0.3, True), (CONFIG.max_lost_s + 0.3, False)):
+        tracker = tracker_of()
+        tracker.update(0.0, people(100))
+        for number in range(1, round(away_s * rate)):
+            assert ids_of(tracker.update(number / rate, NOBODY)) == []
+        tracker.update(away_s, people(100))
+        assert ids_of(tracker.update(away_s + 1 / rate, people(100))) == [1 if comes_back else 2]
+
+
+def test_a_lost_track_ends_as_well_when_all_frames_of_the_gap_dropped() -> None:
+    tracker = tracker_of()
+    assert run(tracker, people(100)) == [[1]]
+    assert run(tracker, people(100), people(100), start_s=CONFIG.max_lost_s + 0.1) == [[], [2]]
+
+
+def test_ids_are_never_used_again() -> None:
+    tracker, seen = tracker_of(), set[int]()
+    for visit in range(5):
+        now = run(tracker, people(100), people(100), NOBODY, start_s=visit * 100.0)
+        assert not seen.intersection(now[1])
+        seen.update(now[1])
+    assert seen == {1, 2, 3, 4, 5}
+
+
+def test_a_walk_goes_on_behind_a_pillar() -> None:
+    frames = [people(100 + 12.0 * step) for step in range(30)]
+    frames[15:22] = [NOBODY] * 7
+    assert {track_id for ids in run(tracker_of(), *frames) for track_id in ids} == {1}
+
+
+def test_dropped_frames_do_not_break_a_walk() -> None:
+    # At 30 px a frame, three dropped frames are 120 px: three times the width of the box.
+    lefts = 100 + 30.0 * np.arange(25)
+    tracker = tracker_of()
+    for number in [*range(12), *range(12, 25, 4)]:
+        assert ids_of(tracker.update(number * FRAME_S, people(lefts[number]))) == [1]
+
+
+def test_every_box_reports_its_own_track_whatever_the_order() -> None:
+    random = np.random.default_rng(0)
+    homes = np.arange(30) * 60.0
+    tracker = tracker_of()
+    for number in range(10):
+        tracks = tracker.update(number * FRAME_S, people(*random.permutation(homes)))
+        assert ids_of(tracks) == sorted(ids_of(tracks))
+        if number == 0:
+            home_of = dict(zip(ids_of(tracks), tracks.boxes[:, 0].tolist(), strict=True))
+        assert {i: pytest.approx(home_of[i], abs=1e-6) for i in home_of} == dict(
+            zip(ids_of(tracks), tracks.boxes[:, 0].tolist(), strict=True)
+        )
+
+
+def test_the_score_is_that_of_the_detection_that_continued_the_track() -> None:
+    tracker = tracker_of()
+    tracker.update(0.0, people(100, score=0.9))
+    assert tracker.update(0.1, people(100, score=0.4)).scores.tolist() == [0.4]
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+def test_appearance_resolves_a_meeting_that_motion_gets_wrong(weight: float) -> None:
+    # Two people walk towards each other, are hidden for six frames, and come back as they turned around:
+    # motion believes that they passed each other.
+    steps = np.concatenate((np.arange(20), np.arange(20)[::-1]))
+    red, blue = np.eye(8)[:2]
+    frames = [people(100 + 4.0 * step, 276 - 4.0 * step, features=[red, blue]) for step in steps]
+    frames[17:23] = [NOBODY] * 6
+    stages = tuple(stage.model_copy(update={"appearance_weight": weight}) for stage in CONFIG.stages)
+    tracker = tracker_of(CONFIG.model_copy(update={"stages": stages}))
+    results = [tracker.update(number * FRAME_S, frame) for number, frame in enumerate(frames)]
+    assert ids_of(results[0]) == ids_of(results[-1]) == [1, 2]
+    first_is_left = results[-1].boxes[0, 0] < results[-1].boxes[1, 0]
+    assert first_is_left == (weight > 0)
+
+
+def test_people_who_look_unlike_are_never_matched() -> None:
+    red, blue = np.eye(4)[:1], np.eye(4)[1:2]
+    stages = tuple(stage.model_copy(update={"appearance_weight": 0.1}) for stage in CONFIG.stages)
+    tracker = tracker_of(CONFIG.model_copy(update={"stages": stages}))
+    frames = [people(100, features=look) for look in (red, red, blue, blue)]
+    assert run(tracker, *frames) == [[1], [1], [], [2]]
+
+
+def test_features_that_no_stage_uses_change_nothing() -> None:
+    plain, dressed = tracker_of(), tracker_of()
+    for time, found in random_frames(3, length=6):
+        bare = Observations(found.boxes, found.scores, found.features[:, :0])
+        assert ids_of(plain.update(time, bare)) == ids_of(dressed.update(time, found))
+
+
+def test_sort_is_a_list_of_one_stage() -> None:
+    sort = TrackingConfig(
+        stages=(AssociationStage(tracks=("tentative", "tracked", "lost"), max_cost=0.7),),
+    )
+    low = people(100, score=0.3)
+    assert run(tracker_of(sort), people(100), low, people(100)) == [[1], [], [1]]
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), moment=st.integers(0, 40), length=st.sampled_from([0, 5]))
+def test_a_restored_tracker_goes_on_bit_for_bit(seed: int, moment: int, length: int) -> None:
+    frames = random_frames(seed, length=length)
+    stages = tuple(stage.model_copy(update={"appearance_weight": 0.3}) for stage in CONFIG.stages)
+    config = CONFIG.model_copy(update={"stages": stages})
+    through, before = tracker_of(config), tracker_of(config)
+    for time, found in frames[:moment]:
+        through.update(time, found)
+        before.update(time, found)
+    after = tracker_of(config)
+    after.restore(before.state())
+    for time, found in frames[moment:]:
+        whole, resumed = through.update(time, found), after.update(time, found)
+        np.testing.assert_array_equal(whole.track_ids, resumed.track_ids)
+        np.testing.assert_array_equal(whole.boxes, resumed.boxes)
+        np.testing.assert_array_equal(whole.scores, resumed.scores)
+
+
+def test_a_state_is_a_copy_without_objects() -> None:
+    tracker = tracker_of()
+    run(tracker, people(100, 300))
+    state = tracker.state()
+    kept = {name: column.copy() for name, column in state.items()}
+    restored = tracker_of()
+    restored.restore(state)
+    run(tracker, people(110, 310), start_s=1.0)
+    run(restored, people(110, 310), start_s=1.0)
+    for name, column in state.items():
+        assert column.dtype != object
+        np.testing.assert_array_equal(column, kept[name])
+
+
+def test_a_state_of_something_else_is_refused() -> None:
+    state = tracker_of().state()
+    with pytest.raises(ValueError, match="camera 'door': a tracker's state holds"):
+        tracker_of().restore({"time": state["time"]})
+    with pytest.raises(ValueError, match=re.escape("CameraTracker.moments must have shape (0, 5, 4)")):
+        tracker_of().restore({**state, "moments": np.zeros((2, 5, 4))})
+
+
+@pytest.mark.parametrize("time", [1.0, 0.5, float("nan"), float("inf")])
+def test_time_that_does_not_rise_is_refused(time: float) -> None:
+    tracker = tracker_of()
+    tracker.update(1.0, people(100))
+    with pytest.raises(
+        ValueError, match=rf"camera 'door': time must rise, got a frame at {time} s after 1.0 s"
+    ):
+        tracker.update(time, people(100))
+
+
+@pytest.mark.parametrize(
+    "box", [[0, 0, np.nan, 10], [0, 0, np.inf, 10], [10, 0, 10, 10], [10, 0, 5, 10], [0, 10, 5, 0]]
+)
+def test_a_box_that_is_no_box_is_refused(box: list[float]) -> None:
+    boxes = np.array([[0, 0, 10, 10], box], dtype=np.float64)
+    found = Observations(boxes, np.ones(2), np.empty((2, 0), np.float32))
+    with pytest.raises(ValueError, match=r"camera 'door', 0.0 s: observation 1 must be finite"):
+        tracker_of().update(0.0, found)
+
+
+def test_features_that_change_their_length_are_refused() -> None:
+    tracker = tracker_of()
+    tracker.update(0.0, people(100, features=np.eye(4)[:1]))
+    with pytest.raises(ValueError, match="features must keep their length 4, got 3"):
+        tracker.update(0.1, people(100, features=np.eye(3)[:1]))
+
+
+def test_a_frame_without_people_may_have_features_of_any_length() -> None:
+    looks = np.eye(4)[:1]
+    frames = (NOBODY, people(100, features=looks), NOBODY, *[people(100, features=looks)] * 2)
+    assert run(tracker_of(), *frames)[-1] == [2]
+
+
+def test_observations_are_not_changed() -> None:
+    tracker = tracker_of()
+    for time, found in random_frames(5, length=4):
+        before = [column.copy() for column in (found.boxes, found.scores, found.features)]
+        tracker.update(time, found)
+        for column, kept in zip((found.boxes, found.scores, found.features), before, strict=True):
+            np.testing.assert_array_equal(column, kept)
+
+
+def test_reported_tracks_stay_as_they_were_when_the_tracker_goes_on() -> None:
+    tracker = tracker_of()
+    tracks = tracker.update(0.0, people(100))
+    tracker.update(0.1, people(120, score=0.8))
+    assert tracks.boxes.tolist() == [[100, 100, 140, 200]]
+    assert tracks.scores.tolist() == [0.9]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_id_is_on_one_box_and_a_box_has_one_id(seed: int) -> None:
+    tracker = tracker_of()
+    for time, found in random_frames(seed, num_frames=80):
+        tracks = tracker.update(time, found)
+        assert len(set(ids_of(tracks))) == len(tracks) <= len(found)
+        assert (tracks.boxes[:, 2:] > tracks.boxes[:, :2]).all()
+        assert np.isin(tracks.scores, found.scores).all()
+
+
+def test_a_thousand_boxes_and_absurd_sizes() -> None:
+    random = np.random.default_rng(0)
+    corners = random.uniform(0, 1e5, (1000, 2))
+    boxes = np.concatenate((corners, corners + random.uniform(1, 1e6, (1000, 2))), axis=1)
+    found = Observations(boxes, np.ones(1000), np.empty((1000, 0), np.float32))
+    tracker = tracker_of()
+    for step in range(3):
+        assert len(tracker.update(float(step) / 30, found)) == 1000
