@@ -26,22 +26,29 @@ class LiveConfig(Section):
     """How live streams are read."""
 
     queue_frames: int = Field(default=2, ge=1)
-    """Frames of one camera that may wait; when a newer one comes the oldest goes and is counted."""
+    """Frames of one camera that may wait; when a newer one comes the oldest goes and is counted.
+
+    On a machine that is just fast enough each further frame saves drops; on one that is too slow it only
+    makes everything later by one frame (measured in docs/sources.md)."""
 
     open_timeout_s: float = Field(default=10.0, gt=0)
-    """Seconds to wait for a stream to open."""
+    """Seconds to wait for a stream, or for a video at an http address, to open."""
 
     read_timeout_s: float = Field(default=5.0, gt=0)
     """Seconds without a frame after which a stream counts as lost."""
 
     first_pause_s: float = Field(default=0.5, gt=0)
-    """Pause before the first try to reconnect; each later pause is twice as long."""
+    """Pause before the first try to reconnect; each later pause is twice as long.
+
+    A connection that gave frames for longer than the last pause starts again with this one."""
 
     max_pause_s: float = Field(default=30.0, gt=0)
-    """The longest pause between two tries."""
+    """The longest pause between two tries, and every pause while a password is refused that worked before."""
 
     max_tick_wait_s: float = Field(default=0.02, ge=0)
-    """How long a tick that holds a frame waits for the other cameras' frames."""
+    """How long a tick that holds a frame waits for frames of other cameras, if they are due by then.
+
+    Half a frame at 25 frames/s: two such cameras share nearly all ticks, and no frame waits longer."""
 
 
 class SourceConfig(Section):
@@ -91,7 +98,7 @@ class OnnxDetectorConfig(Section):
     min_score: float = Field(default=0.1, ge=0, le=1)
     """Detections below this are dropped."""
 
-    likely_score: float = Field(default=0.4, ge=0, le=1)
+    likely_score: float = Field(default=0.6, ge=0, le=1)
     """A detection below this may continue a track but never starts one. Its number: docs/association.md."""
 
     max_iou: float = Field(default=0.45, ge=0, le=1)

@@ -44,17 +44,21 @@ class Source(Protocol):
         """Let go of files, sockets and threads. May be called twice, and from another thread."""
 
 
-class Detector(Protocol):
-    """Finds people."""
-
-    def detect(self, tick: Tick) -> Sequence[Detections]:
-        """The people of each frame of the tick, in the order of its frames."""
+class Remembering(Protocol):
+    """Carries something from frame to frame that a resumed run needs."""
 
     def state(self) -> State:
         """What it remembers of earlier frames; empty when it remembers nothing."""
 
     def restore(self, state: State) -> None:
         """Take up a state that ``state`` gave."""
+
+
+class Detector(Remembering, Protocol):
+    """Finds people."""
+
+    def detect(self, tick: Tick) -> Sequence[Detections]:
+        """The people of each frame of the tick, in the order of its frames."""
 
 
 class Embedder(Protocol):

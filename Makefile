@@ -1,0 +1,30 @@
+# make run   track the sample scene in videos/ and print its scores
+# make test  check everything: ruff, mypy --strict, pytest
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test clean
+run: .venv/ready-to-run
+	$(BIN)/python -m tracker.run videos --config configs/embedded.yaml --save-video --gt videos
+
+test: .venv/ready-to-test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+
+.venv/ready-to-run: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=python3.12, for example"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/ready-to-test: .venv/ready-to-run
+	$(BIN)/python -m pip install --quiet --editable '.[ultralytics,dev]'
+	@touch $@

@@ -1,0 +1,222 @@
+"""What a user types -> cameras with names. Looks at names and folders, opens nothing."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tracker.errors import ReuniteError
+from tracker.types import CameraName
+
+STREAMED_SUFFIXES = frozenset({".ts", ".flv", ".mjpg", ".mjpeg", ".h264", ".264", ".h265", ".265", ".hevc"})
+"""Videos that servers also send live, without an end, so http addresses with them count as live."""
+VIDEO_SUFFIXES = STREAMED_SUFFIXES.union(
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv", ".asf"},
+    {".3gp", ".ogv", ".vob", ".dav"},
+)
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+SCHEMES = ("rtsp", "rtsps", "http", "https")
+
+
+class Kind(Enum):
+    """What lies at an address."""
+
+    VIDEO = "video"
+    IMAGES = "images"
+    SEQUENCE = "sequence"
+    STREAM = "stream"
+    WEBCAM = "webcam"
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """One camera and where its frames come from.
+
+    Attributes:
+        name: Unique in its run, also where letter case is ignored; fit for a file name.
+        address: A path, an address with its password, or a webcam number.
+    """
+
+    name: CameraName
+    kind: Kind
+    address: str
+
+    @property
+    def is_live(self) -> bool:
+        """Whether frames come as they happen and cannot be read again."""
+        return self.kind in (Kind.STREAM, Kind.WEBCAM)
+
+
+def locate_cameras(addresses: Sequence[str]) -> Mapping[CameraName, str]:
+    """Name of each camera and its file, folder or address (without its password), in order; opens nothing.
+
+    Raises:
+        ReuniteError: As in ``open_source``.
+    """
+    return {camera.name: mask_password(camera.address) for camera in find_cameras(addresses)}
+
+
+def mask_password(address: str) -> str:
+    """The address with ``***`` for every password in it, fit to be shown and stored."""
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        return address
+    # Up to the last '@' of all: a password may hold an '@' or '/' that should have been escaped.
+    rest = re.sub(r"^([^:@/?#]*):.*@", r"\1:***@", rest)
+    secrets = r"(?i)((?:password|passwd|passwort|pass|pwd|token|secret|key)=)[^&#/]+"
+    return scheme + separator + re.sub(secrets, r"\1***", rest)
+
+
+def find_cameras(addresses: Sequence[str]) -> list[Camera]:
+    """All cameras of one run, in order, with unique names; at least one.
+
+    Raises:
+        ReuniteError: As in ``open_source``.
+    """
+    try:
+        cameras = [camera for address in addresses for camera in _expand(address)]
+    except OSError as error:
+        raise ReuniteError(f"{error.filename}: cannot be read: {error.strerror}") from None
+    if not cameras:
+        raise ReuniteError("no source: name a video, a folder, a webcam number or an rtsp:// address")
+    live = [camera for camera in cameras if camera.is_live]
+    if live and len(live) < len(cameras):
+        file = next(camera for camera in cameras if not camera.is_live)
+        raise ReuniteError(
+            f"{mask_password(live[0].address)} is live and {file.address} is a file: "
+            "track them in two runs, since they share no clock"
+        )
+    taken: set[str] = set()
+    return [Camera(_unique(camera.name, taken), camera.kind, camera.address) for camera in cameras]
+
+
+def _expand(address: str, folder: Path = Path()) -> list[Camera]:
+    """The cameras of one address; a relative path starts at ``folder``."""
+    if address.isascii() and address.isdigit():
+        return [Camera(CameraName(f"webcam{int(address)}"), Kind.WEBCAM, address)]
+    if "://" in address:
+        return [_expand_url(address)]
+    path = folder / address
+    if path.is_dir():
+        return _expand_folder(path)
+    if path.suffix.lower() == ".streams" and path.is_file():
+        return _expand_list(path)
+    if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
+        return [_camera(path, Kind.VIDEO)]
+    if path.exists():
+        raise ReuniteError(
+            f"{path}: is not a video by its name; name a video ({', '.join(sorted(VIDEO_SUFFIXES))}), "
+            "a folder of videos or images, or a .streams list"
+        )
+    raise ReuniteError(f"{path}: no such file or folder; check the path, or write rtsp://... for a camera")
+
+
+def _expand_url(address: str) -> Camera:
+    masked = mask_password(address)
+    try:
+        parts = urlsplit(masked)
+        host, suffix = parts.netloc.rpartition("@")[2], Path(parts.path).suffix.lower()
+    except ValueError:
+        parts, host, suffix = urlsplit(""), "", ""
+    if parts.scheme.lower() not in SCHEMES or not host:
+        raise ReuniteError(
+            f"{masked}: is no address of a camera; write {'://HOST/..., '.join(SCHEMES)}://HOST/..."
+        )
+    name = re.sub(r"[^\w.]+", "-", host + parts.path).strip("-.")
+    is_file = parts.scheme.lower().startswith("http") and suffix in VIDEO_SUFFIXES - STREAMED_SUFFIXES
+    return Camera(CameraName(name or "camera"), Kind.VIDEO if is_file else Kind.STREAM, address)
+
+
+def _expand_list(path: Path) -> list[Camera]:
+    """A ``.streams`` list: one address a line, ``name = address`` gives the camera a name, # a comment."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise ReuniteError(f"{path}: cannot be read as a text file of addresses") from None
+    cameras = []
+    for number, line in enumerate(lines, start=1):
+        # A '#' inside an address belongs to it.
+        text = re.sub(r"(^|\s)#.*", "", line).strip()
+        if not text:
+            continue
+        # An '=' inside an address comes after a ':' or a '/', which no name may hold.
+        named = re.fullmatch(r"([^:/\\=]*?)\s*=\s*(.+)", text)
+        if (named.group(2) if named else text).lower().endswith(".streams"):
+            raise ReuniteError(f"{path}, line {number}: a list cannot hold another list; name both instead")
+        try:
+            found = _expand(named.group(2) if named else text, path.parent)
+        except ReuniteError as error:
+            raise ReuniteError(f"{path}, line {number}: {error}") from None
+        if named:
+            name = re.sub(r"[^\w. -]+", "-", named.group(1)).strip(" .")
+            if not name or len(found) > 1:
+                raise ReuniteError(
+                    f"{path}, line {number}: a name is for one camera, but {named.group(1)!r} is given to "
+                    f"{len(found)}; write NAME = ADDRESS for each of them"
+                )
+            found = [Camera(CameraName(name), found[0].kind, found[0].address)]
+        cameras += found
+    if not cameras:
+        raise ReuniteError(f"{path}: holds no address; write one on each line")
+    return cameras
+
+
+def _expand_folder(folder: Path) -> list[Camera]:
+    if is_sequence(folder):
+        return [_camera(folder, Kind.SEQUENCE)]
+    if videos := _list_files(folder, VIDEO_SUFFIXES):
+        return [_camera(path, Kind.VIDEO) for path in videos]
+    if list_images(folder):
+        return [_camera(folder, Kind.IMAGES)]
+    folders = sorted((path for path in folder.iterdir() if path.is_dir()), key=_natural_order)
+    if any(is_sequence(path) for path in folders):
+        # Those with only detections or ground truth are named when they are opened, not left out.
+        parts = ("seqinfo.ini", "img1", "det", "gt")
+        folders = [path for path in folders if any((path / part).exists() for part in parts)]
+        return [_camera(path, Kind.SEQUENCE) for path in folders]
+    if (folder / "det").is_dir():
+        raise ReuniteError(
+            f"{folder}: has detections but neither pictures (img1/) nor a seqinfo.ini; add one of them, "
+            "or track the video itself"
+        )
+    raise ReuniteError(
+        f"{folder}: holds no videos, no images and no MOTChallenge sequences; name another folder"
+    )
+
+
+def is_sequence(folder: Path) -> bool:
+    """Whether a folder is a MOTChallenge sequence that can be read: it has a size, or pictures."""
+    return (folder / "seqinfo.ini").is_file() or (folder / "img1").is_dir()
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The images in a folder, in natural order: 2.jpg before 10.jpg."""
+    return _list_files(folder, IMAGE_SUFFIXES)
+
+
+def _list_files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
+    """Files with these suffixes; hidden ones are left out (macOS puts ._cam1.mp4 beside cam1.mp4)."""
+    found = (path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+    return sorted((path for path in found if path.name[0] != "." and path.is_file()), key=_natural_order)
+
+
+def _camera(path: Path, kind: Kind) -> Camera:
+    name = path.stem if kind is Kind.VIDEO else path.resolve().name
+    return Camera(CameraName(name or "camera"), kind, str(path))
+
+
+def _natural_order(path: Path) -> tuple[list[int | str], str]:
+    parts = re.split(r"(\d+)", path.name.casefold())
+    return [int(part) if part.isdecimal() else part for part in parts], path.name
+
+
+def _unique(name: str, taken: set[str]) -> CameraName:
+    """The name, or the first of name-2, name-3, ... that is not taken yet; takes it."""
+    wanted, number = name, 1
+    while name.casefold() in taken:
+        number += 1
+        name = f"{wanted}-{number}"
+    taken.add(name.casefold())
+    return CameraName(name)

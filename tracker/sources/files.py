@@ -1,0 +1,115 @@
+"""Recorded cameras -> ticks: the frames of all files, merged by time."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+from tracker.config import SourceConfig
+from tracker.sources.addresses import Camera, Kind
+from tracker.sources.images import ImageReader, open_sequence
+from tracker.sources.video import UnreadableError, VideoReader
+from tracker.stages import CameraReport
+from tracker.types import CameraName, Frame, Tick
+
+
+class Reader(Protocol):
+    """Reads one recorded camera.
+
+    Attributes:
+        report: How reading goes.
+        frame_period_s: Seconds from frame to frame, on average.
+    """
+
+    report: CameraReport
+    frame_period_s: float
+
+    def frames(self) -> Iterator[Frame]:
+        """All frames, once, in order of time."""
+
+    def close(self) -> None:
+        """Let go of files."""
+
+
+class FileSource:
+    """Recorded cameras, merged by time. See ``open_source`` for the arguments."""
+
+    def __init__(
+        self, cameras: Sequence[Camera], config: SourceConfig, done: Mapping[CameraName, int]
+    ) -> None:
+        self._done = done
+        self._lock = threading.Lock()  # decoders must not be closed while they decode
+        self._readers: list[Reader] = []
+        self._reports: dict[CameraName, CameraReport] = {}
+        for camera in cameras:
+            try:
+                reader = _open_reader(camera, config, done.get(camera.name, 0), files=len(cameras))
+            except UnreadableError as error:
+                self._reports[camera.name] = CameraReport(problem=str(error))
+            except OSError as error:
+                problem = f"{camera.address}: cannot be read: {error.strerror}"
+                self._reports[camera.name] = CameraReport(problem=problem)
+            else:
+                self._readers.append(reader)
+                self._reports[camera.name] = reader.report
+        self._frames = [reader.frames() for reader in self._readers]
+        self._half_period_s = min((reader.frame_period_s for reader in self._readers), default=0) / 2
+        self._next: list[Frame | None] | None = None  # of each reader; None before the first tick
+        self._is_closed = False
+
+    @property
+    def reports(self) -> Mapping[CameraName, CameraReport]:
+        """One report for each camera, in order."""
+        return self._reports
+
+    @property
+    def is_live(self) -> bool:
+        """No: all of it can be read again."""
+        return False
+
+    def ticks(self) -> Iterator[Tick]:
+        """The frames of all cameras, grouped where they lie less than half a frame period apart.
+
+        The period is that of the fastest camera. Which frames share a tick depends on their times
+        alone, never on where reading began.
+        """
+        while True:
+            with self._lock:
+                frames = self._next_frames()
+            if frames is None:
+                return
+            # Every frame of a tick is finished with, or none: a run stops only between two ticks.
+            frames = [frame for frame in frames if frame.number > self._done.get(frame.camera, 0)]
+            if frames:
+                yield Tick(min(frame.time for frame in frames), tuple(frames))
+
+    def close(self) -> None:
+        """Let go of all files."""
+        with self._lock:
+            self._is_closed = True
+            for reader in self._readers:
+                reader.close()
+
+    def _next_frames(self) -> list[Frame] | None:
+        """The frames of the next tick; None at the end."""
+        if self._is_closed:
+            return None
+        if self._next is None:
+            self._next = [next(frames, None) for frames in self._frames]
+        waiting = [frame for frame in self._next if frame is not None]
+        if not waiting:
+            return None
+        before = min(frame.time for frame in waiting) + self._half_period_s
+        taken = [frame for frame in waiting if frame.time < before]
+        for index, frame in enumerate(self._next):
+            if frame is not None and frame.time < before:
+                self._readers[index].report.read += 1
+                self._next[index] = next(self._frames[index], None)
+        return taken
+
+
+def _open_reader(camera: Camera, config: SourceConfig, done: int, files: int) -> Reader:
+    if camera.kind is Kind.VIDEO:
+        return VideoReader(camera, config, done, files)
+    if camera.kind is Kind.IMAGES:
+        return ImageReader(camera, config, None)
+    return open_sequence(camera, config)
