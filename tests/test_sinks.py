@@ -1,0 +1,118 @@
+"""Overlay, window and progress."""
+
+import io
+import threading
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from rich.console import Console
+
+from tracker.errors import ReuniteError
+from tracker.sinks.overlay import OverlayPainter, OverlayVideos, color_of
+from tracker.sinks.progress import ProgressBars
+from tracker.sinks.window import Window, _fit
+from tracker.stages import CameraReport
+from tracker.types import CameraName, Frame, Image, Sightings, blank_image
+
+CAMERA = CameraName("door")
+
+
+def frame(number: int, image: Image, time: float | None = None) -> Frame:
+    return Frame(CAMERA, number, number / 10 if time is None else time, image)
+
+
+def person(identity: int, *box: float) -> Sightings:
+    return Sightings(np.array([1]), np.array([identity]), np.array([box]), np.array([0.9]))
+
+
+NOBODY = Sightings(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0))
+
+
+def test_a_box_is_drawn_in_the_color_of_its_identity_and_the_frame_stays_clean() -> None:
+    image = np.full((240, 320, 3), 128, np.uint8)
+    picture = OverlayPainter().paint(frame(1, image), person(7, 100, 80, 160, 200))
+    assert picture[140, 100].tolist() == list(color_of(7))
+    assert picture[140, 130].tolist() == [128, 128, 128]
+    assert (image == 128).all()
+
+
+@pytest.mark.parametrize("box", [(-1e9, -50, 1e9, 900), (400, 300, 420, 330), (10, -90, 40, -20)])
+def test_a_box_beyond_the_picture_is_no_problem(box: tuple[float, ...]) -> None:
+    picture = OverlayPainter().paint(frame(1, blank_image(320, 240)), person(1, *box))
+    assert picture.shape == (240, 320, 3)
+
+
+def test_a_trail_follows_the_feet_and_forgets() -> None:
+    painter, image = OverlayPainter(), blank_image(320, 240)
+    for number in range(10):
+        picture = painter.paint(frame(number, image), person(3, 20 * number, 10, 20 * number + 30, 200))
+    assert picture[200, 40].any()  # the way the feet came
+    assert picture[200, 100].any()
+    later = painter.paint(frame(100, image), NOBODY)
+    assert not later.any()
+
+
+def test_neighbouring_identities_have_clearly_different_colors() -> None:
+    for identity in range(1, 200):
+        here, next_one = np.array(color_of(identity)), np.array(color_of(identity + 1))
+        assert np.abs(here - next_one).max() > 60
+
+
+def read_video(path: Path) -> list[tuple[float, tuple[int, int]]]:
+    with av.open(str(path)) as container:
+        return [(float(image.time or 0), (image.width, image.height)) for image in container.decode(video=0)]
+
+
+def test_a_video_keeps_times_and_size_whatever_the_frames_do(tmp_path: Path) -> None:
+    videos = OverlayVideos(tmp_path / "videos")
+    times = [5.0, 5.1, 5.5, 5.5]  # frames may be dropped, and a clock may stand still
+    for number, (time, size) in enumerate(
+        zip(times, [(65, 49), (65, 49), (200, 100), (30, 80)], strict=True)
+    ):
+        videos.write(frame(number, blank_image(*size), time), person(1, 5, 5, 20, 40))
+    videos.close()
+    assert videos.files == [tmp_path / "videos" / "door.mp4"]
+    images = read_video(videos.files[0])
+    assert [time for time, _ in images] == pytest.approx([0.0, 0.1, 0.5, 0.501])
+    assert {size for _, size in images} == {(64, 48)}
+
+
+def test_a_video_that_is_cut_off_plays_as_far_as_it_goes(tmp_path: Path) -> None:
+    videos = OverlayVideos(tmp_path / "videos")
+    for number in range(300):
+        videos.write(frame(number, blank_image(64, 48)), NOBODY)
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes((tmp_path / "videos" / "door.mp4").read_bytes())
+    videos.close()
+    assert 100 < len(read_video(cut)) < 300
+    assert len(read_video(videos.files[0])) == 300
+
+
+def test_a_window_without_a_screen_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    with pytest.raises(ReuniteError, match="--save-video"):
+        Window(threading.Event())
+
+
+def test_a_tile_holds_the_whole_picture() -> None:
+    tile = _fit(np.full((400, 100, 3), 255, np.uint8))
+    assert tile.shape == (360, 640, 3)
+    assert (tile[:, 275:365] == 255).all()
+    assert not tile[:, :275].any()
+    assert not tile[:, 365:].any()
+
+
+def test_progress_in_a_log_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("tracker.sinks.progress.time.monotonic", lambda: now[0])
+    out = io.StringIO()
+    bars = ProgressBars(Console(file=out), {CAMERA: CameraReport(expected_frames=400)}, {CAMERA: 100})
+    for number in range(100):
+        now[0] += 0.125
+        bars.write(frame(number, blank_image(4, 4)), NOBODY)
+    bars.close()
+    assert out.getvalue() == "door 180/400 (8.0 frames/s, 0:00:28 left)\n"

@@ -1,0 +1,83 @@
+"""Where a run stands, in one file that is always whole."""
+
+import io
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from tracker.errors import ReuniteError
+from tracker.types import CameraName, State
+
+VERSION = 1
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        done: The last frame number of each camera that went through all stages.
+        frames: How many frames of each camera went through all stages.
+        seconds: Seconds spent in each stage, over all parts of an interrupted run.
+        journal_rows: Sightings that are safe in the journal.
+    """
+
+    done: dict[CameraName, int] = field(default_factory=dict)
+    frames: dict[CameraName, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    journal_rows: int = 0
+
+
+def save_checkpoint(path: Path, progress: Progress, states: Mapping[str, State]) -> None:
+    """Write progress and the named states; a cut at any moment leaves the old file or the new one."""
+    arrays = {f"{name}/{key}": array for name, state in states.items() for key, array in state.items()}
+    meta = json.dumps({"version": VERSION, **asdict(progress)}).encode()
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, meta=np.frombuffer(meta, np.uint8), **arrays)
+    write_whole(path, buffer.getvalue())
+
+
+def load_checkpoint(path: Path) -> tuple[Progress, dict[str, State]]:
+    """Read what `save_checkpoint` wrote: progress, and the states by name.
+
+    Raises:
+        ReuniteError: The file is damaged or of another version.
+    """
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+        meta = json.loads(arrays.pop("meta").tobytes())
+        version = meta.pop("version")
+        progress = Progress(**meta)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+        raise ReuniteError(f"{path}: cannot read the checkpoint ({error}); start the run anew") from error
+    if version != VERSION:
+        raise ReuniteError(f"{path}: version {version}, this program writes {VERSION}; start the run anew")
+    return progress, _group(arrays)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that a cut at any moment leaves either the old content or all of the new one."""
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def _group(arrays: Mapping[str, np.ndarray]) -> dict[str, State]:
+    """Undo the joining of names and keys; a name is one word, or ``tracker/CAMERA``."""
+    states: dict[str, State] = {}
+    for joined, array in arrays.items():
+        name, _, key = joined.partition("/")
+        if name == "tracker":
+            camera, _, key = key.rpartition("/")
+            name = f"tracker/{camera}"
+        states.setdefault(name, {})[key] = array
+    return states

@@ -1,0 +1,1 @@
+"""Where sightings go: the journal, overlay videos, a window, a progress bar."""

@@ -1,0 +1,144 @@
+"""People drawn over the picture: box, number, and the way they came."""
+
+import colorsys
+from collections import deque
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from tracker.types import CameraName, Frame, Image, Sightings
+
+TRAIL_S = 2.0
+"""How far back the line behind each person goes."""
+
+GOLDEN_RATIO = 0.618033988749895
+"""Hues this far apart (as a share of the circle) stay distinct for any number of people."""
+
+
+MILLISECOND = Fraction(1, 1000)
+
+
+class OverlayPainter:
+    """Draws the people of one camera; remembers where each was for the last `TRAIL_S` seconds."""
+
+    def __init__(self) -> None:
+        self._trails: dict[int, deque[tuple[float, int, int]]] = {}
+
+    def paint(self, frame: Frame, sightings: Sightings) -> Image:
+        """A copy of the picture with a box, a number and a trail for each person."""
+        picture = np.ascontiguousarray(frame.image).copy()
+        scale = max(frame.size[1] / 720, 0.5)
+        thickness = max(1, round(2 * scale))
+        self._remember(frame, sightings)
+        for identity, box in zip(sightings.identity_ids.tolist(), sightings.boxes, strict=True):
+            color = color_of(identity)
+            feet = np.array([(x, y) for _, x, y in self._trails[identity]], np.int32)
+            cv2.polylines(
+                picture, [feet], isClosed=False, color=color, thickness=thickness, lineType=cv2.LINE_AA
+            )
+            # Far outside the picture OpenCV's fixed-point coordinates would overflow.
+            x1, y1, x2, y2 = np.clip(box, -10_000, 20_000).round().astype(int).tolist()
+            cv2.rectangle(picture, (x1, y1), (x2, y2), color, thickness)
+            _label(picture, str(identity), x1, y1, color, 0.6 * scale)
+        return picture
+
+    def _remember(self, frame: Frame, sightings: Sightings) -> None:
+        for identity, (x1, _, x2, y2) in zip(
+            sightings.identity_ids.tolist(), np.clip(sightings.boxes, -10_000, 20_000), strict=True
+        ):
+            trail = self._trails.setdefault(identity, deque())
+            if trail and frame.time - trail[-1][0] > TRAIL_S / 4:
+                trail.clear()  # no line through the time in which nobody saw the person
+            trail.append((frame.time, round((x1 + x2) / 2), round(y2)))
+        oldest = frame.time - TRAIL_S
+        for trail in self._trails.values():
+            while trail and trail[0][0] < oldest:
+                trail.popleft()
+        self._trails = {identity: trail for identity, trail in self._trails.items() if trail}
+
+
+class OverlayVideos:
+    """A sink that writes one H.264 video for each camera, ``FOLDER/CAMERA.mp4``.
+
+    The video keeps the times of its frames. Pictures of another size than the camera's first one
+    are scaled to it. A video that is cut off plays as far as it was written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self._folder = folder
+        self._videos: dict[CameraName, _Video] = {}
+
+    @property
+    def files(self) -> list[Path]:
+        """The videos that were begun."""
+        return [video.path for video in self._videos.values()]
+
+    def write(self, frame: Frame, sightings: Sightings) -> None:
+        """Draw the people and append the picture to its camera's video."""
+        if frame.camera not in self._videos:
+            self._videos[frame.camera] = _Video(self._folder / f"{frame.camera}.mp4", frame)
+        self._videos[frame.camera].write(frame, sightings)
+
+    def close(self) -> None:
+        """Finish all videos."""
+        for video in self._videos.values():
+            video.close()
+
+
+class _Video:
+    """One H.264 file: x264, even sides, times in milliseconds since its first frame."""
+
+    def __init__(self, path: Path, first: Frame) -> None:
+        self.path = path
+        self._painter = OverlayPainter()
+        self._size = (first.size[0] // 2 * 2, first.size[1] // 2 * 2)  # 4:2:0 wants even sides
+        self._start, self._last = first.time, -1
+        # Fragments, each written at once, so that a video that is cut off can still be played.
+        options = {"movflags": "frag_keyframe+empty_moov", "flush_packets": "1"}
+        self._container = av.open(str(path), "w", options=options)
+        stream = self._container.add_stream("libx264", rate=1000)
+        stream.width, stream.height = self._size
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = MILLISECOND
+        # Without B-frames a fragment needs no edit list, which empty_moov cannot hold.
+        stream.options = {"preset": "veryfast", "crf": "23", "g": "60", "bf": "0"}
+        self._stream = stream
+
+    def write(self, frame: Frame, sightings: Sightings) -> None:
+        picture = self._painter.paint(frame, sightings)
+        if frame.size != self._size:
+            picture = np.asarray(cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA), np.uint8)
+        image = av.VideoFrame.from_ndarray(picture, format="bgr24")
+        self._last = max(self._last + 1, round((frame.time - self._start) * 1000))
+        image.pts = self._last
+        image.time_base = MILLISECOND
+        self._container.mux(self._stream.encode(image))
+
+    def close(self) -> None:
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+
+
+@lru_cache(maxsize=4096)
+def color_of(identity: int) -> tuple[int, int, int]:
+    """A clear BGR colour for an identity; neighbouring numbers get very different hues."""
+    value = 1.0 if identity % 2 else 0.8
+    red, green, blue = colorsys.hsv_to_rgb(identity * GOLDEN_RATIO % 1.0, 0.85, value)
+    return round(blue * 255), round(green * 255), round(red * 255)
+
+
+def _label(picture: Image, text: str, x: int, y: int, color: tuple[int, int, int], size: float) -> None:
+    """Write ``text`` on a plate of ``color`` that stands on the box and stays inside the picture."""
+    font, thickness = cv2.FONT_HERSHEY_SIMPLEX, max(1, round(size * 2))
+    (width, height), base = cv2.getTextSize(text, font, size, thickness)
+    left = min(max(x, 0), max(picture.shape[1] - width - 4, 0))
+    bottom = max(y, height + base + 2)
+    cv2.rectangle(picture, (left, bottom - height - base), (left + width + 4, bottom), color, cv2.FILLED)
+    dark = 0.114 * color[0] + 0.587 * color[1] + 0.299 * color[2] < 130
+    ink = (255, 255, 255) if dark else (0, 0, 0)
+    cv2.putText(picture, text, (left + 2, bottom - base // 2 - 1), font, size, ink, thickness, cv2.LINE_AA)
