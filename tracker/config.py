@@ -141,8 +141,8 @@ class EmbeddedDetectorConfig(Section):
     likely_score: float = Field(default=0.4, ge=0, le=1)
     """A detection below this may continue a track but never starts one. Its number: docs/association.md."""
 
-    min_gain: float = Field(default=0.2, gt=0)
-    """How well moving pixels must fit a person, 1 is well; the best F1 of `python -m benchmarks.detectors`."""
+    min_gain: float = Field(default=0.12, gt=0)
+    """How well moving pixels must fit a person, 1 is well; best F1 of `python -m benchmarks.detectors`."""
 
 
 DetectorConfig = Annotated[

@@ -19,8 +19,8 @@ from tracker.simulate.config import SimulationConfig
 from tracker.simulate.truth import Truth
 from tracker.types import FloatArray, Image
 
-_OURS = ("cam[0-9]*", "calibration.json")
-"""What ``overwrite`` may remove."""
+_OURS = ("cam[0-9]*", "calibration.json", ".unfinished-*")
+"""What ``overwrite`` may remove; the last one is what a killed run leaves."""
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def whole_or_nothing(out: Path, overwrite: bool) -> Iterator[Path]:
     try:
         yield unfinished
         for pattern in _OURS:
-            for old in sorted(out.glob(pattern)):
+            for old in sorted(set(out.glob(pattern)) - {unfinished}):
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
         # The calibration comes last: where it is, all is.
         for path in sorted(unfinished.iterdir(), key=lambda path: path.name == "calibration.json"):

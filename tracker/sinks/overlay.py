@@ -32,7 +32,7 @@ class OverlayPainter:
         """A copy of the picture with a box, a number and a trail for each person."""
         picture = np.ascontiguousarray(frame.image).copy()
         scale = max(frame.size[1] / 720, 0.5)
-        thickness = max(1, round(2 * scale))
+        thickness = max(2, round(2 * scale))
         self._remember(frame, sightings)
         for identity, box in zip(sightings.identity_ids.tolist(), sightings.boxes, strict=True):
             color = color_of(identity)

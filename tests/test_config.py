@@ -1,0 +1,112 @@
+"""One YAML, one checked, frozen object."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tracker.config import ConfigError, RunConfig, dump_config, load_config
+
+CONFIGS = sorted((Path(__file__).resolve().parents[1] / "configs").glob("*.yaml"))
+
+
+def keys_of(value: Any, prefix: str = "") -> set[str]:
+    if not isinstance(value, dict):
+        return set()
+    return {f"{prefix}{key}" for key in value} | {
+        found for key, below in value.items() for found in keys_of(below, f"{prefix}{key}.")
+    }
+
+
+def test_all_problems_are_named_at_once_with_the_nearest_key(tmp_path: Path) -> None:
+    path = tmp_path / "demo.yaml"
+    path.write_text("detector: {kind: onnx, min_score: 1.4}\ntracking: {max_lost_sec: 3}\noutptu: {}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    first, *lines = str(caught.value).splitlines()
+    assert first == f"{path}: 3 problem(s)"
+    assert sorted(lines) == [
+        "  detector.onnx.min_score: Input should be less than or equal to 1, got 1.4",
+        "  outptu: no such key, did you mean 'output'?",
+        "  tracking.max_lost_sec: no such key, did you mean 'max_lost_s'?",
+    ]
+
+
+def test_a_key_that_resembles_nothing_lists_what_is_known() -> None:
+    with pytest.raises(ConfigError, match=r"output\.qqq: no such key, known here: folder, name"):
+        load_config(None, ["output.qqq=1"])
+
+
+def test_overrides_are_yaml_and_go_below_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("tracking: {max_lost_s: 3}\noutput: {name: night}\n")
+    config = load_config(path, ["tracking.max_lost_s=2.5", "detector={kind: file, path: x}"])
+    assert config.tracking.max_lost_s == 2.5
+    assert config.detector.kind == "file"
+    assert config.output.name == "night"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- 1\n", "must hold 'key: value' lines, got a list"),
+        ("a: [1\n", "is not YAML"),
+        (None, "cannot read the configuration: No such file or directory"),
+        (b"\xff\xfe\x00", "is not UTF-8 text"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_named(
+    tmp_path: Path, text: str | bytes | None, message: str
+) -> None:
+    path = tmp_path / "bad.yaml"
+    if text is not None:
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("override", ["tracking.max_lost_s", "=3", "a=[1"])
+def test_an_override_without_key_or_value_is_named(override: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, [override])
+    assert override in str(caught.value)
+
+
+def test_an_unknown_detector_names_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="'ultralytics', 'onnx', 'file', 'embedded'"):
+        load_config(None, ["detector.kind=yolo"])
+
+
+def test_a_section_without_a_kind_is_of_the_default_kind() -> None:
+    assert load_config(None, ["detector.weights=a.pt"]).detector.kind == "ultralytics"
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_config().tracking.max_lost_s = 3
+
+
+def test_writing_and_reading_gives_the_same_configuration(tmp_path: Path) -> None:
+    config = load_config(None, ["detector.kind=embedded", "source=[a, b]", "output.name='7'"])
+    path = tmp_path / "config.yaml"
+    path.write_text(dump_config(config))
+    assert load_config(path) == config
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_a_shipped_configuration_is_complete(path: Path) -> None:
+    # No inheritance: what a run does can be read in one file.
+    written = keys_of(yaml.safe_load(path.read_text())) | {"source"}
+    config = load_config(path)
+    assert keys_of(config.model_dump()) == written
+    assert config == load_config(
+        None, [f"detector.kind={config.detector.kind}"]
+    )  # and says what the defaults are
+
+
+def test_there_is_one_configuration_for_each_detector() -> None:
+    kinds = {load_config(path).detector.kind for path in CONFIGS}
+    assert kinds == {"ultralytics", "onnx", "file", "embedded"}
+    assert RunConfig().detector.kind == "ultralytics"

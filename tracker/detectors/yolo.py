@@ -1,0 +1,197 @@
+"""YOLO and RT-DETR through ultralytics. The only file that imports it: it is AGPL-3.0."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from tracker.config import UltralyticsDetectorConfig
+from tracker.detectors.weights import WEIGHTS_VARIABLE, find_weights, weights_folder
+from tracker.errors import ReuniteError
+from tracker.types import Detections, Image, State, Tick
+
+QUIET_ENVIRONMENT = {
+    "YOLO_AUTOINSTALL": "false",  # a tracker never runs pip
+    "YOLO_OFFLINE": "true",  # no usage events, no version check; downloads still work
+    "YOLO_VERBOSE": "false",
+    "ULTRALYTICS_SAFE_LOAD": "true",  # torch.load(weights_only=True) for .pt files
+}
+"""What ultralytics reads once, when it is imported."""
+
+
+class UltralyticsDetector:
+    """Any model of ``ultralytics.YOLO`` that knows people; all frames of one size are one batch.
+
+    An OpenVINO export whose batch is fixed at 1 runs the frames of a batch side by side.
+    """
+
+    def __init__(self, config: UltralyticsDetectorConfig) -> None:
+        """Find, if need be download, and load the weights.
+
+        Raises:
+            ReuniteError: ultralytics is not installed, the weights cannot be had or loaded, or the model
+                does not know people.
+        """
+        self._config = config
+        yolo = _import_yolo()
+        path = _locate(config)
+        try:
+            # Exports do not say their task before they are loaded; .pt files do, and it is compared below.
+            self._model = yolo(str(path), task=None if path.suffix == ".pt" else "detect")
+            names: dict[int, str] = self._model.names
+        except Exception as error:  # noqa: BLE001 - it raises anything from TypeError to pickle errors
+            raise ReuniteError(
+                f"{path}: ultralytics cannot load it: {' '.join(str(error).split())}"
+            ) from None
+        if self._model.task not in ("detect", "segment", "pose"):
+            raise ReuniteError(f"{path}: its task is {self._model.task!r}; a detector of people is needed")
+        self._person_class = person_class(path, names)
+        self._predictor = _side_by_side_predictor(path) if path.is_dir() else None
+
+    def detect(self, tick: Tick) -> Sequence[Detections]:
+        """The people of each frame; see `Detector`."""
+        # One batch for each picture size: in a mixed batch a picture would be scaled by what stands beside
+        # it, and the people of one camera would depend on the other cameras.
+        by_size: dict[tuple[int, int], list[int]] = {}
+        for place, frame in enumerate(tick.frames):
+            by_size.setdefault(frame.size, []).append(place)
+        people: dict[int, Detections] = {}
+        for places in by_size.values():
+            batch = self._detect_batch([tick.frames[place].image for place in places])
+            people.update(zip(places, batch, strict=True))
+        return [people[place] for place in range(len(tick.frames))]
+
+    def state(self) -> State:
+        """Nothing: every frame stands alone."""
+        return {}
+
+    def restore(self, state: State) -> None:
+        """Nothing to take up."""
+
+    def _detect_batch(self, images: Sequence[Image]) -> list[Detections]:
+        results = self._model.predict(
+            [np.ascontiguousarray(image) for image in images],
+            classes=[self._person_class],
+            conf=self._config.min_score,
+            iou=self._config.max_iou,
+            imgsz=self._config.image_size_px,
+            verbose=False,
+            save=False,
+            predictor=self._predictor,
+        )
+        return [_to_detections(result.boxes.data.cpu().numpy()) for result in results]
+
+
+def person_class(path: Path, names: dict[int, str]) -> int:
+    """The class called person, or the only one there is.
+
+    Raises:
+        ReuniteError: There are several classes and none is called person.
+    """
+    people = [number for number, name in names.items() if name.lower() == "person"]
+    if people:
+        return people[0]
+    if len(names) == 1:
+        return next(iter(names))
+    some = ", ".join(list(names.values())[:5])
+    raise ReuniteError(
+        f"{path}: none of its {len(names)} classes ({some}, ...) is called 'person'; take a COCO model"
+    )
+
+
+def _to_detections(rows: Any) -> Detections:
+    """(N, 6) x1, y1, x2, y2, score, class to Detections; boxes that the picture's edge left empty go."""
+    rows = rows.astype(np.float64)
+    rows = rows[(rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])]
+    return Detections(rows[:, :4], rows[:, 4])
+
+
+def _import_yolo() -> Any:
+    os.environ.update(QUIET_ENVIRONMENT)
+    threads, omp = cv2.getNumThreads(), os.environ.get("OMP_NUM_THREADS")
+    with tempfile.TemporaryDirectory(prefix="reunite-") as settings:
+        # It writes a settings file as soon as it is imported, and the user has not asked for one.
+        os.environ.setdefault("YOLO_CONFIG_DIR", settings)
+        try:
+            from ultralytics import YOLO  # type: ignore[attr-defined]
+        except ModuleNotFoundError as error:
+            raise ReuniteError(
+                f"detector.kind=ultralytics needs the module {error.name!r}: "
+                "pip install 'reunite[ultralytics]', or take detector.kind=onnx or detector.kind=embedded"
+            ) from None
+        finally:
+            if os.environ["YOLO_CONFIG_DIR"] == settings:
+                del os.environ["YOLO_CONFIG_DIR"]
+            # It also turns OpenCV's and OpenMP's threads off for the whole process.
+            cv2.setNumThreads(threads)
+            if omp is None:
+                os.environ.pop("OMP_NUM_THREADS", None)
+    return YOLO
+
+
+def _locate(config: UltralyticsDetectorConfig) -> Path:
+    folder = weights_folder(config.weights_folder)
+    found = find_weights(config.weights, folder)
+    if found is not None:
+        return found
+    name = Path(config.weights).name
+    reason = "there is no such file"
+    if name == config.weights and name.endswith(".pt"):
+        from ultralytics.utils.downloads import attempt_download_asset
+
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            attempt_download_asset(folder / name)
+        except Exception as error:  # noqa: BLE001 - network, disk and server errors of several libraries
+            reason = f"it cannot be downloaded ({' '.join(str(error).split())})"
+        else:
+            if (folder / name).is_file():
+                return folder / name
+            reason = "ultralytics offers no file of this name for download"
+    raise ReuniteError(
+        f"detector.weights: no {config.weights!r} here or in {folder}, and {reason}; put the file into that "
+        f"folder, name another one with detector.weights_folder or {WEIGHTS_VARIABLE}, or take "
+        "detector.kind=embedded, which needs no weights"
+    )
+
+
+def _side_by_side_predictor(folder: Path) -> Any:
+    """A predictor class for an OpenVINO export whose batch is fixed at 1, else None.
+
+    Such a model cannot be reshaped to a larger batch: the export has written the 1 into the shapes inside
+    (YOLO11's attention and heads). ultralytics runs a batch through it one by one; this runs as many
+    requests at a time as the processor has room for. Each of them gives the very same numbers.
+    """
+    model_file = next(folder.glob("*.xml"), None)
+    if model_file is None:
+        return None
+    import openvino
+    import torch
+    from ultralytics.models.yolo.detect import DetectionPredictor
+
+    core = openvino.Core()
+    model = core.read_model(model_file)
+    if model.input().get_partial_shape()[0] != openvino.Dimension(1):
+        return None
+    compiled = core.compile_model(model, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
+
+    class SideBySidePredictor(DetectionPredictor):
+        def inference(self, im: Any, *args: Any, **kwargs: Any) -> Any:
+            """(B, 3, H, W) to the raw output (B, 4 + C, A)."""
+            if len(im) == 1:
+                return super().inference(im, *args, **kwargs)
+            pictures = im.cpu().numpy()
+            requests = [compiled.create_infer_request() for _ in pictures]
+            for request, picture in zip(requests, pictures, strict=True):
+                request.start_async(picture[None], share_inputs=True)
+            for request in requests:
+                request.wait()
+            return torch.from_numpy(
+                np.concatenate([request.get_output_tensor().data for request in requests])
+            )
+
+    return SideBySidePredictor

@@ -1,0 +1,176 @@
+"""``python -m tracker.run SOURCE...``: track people, write where everybody was."""
+
+import argparse
+import json
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+from tracker.config import RunConfig, load_config
+from tracker.errors import ReuniteError
+from tracker.evaluate import evaluate_results, scores_table
+from tracker.run_folder import RunFolder
+from tracker.tracking_run import TrackingRun
+
+EXIT_CAMERA_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 0 all well, 1 a camera failed, 2 cannot start, 130 interrupted."""
+    arguments = make_parser().parse_args(argv)
+    console = Console()
+    logging.basicConfig(
+        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
+    )
+    logging.getLogger("tracker").setLevel(logging.INFO)
+    try:
+        with StopSignals() as stop:
+            return run_command(arguments, console, stop)
+    except ReuniteError as error:
+        Console(stderr=True).print(
+            f"error: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True
+        )
+        return EXIT_USAGE
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tracker.run",
+        description="Track the people in videos or live streams and write where everybody was.",
+        epilog="The run is written to runs/track, runs/track2, ...; nothing is ever overwritten.",
+    )
+    parser.add_argument(
+        "source",
+        nargs="*",
+        metavar="SOURCE",
+        help="video, folder of videos (each one camera), folder of images, MOTChallenge sequence or folder "
+        "of them, webcam number, rtsp:// or http:// address, or a .streams file with one address a line",
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="YAML", help="configuration file, for example configs/onnx.yaml"
+    )
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change one setting, for example tracking.max_lost_s=2; may be given again",
+    )
+    parser.add_argument("--name", help="name of the run's folder in runs/ (default: track)")
+    parser.add_argument("--save-video", action="store_true", help="write an overlay video of each camera")
+    parser.add_argument("--show", action="store_true", help="show a window while tracking; q ends the run")
+    parser.add_argument(
+        "--gt", type=Path, metavar="PATH", help="ground truth to score the run with when it is done"
+    )
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="",
+        metavar="RUN",
+        help="continue a run that was cut off (default: the newest one in runs/); takes no other setting",
+    )
+    return parser
+
+
+class StopSignals:
+    """Turns Ctrl-C and a polite kill into an event; a second Ctrl-C ends the process at once."""
+
+    def __enter__(self) -> threading.Event:
+        self._stop = threading.Event()
+        self._before = {
+            number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self._stop
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._stop.is_set():
+            raise KeyboardInterrupt
+        self._stop.set()
+
+
+def run_command(arguments: argparse.Namespace, console: Console, stop: threading.Event) -> int:
+    """Start or resume a run, score it if asked; gives the exit code."""
+    if arguments.resume is None:
+        config, folder = read_config(arguments), None
+    else:
+        refuse_settings(arguments)
+        path = Path(arguments.resume) if arguments.resume else RunFolder.newest_unfinished(Path("runs"))
+        folder, config = RunFolder.reopen(path)
+    with TrackingRun(config, folder) as run:
+        console.print(f"writing to {run.folder.path}", highlight=False, soft_wrap=True)
+        complete, files = run.run(console, stop)
+        code = report_end(run, complete, files, console)
+    if arguments.gt and complete:
+        console.print(scores_table(evaluate_results(run.folder.path, arguments.gt)))
+    return code
+
+
+def read_config(arguments: argparse.Namespace) -> RunConfig:
+    """The configuration that the command line asks for, sources as absolute paths."""
+    overrides = list(arguments.overrides)
+    if arguments.name:
+        overrides.append(f"output.name={json.dumps(arguments.name)}")
+    if arguments.save_video:
+        overrides.append("output.save_video=true")
+    if arguments.show:
+        overrides.append("output.show=true")
+    config = load_config(arguments.config, overrides)
+    addresses = tuple(arguments.source) or config.source
+    if not addresses:
+        raise ReuniteError(
+            "no source: name a video, a folder or an address, for example: python -m tracker.run videos/"
+        )
+    absolute = (str(Path(address).resolve()) if Path(address).exists() else address for address in addresses)
+    return config.model_copy(update={"source": tuple(absolute)})
+
+
+def refuse_settings(arguments: argparse.Namespace) -> None:
+    """A resumed run must give what the uninterrupted one would have given.
+
+    Raises:
+        ReuniteError: Settings were given beside ``--resume``.
+    """
+    settings = ("source", "config", "overrides", "name", "save_video", "show")
+    given = [name for name in settings if getattr(arguments, name)]
+    if given:
+        raise ReuniteError(
+            "--resume goes on with the settings of the run: leave out every other one but --gt"
+        )
+
+
+def report_end(run: TrackingRun, complete: bool, files: Sequence[Path], console: Console) -> int:
+    """Say what was done, what went wrong and which files there are; the exit code."""
+    frames, people = sum(run.progress.frames.values()), run.identities.people
+    console.print(f"{frames} frames of {len(run.cameras)} camera(s), {people} people", highlight=False)
+    for problem in run.problems:
+        console.print(
+            f"problem: {problem}", style="bold yellow", markup=False, highlight=False, soft_wrap=True
+        )
+    console.print(
+        "wrote:", *(f"  {file}" for file in files), sep="\n", markup=False, highlight=False, soft_wrap=True
+    )
+    if not complete:
+        console.print(
+            f"interrupted; go on with: python -m tracker.run --resume {run.folder.path}", soft_wrap=True
+        )
+        return EXIT_INTERRUPTED
+    return EXIT_CAMERA_FAILED if run.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,174 @@
+"""One run from opened sources to written results; what `python -m tracker.run` and Python programs call."""
+
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import Console
+
+from tracker.build import build_detector, build_embedder
+from tracker.camera_tracker import CameraTracker
+from tracker.checkpoint import Progress, load_checkpoint, save_checkpoint
+from tracker.config import RunConfig
+from tracker.errors import ReuniteError
+from tracker.identity import IdentityTable
+from tracker.pipeline import StageClock, read_ahead, run_pipeline
+from tracker.results import SightingsReader, write_results, write_summary
+from tracker.run_folder import RunFolder
+from tracker.sinks.journal import Journal
+from tracker.sinks.overlay import OverlayVideos
+from tracker.sinks.progress import ProgressBars
+from tracker.sinks.window import Window
+from tracker.sources import locate_cameras, mask_password, open_source
+from tracker.stages import Remembering, Sink
+from tracker.types import State
+
+
+class TrackingRun:
+    """Everything one run needs, opened; use it in a ``with`` statement.
+
+    Args:
+        config: The whole configuration, sources included.
+        folder: The folder of a run that was cut off, to go on with it; None starts a new one.
+
+    Raises:
+        ReuniteError: A setting, source or model cannot be used; then no folder was made.
+    """
+
+    def __init__(self, config: RunConfig, folder: RunFolder | None = None) -> None:
+        self.config = config
+        self.progress, states = Progress(), dict[str, State]()
+        if folder is not None and folder.checkpoint.exists():
+            self.progress, states = load_checkpoint(folder.checkpoint)
+        with ExitStack() as stack:
+            self.source = open_source(config.source, config.reading, self.progress.done)
+            stack.callback(self.source.close)
+            self.cameras = list(self.source.reports)
+            problems = [report.problem for report in self.source.reports.values()]
+            if all(problems):
+                raise ReuniteError("no camera could be read: " + "; ".join(problems))
+            locations = locate_cameras(config.source)
+            working = {
+                camera: locations[camera] for camera, it in self.source.reports.items() if not it.problem
+            }
+            self._detector = build_detector(config.detector, working)
+            self._embedder = build_embedder(config.embedder)
+            self._trackers = {
+                camera: CameraTracker(camera, config.tracking, config.detector.likely_score)
+                for camera in self.cameras
+            }
+            self.identities = IdentityTable()
+            self._remembering: dict[str, Remembering] = {
+                "detector": self._detector,
+                "identities": self.identities,
+                **{f"tracker/{camera}": tracker for camera, tracker in self._trackers.items()},
+            }
+            for name, state in states.items():
+                self._remembering[name].restore(state)
+            self.folder = folder or RunFolder.create(_without_passwords(config))
+            self._journal = Journal(self.folder.journal, self.cameras, self.progress.journal_rows)
+            stack.callback(self._journal.close)
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> "TrackingRun":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    @property
+    def problems(self) -> list[str]:
+        """One sentence for each camera that failed or ended too early."""
+        return [report.problem for report in self.source.reports.values() if report.problem]
+
+    def run(self, console: Console, stop: threading.Event) -> tuple[bool, list[Path]]:
+        """Track to the end or until ``stop``, then write the results.
+
+        A live run is complete when it is stopped; a run over files that is stopped can be resumed.
+
+        Returns:
+            Whether the run is complete, and the files that were written.
+
+        Raises:
+            ReuniteError: The disk is full, or what was read or found cannot be used. What was
+                saved is kept and the run can be resumed.
+        """
+        try:
+            ended = self._track(console, stop)
+            with StageClock(self.progress.seconds).of("results"):
+                files = write_results(self.folder.path, self._journal, self.cameras, self.identities)
+            live_videos = sorted(self.folder.videos.glob("*.mp4")) if self.source.is_live else []
+            if ended and self.config.output.save_video and not self.source.is_live:
+                with StageClock(self.progress.seconds).of("draw"):
+                    ended, drawn = self._draw(console, stop)
+                files += drawn
+            complete = ended or self.source.is_live
+            write_summary(self.folder.summary, complete, self.progress, self.source.reports, self.identities)
+            if complete:
+                self.folder.finish()
+        except OSError as error:
+            raise ReuniteError(
+                f"{self.folder.path}: cannot write ({error.strerror or error}); nothing that was saved "
+                f"is lost: make room, then go on with: python -m tracker.run --resume {self.folder.path}"
+            ) from error
+        return complete, [self.folder.config, self.folder.summary, *files, *live_videos]
+
+    def _track(self, console: Console, stop: threading.Event) -> bool:
+        """Send all ticks through the pipeline; whether the source came to its end."""
+        sinks: list[Sink] = []
+        with ExitStack() as stack:
+
+            def add(sink: Sink) -> None:
+                stack.callback(sink.close)
+                sinks.append(sink)
+
+            sinks.append(self._journal)  # closed with the run: the results are read from it
+            if self.config.output.show:
+                add(Window(stop))
+            if self.config.output.save_video and self.source.is_live:
+                add(OverlayVideos(self.folder.videos))
+            add(ProgressBars(console, self.source.reports, self.progress.frames))
+            return run_pipeline(
+                self.source,
+                self._detector,
+                self._embedder,
+                self._trackers,
+                self.identities,
+                sinks,
+                self.progress,
+                self._save,
+                self.config.output.checkpoint_s,
+                stop,
+            )
+
+    def _save(self) -> None:
+        self.progress.journal_rows = self._journal.save()
+        states = {name: stage.state() for name, stage in self._remembering.items()}
+        save_checkpoint(self.folder.checkpoint, self.progress, states)
+
+    def _draw(self, console: Console, stop: threading.Event) -> tuple[bool, list[Path]]:
+        """Read the files once more and draw the people with their final identities.
+
+        Returns:
+            Whether all was drawn, and the videos.
+        """
+        people = SightingsReader(self._journal, self.cameras, self.identities)
+        source = open_source(self.config.source, self.config.reading, {})
+        with ExitStack() as stack:
+            stack.callback(source.close)
+            videos = OverlayVideos(self.folder.videos)
+            stack.callback(videos.close)
+            bars = ProgressBars(console, source.reports, {}, verb="drawing ")
+            stack.callback(bars.close)
+            for tick in read_ahead(source.ticks(), 3, stop):
+                for frame in tick.frames:
+                    sightings = people.people(frame)
+                    videos.write(frame, sightings)
+                    bars.write(frame, sightings)
+        return not stop.is_set(), videos.files
+
+
+def _without_passwords(config: RunConfig) -> RunConfig:
+    masked: Sequence[str] = [mask_password(address) for address in config.source]
+    return config.model_copy(update={"source": tuple(masked)})
