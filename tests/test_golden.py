@@ -8,8 +8,16 @@ import pytest
 from benchmarks.mot16 import score_all
 from tests.conftest import shared_folder
 from tracker.config import TrackingConfig
+from tracker.evaluate import evaluate_results
+from tracker.run import main
 
-GOLDEN = Path(__file__).parent / "golden"
+ROOT = Path(__file__).resolve().parents[1]
+GOLDEN = ROOT / "tests" / "golden"
+
+
+def fallen(scores: dict[str, float], golden: dict[str, float]) -> dict[str, float]:
+    """The scores that are below their golden ones."""
+    return {name: scores[name] for name in golden if scores[name] < golden[name]}
 
 
 @pytest.mark.real
@@ -21,5 +29,12 @@ def test_mot16_from_detections(name: str, detections: str | None, half: str) -> 
     data = shared_folder() / "data"
     folder = data / detections if detections else None
     scores = score_all(folder, half, TrackingConfig(), data / "mot16").as_dict()
-    golden = json.loads((GOLDEN / "mot16.json").read_text())[name]
-    assert {key: scores[key] for key in golden if scores[key] < golden[key]} == {}
+    assert not fallen(scores, json.loads((GOLDEN / "mot16.json").read_text())[name])
+
+
+def test_the_sample_scene_as_make_run_tracks_it(tmp_path: Path) -> None:
+    videos = str(ROOT / "videos")
+    output = f"output.folder={tmp_path}"
+    assert main([videos, "--config", str(ROOT / "configs" / "embedded.yaml"), "--set", output]) == 0
+    scores = evaluate_results(tmp_path / "track", ROOT / "videos").combined.as_dict()
+    assert not fallen(scores, json.loads((GOLDEN / "sample-scene.json").read_text()))

@@ -1,0 +1,103 @@
+"""Who may import whom, read from the source itself."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = sorted(path for room in ("tracker", "reid") for path in (ROOT / room).rglob("*.py"))
+
+LAYERS = [
+    {"errors"},
+    {"types"},
+    {"stages", "config", "geometry", "kalman", "association", "mot_files"},
+    {
+        "camera_tracker",
+        "identity",
+        "gallery",
+        "sources",
+        "detectors",
+        "embedders",
+        "sinks",
+        "checkpoint",
+        "simulate",
+        "metrics",
+    },
+    {"pipeline", "results", "run_folder"},
+    {"build"},
+    {"tracking_run"},
+    {"run", "evaluate"},
+    {"cli"},
+]
+"""Each room sees only what stands above it; rooms of one layer see each other only as `NEIGHBOURS` says."""
+
+NEIGHBOURS = {
+    ("kalman", "geometry"),
+    ("association", "geometry"),
+    ("run", "evaluate"),
+    ("results", "pipeline"),
+}
+
+HEAVY = {
+    "torch": ("tracker/detectors", "tracker/embedders", "reid"),
+    "ultralytics": ("tracker/detectors/yolo.py",),
+    "onnxruntime": ("tracker/detectors", "tracker/embedders", "reid"),
+    "openvino": ("tracker/detectors", "tracker/embedders", "reid"),
+    "cv2": (
+        "tracker/sources",
+        "tracker/sinks",
+        "tracker/detectors",
+        "tracker/embedders",
+        "tracker/simulate",
+        "reid",
+    ),
+    "motmetrics": (),
+    "reid": ("tracker/embedders", "reid"),
+}
+"""Only these places may import the library; ultralytics is AGPL-3.0 and stands in one file."""
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module or ""
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+def layer_of(room: str) -> int:
+    return next(index for index, rooms in enumerate(LAYERS) if room in rooms)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_imports_only_what_stands_below_it(path: Path) -> None:
+    place = path.relative_to(ROOT).as_posix()
+    for module in imported(path):
+        library = module.split(".")[0]
+        if library in HEAVY:
+            assert place.startswith(HEAVY[library]), f"{place} may not import {library}"
+        if library == "tracker" and place.startswith("tracker/"):
+            room, needs = path.relative_to(ROOT / "tracker").parts[0].removesuffix(".py"), room_of(module)
+            if room == "__init__" or needs in ("", room):
+                continue
+            lower = layer_of(needs) < layer_of(room)
+            assert lower or (room, needs) in NEIGHBOURS, f"{place} may not import {module}"
+        if place.startswith("reid/"):
+            assert library != "tracker", f"{place} may not import tracker"
+
+
+def test_the_rules_know_every_room() -> None:
+    rooms = {
+        path.relative_to(ROOT / "tracker").parts[0].removesuffix(".py")
+        for path in FILES
+        if "tracker" in path.parts
+    }
+    known = set().union(*LAYERS) | {"__init__"}
+    assert rooms <= known

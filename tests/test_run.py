@@ -1,0 +1,236 @@
+"""The command, from its words to its files: whole runs over detections, cut off and continued."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from benchmarks.resume import results_of
+from tracker.run import main
+
+PYTHON = [sys.executable, "-m", "tracker.run"]
+
+
+def write_sequence(folder: Path, frames: int, seed: int) -> Path:
+    """A MOTChallenge sequence without pictures: four people who walk, detected with noise and misses."""
+    rng = np.random.default_rng(seed)
+    (folder / "det").mkdir(parents=True)
+    (folder / "gt").mkdir()
+    start, speed = rng.uniform(50, 500, (4, 2)), rng.uniform(-1, 1, (4, 2))
+    rows, truth = [], []
+    for frame in range(1, frames + 1):
+        for person, (x, y) in enumerate(start + speed * 30 * np.sin(frame / 30 + np.arange(4)[:, None])):
+            truth.append(f"{frame},{person + 1},{x:.2f},{y:.2f},40,100,1,1,1")
+            if rng.uniform() < 0.9:
+                dx, dy = rng.normal(0, 1, 2)
+                rows.append(
+                    f"{frame},-1,{x + dx:.2f},{y + dy:.2f},40,100,{rng.uniform(0.65, 1):.3f},-1,-1,-1"
+                )
+    (folder / "det" / "det.txt").write_text("\n".join(rows) + "\n")
+    (folder / "gt" / "gt.txt").write_text("\n".join(truth) + "\n")
+    (folder / "seqinfo.ini").write_text(
+        f"[Sequence]\nname={folder.name}\nframeRate=25\nseqLength={frames}\nimWidth=640\nimHeight=640\n"
+    )
+    return folder
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two cameras of 120 frames; the working folder is empty and writable."""
+    monkeypatch.chdir(tmp_path)
+    for seed, name in enumerate(("door", "yard")):
+        write_sequence(tmp_path / "scene" / name, 120, seed)
+    return tmp_path / "scene"
+
+
+FILE = ["--set", "detector.kind=file"]
+
+
+def test_a_run_writes_all_it_promises_and_names_it(scene: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(scene), *FILE, "--gt", str(scene), "--save-video"]) == 0
+    run = Path("runs/track")
+    out = capsys.readouterr().out
+    for name in (
+        "mot/door.txt",
+        "mot/yard.txt",
+        "sightings.parquet",
+        "summary.json",
+        "config.yaml",
+        "videos/door.mp4",
+    ):
+        assert (run / name).is_file()
+        assert name in out
+    assert not (run / "state").exists()
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["complete"]
+    assert summary["cameras"]["yard"]["frames"] == 120
+    table = pq.read_table(run / "sightings.parquet")
+    assert table.num_rows == summary["sightings"] > 700
+    assert set(table["camera"].to_pylist()) == {"door", "yard"}
+    assert yaml.safe_load((run / "config.yaml").read_text())["source"] == [str(scene)]
+    assert "HOTA" in out
+    assert "door" in out
+
+
+def test_nothing_is_ever_overwritten(scene: Path) -> None:
+    for _ in range(3):
+        assert main([str(scene / "door"), *FILE]) == 0
+    assert main([str(scene / "door"), *FILE, "--name", "7"]) == 0
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["7", "track", "track2", "track3"]
+    assert results_of(Path("runs/track")) == results_of(Path("runs/track3"))
+
+
+def test_cameras_do_not_change_each_other(scene: Path) -> None:
+    assert main([str(scene), *FILE, "--name", "both"]) == 0
+    assert main([str(scene / "yard"), *FILE, "--name", "alone"]) == 0
+
+    def boxes(name: str) -> list[str]:
+        lines = Path(f"runs/{name}/mot/yard.txt").read_text().splitlines()
+        return sorted(",".join([line.split(",")[0], *line.split(",")[2:]]) for line in lines)
+
+    assert boxes("both") == boxes("alone")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_run_that_is_killed_gives_the_same_result_in_the_end(tmp_path: Path, seed: int) -> None:
+    write_sequence(tmp_path / "scene" / "door", 1500, 1)
+    write_sequence(tmp_path / "scene" / "yard", 1400, 2)
+    settings = [*FILE, "--set", "output.checkpoint_s=0.02"]
+    begin = time.monotonic()
+    subprocess.run(
+        [*PYTHON, "scene", *settings, "--name", "whole"], cwd=tmp_path, check=True, capture_output=True
+    )
+    took_s = time.monotonic() - begin
+    rng = np.random.default_rng(seed)
+    command = [*PYTHON, "scene", *settings, "--name", "cut"]
+    kills = 0
+    while True:
+        process = subprocess.Popen(
+            command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            process.wait(timeout=rng.uniform(0.4, 1.0) * took_s if kills < 3 else 60)
+            break
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+            if (tmp_path / "runs" / "cut" / "config.yaml").exists():
+                command = [*PYTHON, "--resume", "runs/cut"]
+    assert kills > 0
+    assert results_of(tmp_path / "runs" / "cut") == results_of(tmp_path / "runs" / "whole")
+
+
+def test_ctrl_c_writes_what_was_done_and_can_be_resumed(tmp_path: Path) -> None:
+    write_sequence(tmp_path / "scene" / "door", 8_000, 1)
+    process = subprocess.Popen([*PYTHON, "scene", *FILE], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()  # "writing to runs/track"
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume runs/track" in out
+    summary = json.loads((tmp_path / "runs/track/summary.json").read_text())
+    assert not summary["complete"]
+    assert 0 < summary["frames"] < 8_000
+    last_line = (tmp_path / "runs/track/mot/door.txt").read_text().splitlines()[-1]
+    assert int(last_line.split(",")[0]) <= summary["frames"]
+    subprocess.run([*PYTHON, "--resume"], cwd=tmp_path, check=True, capture_output=True)  # the newest one
+    subprocess.run(
+        [*PYTHON, "scene", *FILE, "--name", "whole"], cwd=tmp_path, check=True, capture_output=True
+    )
+    assert results_of(tmp_path / "runs/track") == results_of(tmp_path / "runs/whole")
+
+
+def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
+    write_sequence(tmp_path / "scene" / "door", 3000, 1)
+
+    def no_room() -> None:
+        # A limit on the size of files stands for a full disk: the write fails in the same place.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+    settings = [*FILE, "--set", "output.checkpoint_s=0.01"]
+    full = subprocess.run(
+        [*PYTHON, "scene", *settings], cwd=tmp_path, capture_output=True, text=True, preexec_fn=no_room
+    )
+    assert full.returncode == 2
+    assert "cannot write (File too large)" in full.stderr
+    assert "--resume runs/track" in full.stderr
+    assert "Traceback" not in full.stderr
+    subprocess.run([*PYTHON, "--resume", "runs/track"], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run(
+        [*PYTHON, "scene", *FILE, "--name", "whole"], cwd=tmp_path, check=True, capture_output=True
+    )
+    assert results_of(tmp_path / "runs/track") == results_of(tmp_path / "runs/whole")
+
+
+def test_a_run_without_anybody_is_a_run(scene: Path) -> None:
+    for camera in ("door", "yard"):
+        (scene / camera / "det" / "det.txt").write_text("")
+    assert main([str(scene), *FILE, "--gt", str(scene)]) == 0
+    assert Path("runs/track/mot/door.txt").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "no source: name a video"),
+        (["nowhere.mp4", *FILE], "nowhere.mp4"),
+        (["scene", "--set", "detector.kind=yolo"], "does not match any of the expected tags"),
+        (["scene", "--set", "tracking.max_lost_sec=1"], "did you mean 'max_lost_s'?"),
+        (["scene", "--config", "missing.yaml"], "missing.yaml: cannot read the configuration"),
+        (["--resume", "runs/none"], "runs/none: no config.yaml in it"),
+        (["--resume"], "nothing to resume"),
+        (["scene", "--resume", "runs/none"], "leave out every other"),
+        (["scene", *FILE, "--name", "a/b"], "output.name"),
+    ],
+)
+def test_what_a_user_gets_wrong_is_one_sentence_and_leaves_no_folder(
+    scene: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error.replace("\n", " ")
+    assert not Path("runs").exists()
+
+
+def test_a_complete_run_has_nothing_to_resume(scene: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(scene), *FILE]) == 0
+    assert main(["--resume", "runs/track"]) == 2
+    assert "this run is complete" in capsys.readouterr().err
+
+
+def test_a_broken_video_is_named_and_the_others_are_tracked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_sequence(tmp_path / "scene" / "door", 50, 1)
+    (tmp_path / "broken.mp4").write_bytes(b"\x00" * 1000)
+    assert main(["scene", "broken.mp4", *FILE]) == 1
+    out = capsys.readouterr().out
+    assert "problem: " in out
+    assert "broken" in out
+    summary = json.loads(Path("runs/track/summary.json").read_text())
+    assert summary["cameras"]["door"]["frames"] == 50
+    assert "broken" in summary["cameras"]["broken"]["problem"]
+
+
+def test_the_environment_needs_no_terminal(tmp_path: Path) -> None:
+    write_sequence(tmp_path / "scene" / "door", 50, 1)
+    environment = {key: value for key, value in os.environ.items() if key not in ("TERM", "DISPLAY", "HOME")}
+    done = subprocess.run(
+        [*PYTHON, "scene", *FILE], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
