@@ -450,6 +450,7 @@ def test_a_folder_with_files_is_refused_and_force_replaces_only_what_a_simulatio
     arguments = ["--seconds", "1", "--fps", "5", "--people", "2", "--no-video"]
     assert main([str(tmp_path), *arguments, "--cameras", "3"]) == 0
     (tmp_path / "README.md").write_text("mine")
+    (tmp_path / ".unfinished-killed").mkdir()
     assert main([str(tmp_path), *arguments, "--cameras", "1"]) == 2
     assert "is not empty; give another folder, or --force" in capsys.readouterr().err
     assert (tmp_path / "cam3").is_dir()
