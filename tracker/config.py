@@ -163,7 +163,7 @@ class ColorEmbedderConfig(Section):
     kind: Literal["color"] = "color"
 
     brightness_bins: int = Field(default=16, ge=1, le=64)
-    """Of PETS09-S2L1: 8 and 16 recognise 92.8 % and 93.7 % of the people a second later."""
+    """Of PETS09-S2L1: 8 and 16 recognise 92.7 % and 93.8 % of the people a second later."""
 
     chroma_bins: int = Field(default=8, ge=1, le=32)
     """For each of the two colour axes."""

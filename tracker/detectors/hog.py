@@ -8,8 +8,8 @@ from tracker.types import FloatArray, Image
 WINDOW = (64, 128)
 """Width and height of the picture that it judges."""
 PERSON_PX = 101
-"""Height of a person in the window for which it is surest: at 1.00 to 1.05 times 96, measured on
-PETS09-S2L1 and on drawn figures. At 0.8 or 1.3 times the right height it already says no."""
+"""Height of a person in the window for which it is surest, on PETS09-S2L1 and on drawn figures alike. With a
+box of 0.8 or 1.3 times the right height it already says no, so it can measure how tall somebody is."""
 
 
 class HogJudge:

@@ -78,7 +78,7 @@ class Journal:
         os.fsync(self._file.fileno())
         return self._rows
 
-    def read(self, chunk_rows: int = 1 << 18) -> Iterator[NDArray[np.void]]:
+    def read(self, chunk_rows: int = 1 << 15) -> Iterator[NDArray[np.void]]:
         """All rows as structured arrays of `ROW`, in the order in which they were written."""
         self._file.flush()
         with self._path.open("rb") as file:
