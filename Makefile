@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 .PHONY: run test clean
 run: .venv/ready-to-run
-	$(BIN)/python -m tracker.run videos --config configs/embedded.yaml --save-video --gt videos
+	$(BIN)/python -m tracker.run videos --config configs/embedded.yaml --save-video --gt videos --many-cameras
 
 test: .venv/ready-to-test
 	$(BIN)/ruff check

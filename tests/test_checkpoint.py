@@ -18,7 +18,7 @@ def test_what_was_saved_comes_back_to_the_bit(tmp_path: Path) -> None:
         "tracker/cam/1": {"ids": np.arange(3), "mean": rng.normal(size=(3, 8))},
         "tracker/b": {"ids": np.zeros(0, np.int64)},
     }
-    progress = Progress({CameraName("b"): 7}, {CameraName("b"): 6}, {"read": 0.5}, 12)
+    progress = Progress([CameraName("b")], {CameraName("b"): 7}, {CameraName("b"): 6}, {"read": 0.5}, 12)
     save_checkpoint(path, progress, states)
     loaded, loaded_states = load_checkpoint(path)
     assert loaded == progress

@@ -27,7 +27,7 @@ def test_all_problems_are_named_at_once_with_the_nearest_key(tmp_path: Path) -> 
     first, *lines = str(caught.value).splitlines()
     assert first == f"{path}: 3 problem(s)"
     assert sorted(lines) == [
-        "  detector.onnx.min_score: Input should be less than or equal to 1, got 1.4",
+        "  detector.min_score: Input should be less than or equal to 1, got 1.4",
         "  outptu: no such key, did you mean 'output'?",
         "  tracking.max_lost_sec: no such key, did you mean 'max_lost_s'?",
     ]
@@ -81,6 +81,24 @@ def test_an_unknown_detector_names_the_known_ones() -> None:
 
 def test_a_section_without_a_kind_is_of_the_default_kind() -> None:
     assert load_config(None, ["detector.weights=a.pt"]).detector.kind == "ultralytics"
+
+
+@pytest.mark.parametrize("text", ["true", "yes"])
+def test_a_truth_is_no_number(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"tracking\.max_lost_s: .*a number is needed, got True"):
+        load_config(None, [f"tracking.max_lost_s={text}"])
+
+
+def test_a_key_below_a_value_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("detector: onnx\n")
+    with pytest.raises(ConfigError, match="'detector' is set to 'onnx' and has no keys below it"):
+        load_config(path, ["detector.min_score=0.3"])
+
+
+def test_one_source_needs_no_brackets() -> None:
+    assert load_config(None, ["source=videos"]).source == ("videos",)
+    assert load_config(None, ["source=0"]).source == ("0",)
 
 
 def test_a_configuration_cannot_be_changed() -> None:

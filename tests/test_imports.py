@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(path for room in ("tracker", "reid") for path in (ROOT / room).rglob("*.py"))
 
 LAYERS = [
-    {"errors"},
+    {"errors", "passwords"},
     {"types"},
     {"stages", "config", "geometry", "kalman", "association", "mot_files"},
     {
@@ -33,12 +33,7 @@ LAYERS = [
 ]
 """Each room sees only what stands above it; rooms of one layer see each other only as `NEIGHBOURS` says."""
 
-NEIGHBOURS = {
-    ("kalman", "geometry"),
-    ("association", "geometry"),
-    ("run", "evaluate"),
-    ("results", "pipeline"),
-}
+NEIGHBOURS = {("run", "evaluate")}
 
 HEAVY = {
     "torch": ("tracker/detectors", "tracker/embedders", "reid"),

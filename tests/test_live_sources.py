@@ -21,11 +21,11 @@ import pytest
 from tests.clips import draw_code, read_code, write_clip
 from tests.loopback import NonsenseServer, RtspCamera, free_port, missing_for_rtsp
 from tracker.config import LiveConfig, SourceConfig
-from tracker.errors import ReuniteError
 from tracker.sources import live, open_source, streams
 from tracker.sources.addresses import Camera, Kind
 from tracker.sources.live import LiveSource
 from tracker.sources.streams import LostError, RefusedError
+from tracker.stages import CameraReport
 from tracker.types import CameraName, Frame, Image
 
 LOOP = 250
@@ -211,9 +211,12 @@ def test_a_program_ends_at_once_while_a_camera_says_nothing() -> None:
         assert (process.returncode, complaints) == (0, b"")
 
 
-def test_a_live_run_cannot_be_resumed() -> None:
-    with pytest.raises(ReuniteError, match="a run of live cameras cannot be resumed"):
-        open_source(["rtsp://host/x"], SourceConfig(), {CameraName("host-x"): 3})
+def test_opening_a_live_camera_again_connects_to_nothing() -> None:
+    # What was missed is gone; a resumed run only writes down what it had seen.
+    source = open_source(["rtsp://host/x"], SourceConfig(), {CameraName("host-x"): 3})
+    assert source.is_live
+    assert source.reports[CameraName("host-x")] == CameraReport()
+    source.close()
 
 
 class TestHttp:

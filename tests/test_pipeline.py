@@ -87,7 +87,7 @@ def run(
         IdentityTable(),
         [sink],
         progress,
-        lambda: saved.append(Progress(dict(progress.done), dict(progress.frames))),
+        lambda: saved.append(Progress([], dict(progress.done), dict(progress.frames))),
         checkpoint_s,
         stop or threading.Event(),
     )

@@ -119,9 +119,9 @@ def test_the_summary_counts_frames_people_and_seconds(tmp_path: Path) -> None:
     identities = IdentityTable()
     people(identities, CAMERAS[0], 1, 2)
     progress = Progress(
-        dict.fromkeys(CAMERAS, 50), dict.fromkeys(CAMERAS, 40), {"read": 1.0, "detect": 3.0}, 99
+        CAMERAS, dict.fromkeys(CAMERAS, 50), dict.fromkeys(CAMERAS, 40), {"read": 1.0, "detect": 3.0, "draw": 9.0}, 99
     )
-    reports = {CAMERAS[0]: CameraReport(dropped=3, reconnects=1), CAMERAS[1]: CameraReport(problem="broken")}
+    reports = {CAMERAS[0]: CameraReport(read=43, dropped=3, reconnects=1), CAMERAS[1]: CameraReport(problem="broken")}
     write_summary(tmp_path / "summary.json", True, progress, reports, identities)
     assert json.loads((tmp_path / "summary.json").read_text()) == {
         "complete": True,
@@ -129,9 +129,9 @@ def test_the_summary_counts_frames_people_and_seconds(tmp_path: Path) -> None:
         "people": 2,
         "sightings": 99,
         "frames_per_second": 20.0,
-        "seconds": {"read": 1.0, "detect": 3.0},
+        "seconds": {"read": 1.0, "detect": 3.0, "draw": 9.0},
         "cameras": {
-            "yard": {"frames": 40, "dropped": 3, "reconnects": 1, "problem": ""},
-            "door": {"frames": 40, "dropped": 0, "reconnects": 0, "problem": "broken"},
+            "yard": {"frames": 40, "read": 43, "dropped": 3, "reconnects": 1, "problem": ""},
+            "door": {"frames": 40, "read": 0, "dropped": 0, "reconnects": 0, "problem": "broken"},
         },
     }

@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,9 +14,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from rich.console import Console
 
 from benchmarks.resume import results_of
+from tracker.checkpoint import load_checkpoint, save_checkpoint
+from tracker.config import load_config
+from tracker.pipeline import name_tracks
 from tracker.run import main
+from tracker.tracking_run import TrackingRun
+from tracker.types import CameraName, Frame, Tracks, blank_image
 
 PYTHON = [sys.executable, "-m", "tracker.run"]
 
@@ -191,7 +198,7 @@ def test_a_run_without_anybody_is_a_run(scene: Path) -> None:
         (["scene", "--config", "missing.yaml"], "missing.yaml: cannot read the configuration"),
         (["--resume", "runs/none"], "runs/none: no config.yaml in it"),
         (["--resume"], "nothing to resume"),
-        (["scene", "--resume", "runs/none"], "leave out every other"),
+        (["--name", "x", "--resume", "runs/none"], "leave out every other"),
         (["scene", *FILE, "--name", "a/b"], "output.name"),
     ],
 )
@@ -234,3 +241,127 @@ def test_the_environment_needs_no_terminal(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
+
+
+def interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run over scene/ that was stopped before its first frame was done."""
+    monkeypatch.chdir(tmp_path)
+    stop = threading.Event()
+    with TrackingRun(load_config(None, [f"source={tmp_path / 'scene'}", "detector.kind=file"]), stop) as run:
+        stop.set()
+        complete, _ = run.run(Console(quiet=True))
+    assert not complete
+    return run.folder.path
+
+
+def test_a_run_whose_cameras_have_changed_is_not_resumed(
+    scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = interrupted(tmp_path, monkeypatch)
+    write_sequence(scene / "hall", 20, 5)  # between door and yard
+    assert main(["--resume", str(run)]) == 2
+    assert "the cameras were door, yard and now are door, hall, yard" in capsys.readouterr().err
+    assert (run / "state").is_dir()
+
+
+def test_a_resumed_run_does_not_take_a_lost_camera_for_done(
+    scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = interrupted(tmp_path, monkeypatch)
+    progress, states = load_checkpoint(run / "state" / "checkpoint.npz")
+    progress.done[CameraName("yard")] = 1
+    save_checkpoint(run / "state" / "checkpoint.npz", progress, states)
+    (scene / "yard" / "seqinfo.ini").write_text("nonsense")
+    assert main(["--resume", str(run)]) == 2
+    assert "cannot resume" in capsys.readouterr().err
+    assert (run / "state").is_dir()
+
+
+@pytest.mark.parametrize("words", [["--set", "output.folder=afile"], ["--set", "output.folder=afile/runs"]])
+def test_a_place_that_cannot_be_written_is_one_sentence(
+    scene: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("afile").write_text("")
+    assert main([str(scene), *FILE, *words]) == 2
+    assert "afile" in capsys.readouterr().err
+
+
+def test_a_window_without_a_screen_leaves_no_folder(
+    scene: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert main([str(scene), *FILE, "--show"]) == 2
+    assert "--save-video" in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
+def test_wrong_ground_truth_is_named_before_the_run(scene: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(scene), *FILE, "--gt", "nowhere"]) == 2
+    assert "nowhere" in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["rtsp:/admin:s3cret@127.0.0.1/x"],
+        ["admin:s3cret@127.0.0.1/x"],
+        ["--set", "source=[1, {a: 'rtsp://admin:s3cret@127.0.0.1/x'}]"],
+        ["--set", "source.x=rtsp://admin:s3cret@127.0.0.1/x", "--set", "source.x.y=1"],
+    ],
+)
+def test_a_password_is_never_printed_even_in_an_address_that_is_wrong(
+    scene: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, *FILE]) == 2
+    printed = capsys.readouterr()
+    assert "s3cret" not in printed.out + printed.err
+    assert not Path("runs").exists()
+
+
+def test_a_live_run_that_was_killed_still_gives_what_it_saw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = load_config(None, ["source=rtsp://me:s3cret@127.0.0.1:9/door", "detector.kind=embedded"])
+    with TrackingRun(config, threading.Event()) as run:
+        camera = run.cameras[0]
+        tracks = Tracks(np.array([1]), np.array([[1.0, 2.0, 30.0, 90.0]]), np.array([0.9]))
+        sightings = name_tracks(run.identities, camera, tracks)
+        run._journal.write(Frame(camera, 7, 100.0, blank_image(64, 48)), sightings)
+        run.progress.done[camera] = 7
+        run._save()  # and then it is killed
+    assert main(["--resume", str(run.folder.path)]) == 0
+    assert (run.folder.path / "mot" / f"{camera}.txt").read_text().startswith("7,1,1.000,2.000,")
+    assert "s3cret" not in (run.folder.path / "config.yaml").read_text()
+
+
+def test_a_sequence_without_pictures_is_refused_by_a_detector_that_needs_them(
+    scene: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(scene), "--set", "detector.kind=embedded"]) == 2
+    assert "camera 'door' has no pictures" in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
+def test_a_second_ctrl_c_ends_at_once_and_the_run_can_be_resumed(tmp_path: Path) -> None:
+    write_sequence(tmp_path / "scene" / "door", 8_000, 1)
+    process = subprocess.Popen([*PYTHON, "scene", *FILE], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in out
+    subprocess.run([*PYTHON, "--resume", "runs/track"], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_a_camera_without_ground_truth_is_named_before_the_run(
+    scene: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(scene), *FILE, "--gt", str(scene / "door")]) == 2
+    assert "has nothing for yard" in capsys.readouterr().err

@@ -14,7 +14,8 @@ from tests.conftest import shared_folder
 from tracker.config import SourceConfig
 from tracker.errors import ReuniteError
 from tracker.mot_files import SequenceInfo, format_seqinfo
-from tracker.sources import locate_cameras, mask_password, open_source
+from tracker.passwords import mask_password
+from tracker.sources import locate_cameras, open_source
 from tracker.stages import CameraReport
 from tracker.types import CameraName, Tick
 
@@ -58,6 +59,19 @@ def make_sequence(folder: Path, length: int, rate: float = 20, images: Sequence[
         (folder / "img1").mkdir(exist_ok=True)
         cv2.imwrite(str(folder / "img1" / name), draw_code(code))
     return folder
+
+
+def test_a_missing_video_among_others_is_named_and_the_others_go_on(tmp_path: Path) -> None:
+    write_clip(tmp_path / "there.mp4", range(3))
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    (tmp_path / "all.streams").write_text("there.mp4\nlost.mp4\n")
+    for addresses, lost in (([str(tmp_path)], "link"), ([str(tmp_path / "all.streams")], "lost")):
+        source = open_source(addresses, SourceConfig(), {})
+        problems = {name: report.problem for name, report in source.reports.items() if report.problem}
+        assert list(problems) == [lost]
+        assert "No such file" in problems[CameraName(lost)]
+        assert len(list(source.ticks())) == 3
+        source.close()
 
 
 class TestAddresses:
@@ -126,7 +140,7 @@ class TestAddresses:
             ("missing.streams", "no such file or folder"),
             ("nothing.streams", "holds no address"),
             ("nested.streams", "line 2: a list cannot hold another list"),
-            ("broken.streams", "line 1: .*lost.mp4: no such file"),
+            ("broken.streams", "line 1: .*lost: no such file"),
             ("named.streams", "line 1: a name is for one camera, but 'hall' is given to 2"),
             ("binary.streams", "cannot be read as a text file"),
         ],
@@ -136,7 +150,7 @@ class TestAddresses:
         (tmp_path / "empty").mkdir()
         (tmp_path / "nothing.streams").write_text("# later\n")
         (tmp_path / "nested.streams").write_text("0\nnothing.streams\n")
-        (tmp_path / "broken.streams").write_text("lost.mp4\n")
+        (tmp_path / "broken.streams").write_text("lost\n")
         (tmp_path / "named.streams").write_text("hall = two\n")
         (tmp_path / "binary.streams").write_bytes(b"\xff\xfe\x00")
         path = address if "://" in address else str(tmp_path / address)
@@ -323,7 +337,7 @@ class TestImages:
         ticks, reports = read_all(tmp_path / "seq")
         assert [(tick.frames[0].number, tick.time) for tick in ticks] == [(1, 0.0), (2, 0.05), (3, 0.1)]
         assert all(frame.size == (160, 120) and not frame.image.any() for frame in ticks[0].frames)
-        assert reports["seq"] == CameraReport(expected_frames=3, read=3)
+        assert reports["seq"] == CameraReport(expected_frames=3, read=3, has_pictures=False)
 
     def test_sequences_that_cannot_be_used_are_named_and_the_others_go_on(self, tmp_path: Path) -> None:
         make_sequence(tmp_path / "good", 2)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -21,12 +22,14 @@ class Progress:
     """How far a run has come.
 
     Attributes:
+        cameras: All cameras of the run; their order gives the index that stands in the journal.
         done: The last frame number of each camera that went through all stages.
         frames: How many frames of each camera went through all stages.
         seconds: Seconds spent in each stage, over all parts of an interrupted run.
         journal_rows: Sightings that are safe in the journal.
     """
 
+    cameras: list[CameraName] = field(default_factory=list)
     done: dict[CameraName, int] = field(default_factory=dict)
     frames: dict[CameraName, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -38,7 +41,8 @@ def save_checkpoint(path: Path, progress: Progress, states: Mapping[str, State])
     arrays = {f"{name}/{key}": array for name, state in states.items() for key, array in state.items()}
     meta = json.dumps({"version": VERSION, **asdict(progress)}).encode()
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, meta=np.frombuffer(meta, np.uint8), **arrays)
+    columns: dict[str, Any] = {"meta": np.frombuffer(meta, np.uint8), **arrays}
+    np.savez(buffer, **columns)
     write_whole(path, buffer.getvalue())
 
 

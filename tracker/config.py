@@ -1,7 +1,7 @@
 """RunConfig: everything that can be set, one YAML, checked once, frozen."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from tracker.errors import ReuniteError
+from tracker.passwords import mask_logins
 
 
 class ConfigError(ReuniteError):
@@ -265,6 +266,12 @@ class RunConfig(Section):
     tracking: TrackingConfig = TrackingConfig()
     output: OutputConfig = OutputConfig()
 
+    @field_validator("source", mode="before")
+    @classmethod
+    def _one_source(cls, value: Any) -> Any:
+        """``source: videos`` is one source."""
+        return (str(value),) if isinstance(value, str | int) else value
+
     @field_validator("detector", "embedder", mode="before")
     @classmethod
     def _default_kind(cls, value: Any, field: ValidationInfo) -> Any:
@@ -288,11 +295,15 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> RunC
     for override in overrides:
         _apply_override(values, override)
     try:
-        return RunConfig.model_validate(values)
+        config = RunConfig.model_validate(values)
     except ValidationError as error:
         problems = [_describe(problem) for problem in error.errors()]
-        name = str(path) if path else "configuration"
-        raise ConfigError("\n  ".join([f"{name}: {len(problems)} problem(s)", *problems])) from None
+    else:
+        problems = [f"{key}: a number is needed, got {value}" for key, value in _truths(values, config)]
+        if not problems:
+            return config
+    name = str(path) if path else "configuration"
+    raise ConfigError("\n  ".join([f"{name}: {len(problems)} problem(s)", *problems]))
 
 
 def dump_config(config: RunConfig) -> str:
@@ -309,7 +320,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{path}: is not YAML: {mask_logins(' '.join(str(error).split()))}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -319,31 +330,53 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 def _apply_override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
+    shown = mask_logins(override)
     if not equals or not key.strip():
-        raise ConfigError(f"--set {override}: write key=value, for example --set tracking.max_lost_s=2")
+        raise ConfigError(f"--set {shown}: write key=value, for example --set tracking.max_lost_s=2")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
-        raise ConfigError(f"--set {override}: {text!r} is not a YAML value") from None
+        raise ConfigError(f"--set {shown}: the value is not YAML") from None
     *parents, last = key.strip().split(".")
     section = values
     for parent in parents:
-        below = section.get(parent)
+        below = section.setdefault(parent, {})
         if not isinstance(below, dict):
-            below = section[parent] = {}
+            value_shown = mask_logins(repr(below))
+            raise ConfigError(f"--set {shown}: {parent!r} is set to {value_shown} and has no keys below it")
         section = below
     section[last] = value
 
 
+def _truths(value: Any, checked: Any, where: str = "") -> Iterator[tuple[str, bool]]:
+    """Keys whose value is YAML's true, false, yes or no and passed as a number."""
+    if isinstance(value, bool) and not isinstance(checked, bool):
+        yield where.lstrip("."), value
+    elif isinstance(value, dict) and isinstance(checked, BaseModel):
+        for key, below in value.items():
+            yield from _truths(below, getattr(checked, key), f"{where}.{key}")
+    elif isinstance(value, list) and isinstance(checked, tuple):
+        for index, (below, kept) in enumerate(zip(value, checked, strict=False)):
+            yield from _truths(below, kept, f"{where}.{index}")
+
+
 def _describe(problem: Any) -> str:
-    where = ".".join(str(part) for part in problem["loc"])
+    where = ".".join(_typed_keys(problem["loc"]))
     if problem["type"] == "extra_forbidden":
         known = _known_keys(RunConfig, problem["loc"][:-1])
         near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
         return f"{where}: no such key, " + (
             f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
         )
-    return f"{where}: {problem['msg']}, got {problem['input']!r}"
+    return f"{where}: {problem['msg']}, got {mask_logins(repr(problem['input']))}"
+
+
+def _typed_keys(path: Sequence[int | str]) -> list[str]:
+    """The keys as a user types them: pydantic puts the kind of a section between its name and its keys."""
+    keys = [str(part) for part in path]
+    if len(keys) > 2 and keys[0] in ("detector", "embedder"):
+        del keys[1]
+    return keys
 
 
 def _known_keys(section: type[BaseModel], path: Sequence[int | str]) -> list[str]:

@@ -112,6 +112,8 @@ def read_mot(path: Path, unique_ids: bool = False) -> MotTable:
     refuse(values[:, 0] < 1, 0, "is below 1; the first frame of a MOTChallenge file is frame 1")
     for column in (4, 5):
         refuse(values[:, column] <= 0, column, "is not positive; a box needs a width and a height")
+        start = values[:, column - 2]
+        refuse(start + values[:, column] <= start, column, "vanishes beside the place of its box")
     if unique_ids:
         refuse(
             values[:, 1] < 0, 1, "is negative; results and ground truth need ids, is this a detection file?"

@@ -74,12 +74,19 @@ def live_ticks(source: Source, stop: threading.Event) -> Generator[Tick, None, N
     """The ticks of a live source until ``stop``. Its cameras have threads of their own, and a frame
     that waits in one more place would only be older."""
 
+    ended = threading.Event()
+
     def close_on_stop() -> None:
-        stop.wait()
-        source.close()
+        while not ended.is_set():
+            if stop.wait(0.1):
+                source.close()
+                return
 
     threading.Thread(target=close_on_stop, name="close on stop", daemon=True).start()
-    yield from source.ticks()
+    try:
+        yield from source.ticks()
+    finally:
+        ended.set()
 
 
 def read_ahead(ticks: Iterator[Tick], depth: int, stop: threading.Event) -> Generator[Tick, None, None]:

@@ -1,8 +1,7 @@
 """What a run leaves behind: MOTChallenge text, one table over all cameras, a summary."""
 
 import json
-from collections.abc import Iterator, Mapping
-from itertools import chain
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,12 @@ from tracker.checkpoint import Progress, write_whole
 from tracker.geometry import xyxy_to_xywh
 from tracker.identity import IdentityTable
 from tracker.mot_files import MotTable, format_results
-from tracker.sinks.journal import Journal
+from tracker.sinks.journal import ROW, Journal
 from tracker.stages import CameraReport
 from tracker.types import CameraName, Frame, IntArray, Sightings
+
+AFTERWARDS = ("results", "draw")
+"""Stages that begin when the last frame is tracked; they do not count in frames per second."""
 
 SIGHTINGS = pa.schema(
     [
@@ -35,17 +37,22 @@ SIGHTINGS = pa.schema(
 
 
 def write_results(
-    folder: Path, journal: Journal, cameras: list[CameraName], identities: IdentityTable
+    folder: Path,
+    journal: Journal,
+    cameras: list[CameraName],
+    identities: IdentityTable,
+    failed: Collection[CameraName] = (),
 ) -> list[Path]:
-    """Write ``mot/CAMERA.txt`` for every camera and ``sightings.parquet``; the files written.
+    """Write ``mot/CAMERA.txt`` and ``sightings.parquet``; the files written.
 
+    A camera that ``failed`` before its first frame gets no file: nobody knows who was there.
     Memory does not grow with the length of the run. A cut leaves the files of before, or all of
     the new one; writing again gives the same bytes.
     """
     (folder / "mot").mkdir(exist_ok=True)
-    texts = [folder / "mot" / f"{camera}.txt" for camera in cameras]
+    indices = [index for index, camera in enumerate(cameras) if camera not in failed]
     table = folder / "sightings.parquet"
-    targets = [*texts, table]
+    targets = [*(folder / "mot" / f"{cameras[index]}.txt" for index in indices), table]
     parts = [path.with_name(path.name + ".part") for path in targets]
     files = [part.open("w", encoding="ascii") for part in parts[:-1]]
     try:
@@ -53,7 +60,7 @@ def write_results(
             for rows in journal.read():
                 identity_ids = identities_of(rows, cameras, identities)
                 writer.write_table(_as_arrow(rows, cameras, identity_ids))
-                for index, file in enumerate(files):
+                for index, file in zip(indices, files, strict=True):
                     here = rows["camera"] == index
                     file.write(_as_mot_text(rows[here], identity_ids[here]))
     finally:
@@ -75,24 +82,25 @@ def identities_of(rows: NDArray[np.void], cameras: list[CameraName], identities:
 
 
 class SightingsReader:
-    """Gives the people of each frame back, for frames asked in the order in which they were written."""
+    """Gives the people of each frame back; the frames of a camera must be asked for in rising order."""
 
     def __init__(self, journal: Journal, cameras: list[CameraName], identities: IdentityTable) -> None:
-        self._cameras, self._identities = cameras, identities
-        self._frames = _split_by_frame(journal.read())
-        self._next = next(self._frames, None)
+        self._identities = identities
+        self._frames = {
+            camera: _split_by_frame(_rows_of(index, journal)) for index, camera in enumerate(cameras)
+        }
+        self._next = {camera: next(frames, None) for camera, frames in self._frames.items()}
 
     def people(self, frame: Frame) -> Sightings:
         """The people of this frame; nobody, where the journal has none."""
-        rows = self._next
-        if rows is None or (rows["frame"][0], self._cameras[rows["camera"][0]]) != (
-            frame.number,
-            frame.camera,
-        ):
+        rows = self._next[frame.camera]
+        while rows is not None and rows["frame"][0] < frame.number:
+            rows = next(self._frames[frame.camera], None)
+        self._next[frame.camera] = rows
+        if rows is None or rows["frame"][0] > frame.number:
             nobody = np.zeros(0, np.int64)
             return Sightings(nobody, nobody, np.zeros((0, 4)), np.zeros(0))
-        self._next = next(self._frames, None)
-        identity_ids = identities_of(rows, self._cameras, self._identities)
+        identity_ids = self._identities.lookup(frame.camera, rows["track"])
         return Sightings(
             rows["track"], identity_ids, rows["box"].astype(np.float64), rows["score"].astype(np.float64)
         )
@@ -107,7 +115,7 @@ def write_summary(
 ) -> None:
     """Write ``summary.json``: frames, drops, people, sightings, seconds for each stage."""
     frames = sum(progress.frames.values())
-    seconds = sum(progress.seconds.values())
+    seconds = sum(spent for stage, spent in progress.seconds.items() if stage not in AFTERWARDS)
     summary = {
         "complete": complete,
         "frames": frames,
@@ -118,6 +126,7 @@ def write_summary(
         "cameras": {
             camera: {
                 "frames": progress.frames.get(camera, 0),
+                "read": report.read,
                 "dropped": report.dropped,
                 "reconnects": report.reconnects,
                 "problem": report.problem,
@@ -147,12 +156,18 @@ def _as_mot_text(rows: NDArray[np.void], identity_ids: IntArray) -> str:
     return format_results(MotTable.of_people(rows["frame"], identity_ids, boxes, scores))
 
 
+def _rows_of(index: int, journal: Journal) -> Iterator[NDArray[np.void]]:
+    """The rows of one camera, in pieces."""
+    for rows in journal.read():
+        yield rows[rows["camera"] == index]
+
+
 def _split_by_frame(chunks: Iterator[NDArray[np.void]]) -> Iterator[NDArray[np.void]]:
-    """Runs of rows of the same camera and frame; a run that crosses two chunks is put together."""
-    left: NDArray[np.void] | None = None
+    """The rows of one camera, frame by frame; a frame that crosses two chunks is put together."""
+    left = np.empty(0, ROW)
     for chunk in chunks:
-        rows = chunk if left is None else np.concatenate([left, chunk])
-        changes = (np.diff(rows["frame"]) != 0) | (np.diff(rows["camera"].astype(np.int64)) != 0)
-        *whole, left = np.split(rows, np.flatnonzero(changes) + 1)
+        rows = np.concatenate([left, chunk])
+        *whole, left = np.split(rows, np.flatnonzero(np.diff(rows["frame"])) + 1)
         yield from whole
-    yield from chain([left] if left is not None else [])
+    if len(left):
+        yield left

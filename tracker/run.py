@@ -15,8 +15,10 @@ from rich.logging import RichHandler
 
 from tracker.config import RunConfig, load_config
 from tracker.errors import ReuniteError
-from tracker.evaluate import evaluate_results, scores_table
+from tracker.evaluate import evaluate_results, find_ground_truth, scores_table
+from tracker.passwords import mask_password
 from tracker.run_folder import RunFolder
+from tracker.sources import locate_cameras
 from tracker.tracking_run import TrackingRun
 
 EXIT_CAMERA_FAILED = 1
@@ -35,6 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with StopSignals() as stop:
             return run_command(arguments, console, stop)
+    except KeyboardInterrupt:
+        console.print("stopped at once; what the last checkpoint holds is kept", highlight=False)
+        return EXIT_INTERRUPTED
     except ReuniteError as error:
         Console(stderr=True).print(
             f"error: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True
@@ -74,6 +79,9 @@ def make_parser() -> argparse.ArgumentParser:
         "--gt", type=Path, metavar="PATH", help="ground truth to score the run with when it is done"
     )
     parser.add_argument(
+        "--many-cameras", action="store_true", help="with --gt: the cameras share the identities of the truth"
+    )
+    parser.add_argument(
         "--resume",
         nargs="?",
         const="",
@@ -111,12 +119,16 @@ def run_command(arguments: argparse.Namespace, console: Console, stop: threading
         refuse_settings(arguments)
         path = Path(arguments.resume) if arguments.resume else RunFolder.newest_unfinished(Path("runs"))
         folder, config = RunFolder.reopen(path)
-    with TrackingRun(config, folder) as run:
+        config = with_passwords(config, arguments.source)
+    if arguments.gt:
+        check_ground_truth(arguments.gt, config)  # better now than after hours
+    with TrackingRun(config, stop, folder) as run:
         console.print(f"writing to {run.folder.path}", highlight=False, soft_wrap=True)
-        complete, files = run.run(console, stop)
+        complete, files = run.run(console)
         code = report_end(run, complete, files, console)
     if arguments.gt and complete:
-        console.print(scores_table(evaluate_results(run.folder.path, arguments.gt)))
+        report = evaluate_results(run.folder.path, arguments.gt, arguments.many_cameras)
+        console.print(scores_table(report))
     return code
 
 
@@ -135,8 +147,49 @@ def read_config(arguments: argparse.Namespace) -> RunConfig:
         raise ReuniteError(
             "no source: name a video, a folder or an address, for example: python -m tracker.run videos/"
         )
-    absolute = (str(Path(address).resolve()) if Path(address).exists() else address for address in addresses)
-    return config.model_copy(update={"source": tuple(absolute)})
+    paths = {key: getattr(config.detector, key, "") for key in ("weights", "weights_folder", "path")}
+    detector = config.detector.model_copy(
+        update={key: _absolute(path) for key, path in paths.items() if path}
+    )
+    return config.model_copy(update={"source": tuple(map(_absolute, addresses)), "detector": detector})
+
+
+def check_ground_truth(path: Path, config: RunConfig) -> None:
+    """See that every camera has ground truth.
+
+    Raises:
+        ReuniteError: One has none.
+    """
+    truth = find_ground_truth(path)
+    missing = [camera for camera in locate_cameras(config.source) if camera not in truth]
+    if missing:
+        raise ReuniteError(f"--gt {path}: has nothing for {', '.join(missing)}; it has {', '.join(truth)}")
+
+
+def with_passwords(config: RunConfig, addresses: Sequence[str]) -> RunConfig:
+    """A run's folder keeps no passwords, so ``--resume RUN SOURCE...`` may give the same addresses again.
+
+    Raises:
+        ReuniteError: An address needs its password, or others than those of the run are given.
+    """
+    absolute = tuple(map(_absolute, addresses))
+    if not absolute:
+        hidden = [address for address in config.source if "***" in address and address.startswith("http")]
+        if hidden:
+            raise ReuniteError(
+                f"{hidden[0]}: passwords are not kept; give the addresses of the run again after --resume RUN"
+            )
+        return config
+    if tuple(map(mask_password, absolute)) != config.source:
+        raise ReuniteError(
+            f"--resume: the addresses of this run are {', '.join(config.source)}; give the same"
+        )
+    return config.model_copy(update={"source": absolute})
+
+
+def _absolute(address: str) -> str:
+    """A path that is there, from the root, so that a run can be resumed from any folder."""
+    return str(Path(address).resolve()) if Path(address).exists() else address
 
 
 def refuse_settings(arguments: argparse.Namespace) -> None:
@@ -145,7 +198,7 @@ def refuse_settings(arguments: argparse.Namespace) -> None:
     Raises:
         ReuniteError: Settings were given beside ``--resume``.
     """
-    settings = ("source", "config", "overrides", "name", "save_video", "show")
+    settings = ("config", "overrides", "name", "save_video", "show")
     given = [name for name in settings if getattr(arguments, name)]
     if given:
         raise ReuniteError(
@@ -166,9 +219,9 @@ def report_end(run: TrackingRun, complete: bool, files: Sequence[Path], console:
     )
     if not complete:
         console.print(
-            f"interrupted; go on with: python -m tracker.run --resume {run.folder.path}", soft_wrap=True
+            f"not complete; go on with: python -m tracker.run --resume {run.folder.path}", soft_wrap=True
         )
-        return EXIT_INTERRUPTED
+        return EXIT_CAMERA_FAILED if run.problems else EXIT_INTERRUPTED
     return EXIT_CAMERA_FAILED if run.problems else 0
 
 

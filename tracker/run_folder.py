@@ -26,19 +26,29 @@ class RunFolder:
 
     @classmethod
     def create(cls, config: RunConfig) -> "RunFolder":
-        """Make FOLDER/NAME, or NAME2, NAME3, ... where that exists, with the configuration in it."""
+        """Make FOLDER/NAME, or NAME2, NAME3, ... where that exists, with the configuration in it.
+
+        Raises:
+            ReuniteError: It cannot be written.
+        """
         parent = Path(config.output.folder)
         number = 1
         while True:
             folder = cls(parent / f"{config.output.name}{'' if number == 1 else number}")
             try:
-                folder.path.mkdir(parents=True)
-                break
+                parent.mkdir(parents=True, exist_ok=True)
+                folder.path.mkdir()
+                folder._state.mkdir()
+                write_whole(folder.config, dump_config(config).encode())
+                return folder
             except FileExistsError:
+                if not folder.path.exists():
+                    raise ReuniteError(f"{parent}: is a file; set output.folder to a folder") from None
                 number += 1
-        folder._state.mkdir()
-        write_whole(folder.config, dump_config(config).encode())
-        return folder
+            except OSError as error:
+                raise ReuniteError(
+                    f"{folder.path}: cannot be written: {error.strerror}; set output.folder to another place"
+                ) from None
 
     @classmethod
     def reopen(cls, path: Path) -> tuple["RunFolder", RunConfig]:

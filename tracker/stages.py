@@ -17,6 +17,8 @@ class CameraReport:
         dropped: Frames that were read and thrown away because a newer one was there (live only).
         reconnects: How often a live camera came back after it was lost.
         problem: Why the camera ended early or never began, in one sentence; empty when all is well.
+        has_pictures: Whether its frames show anything; a sequence may have only detections.
+        can_go_on: Whether a resumed run may get the rest: the connection to a recording was lost.
     """
 
     expected_frames: int = 0
@@ -24,6 +26,8 @@ class CameraReport:
     dropped: int = 0
     reconnects: int = 0
     problem: str = ""
+    has_pictures: bool = True
+    can_go_on: bool = False
 
 
 class Source(Protocol):

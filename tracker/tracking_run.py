@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from rich.console import Console
@@ -13,6 +13,7 @@ from tracker.checkpoint import Progress, load_checkpoint, save_checkpoint
 from tracker.config import RunConfig
 from tracker.errors import ReuniteError
 from tracker.identity import IdentityTable
+from tracker.passwords import mask_password
 from tracker.pipeline import StageClock, read_ahead, run_pipeline
 from tracker.results import SightingsReader, write_results, write_summary
 from tracker.run_folder import RunFolder
@@ -20,7 +21,7 @@ from tracker.sinks.journal import Journal
 from tracker.sinks.overlay import OverlayVideos
 from tracker.sinks.progress import ProgressBars
 from tracker.sinks.window import Window
-from tracker.sources import locate_cameras, mask_password, open_source
+from tracker.sources import locate_cameras, open_source
 from tracker.stages import Remembering, Sink
 from tracker.types import State
 
@@ -30,14 +31,17 @@ class TrackingRun:
 
     Args:
         config: The whole configuration, sources included.
+        stop: When it is set the run ends after the frame in hand.
         folder: The folder of a run that was cut off, to go on with it; None starts a new one.
 
     Raises:
         ReuniteError: A setting, source or model cannot be used; then no folder was made.
     """
 
-    def __init__(self, config: RunConfig, folder: RunFolder | None = None) -> None:
+    def __init__(self, config: RunConfig, stop: threading.Event, folder: RunFolder | None = None) -> None:
         self.config = config
+        self._is_resumed = folder is not None
+        self._drawing_problems: list[str] = []
         self.progress, states = Progress(), dict[str, State]()
         if folder is not None and folder.checkpoint.exists():
             self.progress, states = load_checkpoint(folder.checkpoint)
@@ -48,6 +52,13 @@ class TrackingRun:
             problems = [report.problem for report in self.source.reports.values()]
             if all(problems):
                 raise ReuniteError("no camera could be read: " + "; ".join(problems))
+            self._refuse_changed_cameras()
+            blind = [camera for camera, report in self.source.reports.items() if not report.has_pictures]
+            if blind and config.detector.kind != "file":
+                raise ReuniteError(
+                    f"camera {blind[0]!r} has no pictures for detector.kind={config.detector.kind}; "
+                    "take detector.kind=file, which reads its det.txt, or add its pictures (img1/)"
+                )
             locations = locate_cameras(config.source)
             working = {
                 camera: locations[camera] for camera, it in self.source.reports.items() if not it.problem
@@ -66,6 +77,8 @@ class TrackingRun:
             }
             for name, state in states.items():
                 self._remembering[name].restore(state)
+            self._stop = stop
+            self._window = Window(stop) if config.output.show else None
             self.folder = folder or RunFolder.create(_without_passwords(config))
             self._journal = Journal(self.folder.journal, self.cameras, self.progress.journal_rows)
             stack.callback(self._journal.close)
@@ -80,12 +93,14 @@ class TrackingRun:
     @property
     def problems(self) -> list[str]:
         """One sentence for each camera that failed or ended too early."""
-        return [report.problem for report in self.source.reports.values() if report.problem]
+        reports = self.source.reports.values()
+        return [report.problem for report in reports if report.problem] + self._drawing_problems
 
-    def run(self, console: Console, stop: threading.Event) -> tuple[bool, list[Path]]:
+    def run(self, console: Console) -> tuple[bool, list[Path]]:
         """Track to the end or until ``stop``, then write the results.
 
-        A live run is complete when it is stopped; a run over files that is stopped can be resumed.
+        A live run is complete when it is stopped; a run over files that is stopped, or that lost the
+        connection to one, can be resumed. Resuming a live run that was cut off writes what it had seen.
 
         Returns:
             Whether the run is complete, and the files that were written.
@@ -95,13 +110,18 @@ class TrackingRun:
                 saved is kept and the run can be resumed.
         """
         try:
-            ended = self._track(console, stop)
+            ended = (self._is_resumed and self.source.is_live) or self._track(console)
+            ended = ended and not any(report.can_go_on for report in self.source.reports.values())
             with StageClock(self.progress.seconds).of("results"):
-                files = write_results(self.folder.path, self._journal, self.cameras, self.identities)
+                reports = self.source.reports
+                failed = {
+                    camera for camera in self.cameras if reports[camera].problem
+                } - self.progress.done.keys()
+                files = write_results(self.folder.path, self._journal, self.cameras, self.identities, failed)
             live_videos = sorted(self.folder.videos.glob("*.mp4")) if self.source.is_live else []
             if ended and self.config.output.save_video and not self.source.is_live:
                 with StageClock(self.progress.seconds).of("draw"):
-                    ended, drawn = self._draw(console, stop)
+                    ended, drawn = self._draw(console)
                 files += drawn
             complete = ended or self.source.is_live
             write_summary(self.folder.summary, complete, self.progress, self.source.reports, self.identities)
@@ -114,7 +134,21 @@ class TrackingRun:
             ) from error
         return complete, [self.folder.config, self.folder.summary, *files, *live_videos]
 
-    def _track(self, console: Console, stop: threading.Event) -> bool:
+    def _refuse_changed_cameras(self) -> None:
+        """The journal counts on the order of the cameras, and on reading on where they were left."""
+        before = self.progress.cameras or self.cameras
+        if before != self.cameras:
+            raise ReuniteError(
+                f"cannot resume: the cameras were {', '.join(before)} and now are {', '.join(self.cameras)}; "
+                "put the files back as they were"
+            )
+        reports = self.source.reports
+        lost = [reports[camera].problem for camera in self.progress.done if reports[camera].problem]
+        if lost and not self.source.is_live:
+            raise ReuniteError("cannot resume: " + "; ".join(lost))
+        self.progress.cameras = self.cameras
+
+    def _track(self, console: Console) -> bool:
         """Send all ticks through the pipeline; whether the source came to its end."""
         sinks: list[Sink] = []
         with ExitStack() as stack:
@@ -124,8 +158,8 @@ class TrackingRun:
                 sinks.append(sink)
 
             sinks.append(self._journal)  # closed with the run: the results are read from it
-            if self.config.output.show:
-                add(Window(stop))
+            if self._window is not None:
+                add(self._window)
             if self.config.output.save_video and self.source.is_live:
                 add(OverlayVideos(self.folder.videos))
             add(ProgressBars(console, self.source.reports, self.progress.frames))
@@ -139,7 +173,7 @@ class TrackingRun:
                 self.progress,
                 self._save,
                 self.config.output.checkpoint_s,
-                stop,
+                self._stop,
             )
 
     def _save(self) -> None:
@@ -147,7 +181,7 @@ class TrackingRun:
         states = {name: stage.state() for name, stage in self._remembering.items()}
         save_checkpoint(self.folder.checkpoint, self.progress, states)
 
-    def _draw(self, console: Console, stop: threading.Event) -> tuple[bool, list[Path]]:
+    def _draw(self, console: Console) -> tuple[bool, list[Path]]:
         """Read the files once more and draw the people with their final identities.
 
         Returns:
@@ -159,14 +193,18 @@ class TrackingRun:
             stack.callback(source.close)
             videos = OverlayVideos(self.folder.videos)
             stack.callback(videos.close)
+            console.print("drawing the videos, with final identities", highlight=False)
             bars = ProgressBars(console, source.reports, {}, verb="drawing ")
             stack.callback(bars.close)
-            for tick in read_ahead(source.ticks(), 3, stop):
+            for tick in stack.enter_context(closing(read_ahead(source.ticks(), 3, self._stop))):
                 for frame in tick.frames:
                     sightings = people.people(frame)
                     videos.write(frame, sightings)
                     bars.write(frame, sightings)
-        return not stop.is_set(), videos.files
+        known = set(self.problems)
+        found = {f"drawing: {report.problem}" for report in source.reports.values() if report.problem}
+        self._drawing_problems = sorted(found - {f"drawing: {problem}" for problem in known})
+        return not self._stop.is_set(), videos.files
 
 
 def _without_passwords(config: RunConfig) -> RunConfig:

@@ -111,6 +111,8 @@ class OnnxDetector:
             decode_yolox(output[good, :4].astype(np.float64), self._grid[good], self._strides[good]) / ratio
         )
         scores = scores[good]
+        has_area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # not so for NaN, either
+        boxes, scores = boxes[has_area], scores[has_area]
         kept = suppress_overlaps(boxes, scores, self._config.max_iou)
         return Detections(boxes[kept], scores[kept])
 

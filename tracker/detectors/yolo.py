@@ -120,8 +120,9 @@ def _import_yolo() -> Any:
             from ultralytics import YOLO  # type: ignore[attr-defined]
         except ModuleNotFoundError as error:
             raise ReuniteError(
-                f"detector.kind=ultralytics needs the module {error.name!r}: "
-                "pip install 'reunite[ultralytics]', or take detector.kind=onnx or detector.kind=embedded"
+                f"detector.kind=ultralytics needs the module {error.name!r}: pip install "
+                "'reunite[ultralytics]' (in a clone: pip install -e '.[ultralytics]'), or take "
+                "detector.kind=onnx or detector.kind=embedded"
             ) from None
         finally:
             if os.environ["YOLO_CONFIG_DIR"] == settings:

@@ -1,6 +1,7 @@
 """The files of a simulated world, put in place only when all of them are whole."""
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from tracker.simulate.config import SimulationConfig
 from tracker.simulate.truth import Truth
 from tracker.types import FloatArray, Image
 
-_OURS = ("cam[0-9]*", "calibration.json", ".unfinished-*")
+_OURS = re.compile(r"cam\d+(\.mp4)?|calibration\.json|\.unfinished-.*")
 """What ``overwrite`` may remove; the last one is what a killed run leaves."""
 
 
@@ -44,8 +45,8 @@ def whole_or_nothing(out: Path, overwrite: bool) -> Iterator[Path]:
         raise ReuniteError(f"{out}: cannot be written: {error.strerror}") from None
     try:
         yield unfinished
-        for pattern in _OURS:
-            for old in sorted(set(out.glob(pattern)) - {unfinished}):
+        for old in sorted(set(out.iterdir()) - {unfinished}):
+            if _OURS.fullmatch(old.name):
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
         # The calibration comes last: where it is, all is.
         for path in sorted(unfinished.iterdir(), key=lambda path: path.name == "calibration.json"):

@@ -2,6 +2,7 @@
 
 import colorsys
 from collections import deque
+from contextlib import ExitStack
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -86,8 +87,9 @@ class OverlayVideos:
 
     def close(self) -> None:
         """Finish all videos."""
-        for video in self._videos.values():
-            video.close()
+        with ExitStack() as stack:  # all of them, even if one fails
+            for video in self._videos.values():
+                stack.callback(video.close)
 
 
 class _Video:

@@ -26,7 +26,7 @@ class ProgressBars:
         frames: Mapping[CameraName, int],
         verb: str = "",
     ) -> None:
-        self._console, self._reports = console, reports
+        self._console, self._reports, self._verb = console, reports, verb
         self._frames = {camera: frames.get(camera, 0) for camera in reports}
         self._marks: dict[CameraName, deque[tuple[float, int]]] = {camera: deque() for camera in reports}
         self._next_line = time.monotonic() + LINE_EVERY_S
@@ -82,5 +82,7 @@ class ProgressBars:
         for camera, frames in self._frames.items():
             total, rate = self._reports[camera].expected_frames, self._rate(camera)
             left = f", {timedelta(seconds=round((total - frames) / rate))} left" if total and rate else ""
-            parts.append(f"{camera} {frames}{f'/{total}' if total else ''} ({rate:.1f} frames/s{left})")
+            parts.append(
+                f"{self._verb}{camera} {frames}{f'/{total}' if total else ''} ({rate:.1f} frames/s{left})"
+            )
         self._console.print("; ".join(parts), highlight=False, soft_wrap=True)

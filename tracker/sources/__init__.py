@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 
 from tracker.config import SourceConfig
 from tracker.errors import ReuniteError
-from tracker.sources.addresses import find_cameras, locate_cameras, mask_password
+from tracker.sources.addresses import find_cameras, locate_cameras
 from tracker.sources.files import FileSource
 from tracker.sources.live import LiveSource
 from tracker.stages import Source
 from tracker.types import CameraName
 
-__all__ = ["locate_cameras", "mask_password", "open_source"]
+__all__ = ["locate_cameras", "open_source"]
 
 
 def open_source(addresses: Sequence[str], config: SourceConfig, done: Mapping[CameraName, int]) -> Source:
@@ -20,11 +20,12 @@ def open_source(addresses: Sequence[str], config: SourceConfig, done: Mapping[Ca
         addresses: Videos, folders, MOTChallenge sequences, webcam numbers, rtsp or http addresses,
             ``.streams`` lists; docs/sources.md tells what each of them gives.
         done: The last frame number of each camera that an earlier run has finished with. Frames up
-            to it are not given again; the others keep their numbers, times and ticks.
+            to it are not given again; the others keep their numbers, times and ticks. Live cameras
+            have no earlier frames and take no notice.
 
     Raises:
         ReuniteError: A path is missing, nothing usable is there, files and live streams are mixed, or
-            ``done`` names a live camera or one that is not there.
+            ``done`` names a camera that is not there.
     """
     cameras = find_cameras(addresses)
     missing = [name for name in done if name not in {camera.name for camera in cameras}]
@@ -32,8 +33,4 @@ def open_source(addresses: Sequence[str], config: SourceConfig, done: Mapping[Ca
         raise ReuniteError(f"camera {missing[0]!r} is no longer there; put its file back, or start a new run")
     if not cameras[0].is_live:
         return FileSource(cameras, config, done)
-    if done:
-        raise ReuniteError(
-            "a run of live cameras cannot be resumed: what was missed is gone; start a new run"
-        )
     return LiveSource(cameras, config.live)

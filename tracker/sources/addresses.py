@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tracker.errors import ReuniteError
+from tracker.passwords import mask_logins, mask_password
 from tracker.types import CameraName
 
 STREAMED_SUFFIXES = frozenset({".ts", ".flv", ".mjpg", ".mjpeg", ".h264", ".264", ".h265", ".265", ".hevc"})
@@ -58,17 +59,6 @@ def locate_cameras(addresses: Sequence[str]) -> Mapping[CameraName, str]:
     return {camera.name: mask_password(camera.address) for camera in find_cameras(addresses)}
 
 
-def mask_password(address: str) -> str:
-    """The address with ``***`` for every password in it, fit to be shown and stored."""
-    scheme, separator, rest = address.partition("://")
-    if not separator:
-        return address
-    # Up to the last '@' of all: a password may hold an '@' or '/' that should have been escaped.
-    rest = re.sub(r"^([^:@/?#]*):.*@", r"\1:***@", rest)
-    secrets = r"(?i)((?:password|passwd|passwort|pass|pwd|token|secret|key)=)[^&#/]+"
-    return scheme + separator + re.sub(secrets, r"\1***", rest)
-
-
 def find_cameras(addresses: Sequence[str]) -> list[Camera]:
     """All cameras of one run, in order, with unique names; at least one.
 
@@ -76,7 +66,7 @@ def find_cameras(addresses: Sequence[str]) -> list[Camera]:
         ReuniteError: As in ``open_source``.
     """
     try:
-        cameras = [camera for address in addresses for camera in _expand(address)]
+        cameras = [camera for address in addresses for camera in _expand(address, alone=len(addresses) == 1)]
     except OSError as error:
         raise ReuniteError(f"{error.filename}: cannot be read: {error.strerror}") from None
     if not cameras:
@@ -92,8 +82,11 @@ def find_cameras(addresses: Sequence[str]) -> list[Camera]:
     return [Camera(_unique(camera.name, taken), camera.kind, camera.address) for camera in cameras]
 
 
-def _expand(address: str, folder: Path = Path()) -> list[Camera]:
-    """The cameras of one address; a relative path starts at ``folder``."""
+def _expand(address: str, folder: Path = Path(), alone: bool = True) -> list[Camera]:
+    """The cameras of one address; a relative path starts at ``folder``.
+
+    A video that is missing ends the run only if it is ``alone``: beside others it is named when it is opened.
+    """
     if address.isascii() and address.isdigit():
         return [Camera(CameraName(f"webcam{int(address)}"), Kind.WEBCAM, address)]
     if "://" in address:
@@ -103,14 +96,15 @@ def _expand(address: str, folder: Path = Path()) -> list[Camera]:
         return _expand_folder(path)
     if path.suffix.lower() == ".streams" and path.is_file():
         return _expand_list(path)
-    if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
+    if path.suffix.lower() in VIDEO_SUFFIXES and (path.is_file() or not alone):
         return [_camera(path, Kind.VIDEO)]
     if path.exists():
         raise ReuniteError(
             f"{path}: is not a video by its name; name a video ({', '.join(sorted(VIDEO_SUFFIXES))}), "
             "a folder of videos or images, or a .streams list"
         )
-    raise ReuniteError(f"{path}: no such file or folder; check the path, or write rtsp://... for a camera")
+    shown = mask_logins(str(path))  # an address that is written wrong looks like a path
+    raise ReuniteError(f"{shown}: no such file or folder; check the path, or write rtsp://... for a camera")
 
 
 def _expand_url(address: str) -> Camera:
@@ -146,7 +140,7 @@ def _expand_list(path: Path) -> list[Camera]:
         if (named.group(2) if named else text).lower().endswith(".streams"):
             raise ReuniteError(f"{path}, line {number}: a list cannot hold another list; name both instead")
         try:
-            found = _expand(named.group(2) if named else text, path.parent)
+            found = _expand(named.group(2) if named else text, path.parent, alone=False)
         except ReuniteError as error:
             raise ReuniteError(f"{path}, line {number}: {error}") from None
         if named:
@@ -197,9 +191,12 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def _list_files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
-    """Files with these suffixes; hidden ones are left out (macOS puts ._cam1.mp4 beside cam1.mp4)."""
-    found = (path for path in folder.iterdir() if path.suffix.lower() in suffixes)
-    return sorted((path for path in found if path.name[0] != "." and path.is_file()), key=_natural_order)
+    """Files with these suffixes; hidden ones are left out (macOS puts ._cam1.mp4 beside cam1.mp4).
+
+    A link that leads nowhere is one of them, so that it is named when it is opened.
+    """
+    found = (path for path in folder.iterdir() if path.suffix.lower() in suffixes and path.name[0] != ".")
+    return sorted((path for path in found if path.is_file() or path.is_symlink()), key=_natural_order)
 
 
 def _camera(path: Path, kind: Kind) -> Camera:

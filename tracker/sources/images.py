@@ -68,7 +68,7 @@ class BlankReader:
     def __init__(self, camera: Camera, info: SequenceInfo) -> None:
         self._camera, self._info = camera, info
         self.frame_period_s = 1 / info.frame_rate
-        self.report = CameraReport(expected_frames=info.length)
+        self.report = CameraReport(expected_frames=info.length, has_pictures=False)
 
     def frames(self) -> Iterator[Frame]:
         """As many frames as seqinfo.ini says."""

@@ -8,13 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 
 from tracker.config import LiveConfig
-from tracker.sources.addresses import Camera, Kind, mask_password
+from tracker.passwords import mask_password
+from tracker.sources.addresses import Camera, Kind
 from tracker.sources.streams import LostError, RefusedError, receive_pictures
 from tracker.stages import CameraReport
 from tracker.types import CameraName, Frame, Image, Tick
 
 logger = logging.getLogger(__name__)
 
+MIN_STEP_S = 0.001
+"""Between the times of two frames of one camera, at least."""
 CLOSE_WAIT_S = 0.5
 """How long ``close`` waits for the reading threads, all together."""
 
@@ -91,6 +94,7 @@ class Feed:
         self._config, self._changed, self._stop = config, changed, stop
         self._waiting = deque[tuple[float, Frame]]()
         self._latest_s = self._period_s = 0.0  # of this connection; 0 when not known yet
+        self._last_time_s = 0.0  # of all frames so far, Unix time
         self._unix_offset_s = time.time() - time.monotonic()  # so that a clock that is set moves no frame
         # A daemon, since waiting inside FFmpeg cannot be cut short when the program ends.
         self._thread = threading.Thread(target=self._run, name=f"camera {camera.name}", daemon=True)
@@ -177,7 +181,8 @@ class Feed:
             if len(self._waiting) == self._config.queue_frames:
                 self._waiting.popleft()
                 self.report.dropped += 1
-            time_s = self._unix_offset_s + arrived_s
+            # Several pictures may come out of one packet; trackers need times that rise.
+            time_s = self._last_time_s = max(self._unix_offset_s + arrived_s, self._last_time_s + MIN_STEP_S)
             self._waiting.append((arrived_s, Frame(self.camera.name, self.report.read, time_s, image)))
             if self._latest_s:
                 gap_s = arrived_s - self._latest_s

@@ -14,7 +14,8 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from tracker.config import SourceConfig
-from tracker.sources.addresses import Camera, mask_password
+from tracker.passwords import mask_password
+from tracker.sources.addresses import Camera
 from tracker.stages import CameraReport
 from tracker.types import Frame, Image, blank_image
 
@@ -60,7 +61,8 @@ class VideoReader:
         self.report = CameraReport()
         self._camera, self._done = camera, done
         self._place = mask_password(camera.address)
-        is_remote = "://" in camera.address
+        self._read_timeout_s = config.live.read_timeout_s
+        self._is_remote = is_remote = "://" in camera.address
         if not is_remote and not os.path.getsize(camera.address):
             raise UnreadableError(f"{self._place}: is empty")
         try:
@@ -108,6 +110,8 @@ class VideoReader:
                         yield Frame(self._camera.name, number, time, image)
                 except av.InvalidDataError:
                     is_damaged = True
+        except av.ExitError:
+            reason = f" (no data for {self._read_timeout_s:g} s)"
         except av.FFmpegError as error:
             reason = f" ({error.strerror})"
         if self._stated_frames:
@@ -117,7 +121,9 @@ class VideoReader:
         if not number or ends_early or is_damaged or reason:
             expected = self.report.expected_frames
             count = f"only {number} of {expected} frames" if number < expected else f"only {number} frames"
-            self.report.problem = f"{self._place}: {count} could be read{reason}; it is cut off or damaged"
+            self.report.can_go_on = self._is_remote and bool(reason)
+            cause = "the connection was lost" if self.report.can_go_on else "it is cut off or damaged"
+            self.report.problem = f"{self._place}: {count} could be read{reason}; {cause}"
 
     def close(self) -> None:
         """Let go of the file."""
