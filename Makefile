@@ -26,5 +26,5 @@ clean:
 	@touch $@
 
 .venv/ready-to-test: .venv/ready-to-run
-	$(BIN)/python -m pip install --quiet --editable '.[ultralytics,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[ultralytics,reid,dev]'
 	@touch $@

@@ -118,10 +118,10 @@ def test_a_journal_that_lost_rows_is_refused(run: tuple[Path, Journal, IdentityT
 def test_the_summary_counts_frames_people_and_seconds(tmp_path: Path) -> None:
     identities = IdentityTable()
     people(identities, CAMERAS[0], 1, 2)
-    progress = Progress(
-        CAMERAS, dict.fromkeys(CAMERAS, 50), dict.fromkeys(CAMERAS, 40), {"read": 1.0, "detect": 3.0, "draw": 9.0}, 99
-    )
-    reports = {CAMERAS[0]: CameraReport(read=43, dropped=3, reconnects=1), CAMERAS[1]: CameraReport(problem="broken")}
+    seconds = {"read": 1.0, "detect": 3.0, "draw": 9.0}
+    progress = Progress(CAMERAS, dict.fromkeys(CAMERAS, 50), dict.fromkeys(CAMERAS, 40), seconds, 99)
+    troubled, broken = CameraReport(read=43, dropped=3, reconnects=1), CameraReport(problem="broken")
+    reports = dict(zip(CAMERAS, (troubled, broken), strict=True))
     write_summary(tmp_path / "summary.json", True, progress, reports, identities)
     assert json.loads((tmp_path / "summary.json").read_text()) == {
         "complete": True,

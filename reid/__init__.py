@@ -1,0 +1,1 @@
+"""The embedding network: training, judging, export."""

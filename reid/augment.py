@@ -1,0 +1,80 @@
+"""What happens to a training picture each time it is shown: uint8 in and out, one generator for all."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reid.autoaugment import auto_augment
+from reid.config import AugmentConfig, ErasingConfig
+
+Image = NDArray[np.uint8]
+
+ERASING_TRIES = 100
+"""A rectangle that does not fit is drawn anew so often; then the picture stays whole."""
+
+
+class Augmenter:
+    """Mirror, AutoAugment, colours, shift and erasing, in this order, each with its own chance."""
+
+    def __init__(self, config: AugmentConfig, fill: Sequence[int]) -> None:
+        """``fill`` is the colour of erased rectangles: the mean of the data, which is 0 for the network."""
+        self._config, self._fill = config, np.array(fill, np.uint8)
+
+    def __call__(self, image: Image, rng: np.random.Generator) -> Image:
+        """A changed copy of an (H, W, 3) BGR picture, of the same size, drawn from ``rng`` alone."""
+        config = self._config
+        if rng.random() < config.flip_probability:
+            image = image[:, ::-1]
+        if rng.random() < config.autoaugment_probability:
+            image = auto_augment(np.ascontiguousarray(image), rng)
+        if rng.random() < config.jitter_probability:
+            image = jitter_colours(image, config.jitter, rng)
+        image = shift(image, config.pad_px, rng)
+        if rng.random() < config.erasing.probability:
+            erase(image, config.erasing, self._fill, rng)
+        return image
+
+
+def shift(image: Image, pad_px: int, rng: np.random.Generator) -> Image:
+    """A copy moved by up to ``pad_px`` each way, black where nothing was: padding, then a random crop."""
+    down, right = (int(move) for move in rng.integers(-pad_px, pad_px + 1, 2))
+    height, width = image.shape[:2]
+    moved = np.zeros(image.shape, np.uint8)
+    moved[max(0, down) : height + down, max(0, right) : width + right] = image[
+        max(0, -down) : height - down, max(0, -right) : width - right
+    ]
+    return moved
+
+
+def jitter_colours(image: Image, strength: float, rng: np.random.Generator) -> Image:
+    """A copy of an (H, W, 3) BGR picture with other brightness, contrast and saturation.
+
+    Each is multiplied by a factor from 1 - ``strength`` to 1 + ``strength``. Brightness scales all, contrast
+    stretches around the mean grey, saturation around the grey of each pixel.
+    """
+    brightness, contrast, saturation = rng.uniform(1 - strength, 1 + strength, 3).astype(np.float32)
+    pixels = image.astype(np.float32) * brightness
+    grey = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)[:, :, None]
+    pixels = (grey + (pixels - grey) * saturation - grey.mean()) * contrast + grey.mean()
+    return np.asarray(np.clip(np.rint(pixels), 0, 255), np.uint8)
+
+
+def erase(image: Image, config: ErasingConfig, fill: NDArray[np.uint8], rng: np.random.Generator) -> None:
+    """Fill a random rectangle of the picture, in place.
+
+    Its area is drawn evenly from the config's range, and so is its aspect, height over width, on a
+    logarithmic scale, so that flat and tall rectangles are as frequent.
+
+    Source: Zhong et al. 2017, arXiv:1708.04896, algorithm 1.
+    """
+    height, width = image.shape[:2]
+    for _ in range(ERASING_TRIES):
+        area = rng.uniform(config.min_area, config.max_area) * height * width
+        aspect = np.exp(rng.uniform(np.log(config.min_aspect), np.log(config.max_aspect)))
+        rows, columns = round(np.sqrt(area * aspect)), round(np.sqrt(area / aspect))
+        if 0 < rows < height and 0 < columns < width:
+            top, left = rng.integers(0, height - rows), rng.integers(0, width - columns)
+            image[top : top + rows, left : left + columns] = fill
+            return

@@ -1,0 +1,415 @@
+"""TrainConfig: everything of a training that can be set, one YAML, checked once, frozen."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from reid.errors import ReidError
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are refused, values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ModelConfig(Section):
+    """Which network is trained."""
+
+    name: str
+    """A name that `reid.models.build_model` knows."""
+
+    settings: dict[str, Any] = {}
+    """What ``build_model`` takes beside the name, such as another width."""
+
+    imagenet: str | None = None
+    """Where resnet50-bnneck starts: a .pth or .safetensors file, or ``download`` for torchvision's.
+
+    Null is random weights, as for every other network."""
+
+
+class BatchConfig(Section):
+    """What one step sees: P people with K pictures each."""
+
+    people: int = Field(default=8, ge=2)
+    """Robust-ReID takes 8 people with 4 pictures, section 4."""
+
+    pictures: int = Field(default=4, ge=2)
+    """Of each person; whoever has fewer is shown some of them twice."""
+
+
+class ErasingConfig(Section):
+    """Random erasing (Zhong et al. 2017, arXiv:1708.04896); defaults of Robust-ReID, section 3.1."""
+
+    probability: float = Field(default=0.5, ge=0, le=1)
+    """Share of the pictures that lose a rectangle."""
+
+    min_area: float = Field(default=0.02, gt=0, le=1)
+    """Smallest share of the picture that is erased."""
+
+    max_area: float = Field(default=0.4, gt=0, le=1)
+    """Largest share of the picture that is erased."""
+
+    min_aspect: float = Field(default=0.3, gt=0)
+    """Height over width of the flattest rectangle."""
+
+    max_aspect: float = Field(default=3.3, gt=0)
+    """Height over width of the tallest rectangle."""
+
+
+class AugmentConfig(Section):
+    """How a training picture is changed each time it is shown."""
+
+    flip_probability: float = Field(default=0.5, ge=0, le=1)
+    """Share of the pictures that are mirrored."""
+
+    pad_px: int = Field(default=10, ge=0)
+    """The picture moves by up to this many pixels of the network's input; what comes in is black."""
+
+    jitter_probability: float = Field(default=0.0, ge=0, le=1)
+    """Share of the pictures whose colours change."""
+
+    jitter: float = Field(default=0.2, ge=0, lt=1)
+    """Brightness, contrast and saturation are each multiplied by 1 - this to 1 + this."""
+
+    autoaugment_probability: float = Field(default=0.0, ge=0, le=1)
+    """Share of the pictures that go through AutoAugment's ImageNet policy."""
+
+    erasing: ErasingConfig = ErasingConfig()
+
+
+class CrossEntropyConfig(Section):
+    """Telling the people of the training set apart, on the logits of each head."""
+
+    weight: float = Field(default=1.0, ge=0)
+    """Its share in the loss; 0 leaves it out."""
+
+    smoothing: float = Field(default=0.1, ge=0, lt=1)
+    """Label smoothing; 0.1 as in Bag of Tricks (Luo et al. 2019, arXiv:1903.07071)."""
+
+
+class MetricLossConfig(Section):
+    """Bringing pictures of one person together, on the feature of each head."""
+
+    kind: Literal[
+        "batch_soft_triplet",
+        "batch_hard_triplet",
+        "triplet",
+        "improved_triplet",
+        "quadruplet",
+        "contrastive",
+        "margin_sample_mining",
+    ] = "batch_soft_triplet"
+    """A function of `reid.losses`."""
+
+    weight: float = Field(default=1.0, ge=0)
+    """Its share in the loss; 0 leaves it out."""
+
+    margin: float | None = Field(default=None, gt=0)
+    """Distance by which others must be farther away; null is softplus, in the two batch triplets only."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.margin is None and self.kind not in ("batch_soft_triplet", "batch_hard_triplet"):
+            raise ValueError(f"{self.kind} needs a margin, for example 0.3")
+        return self
+
+
+class CentreLossConfig(Section):
+    """Pulling each picture to the centre of its person (Wen et al. 2016), on the feature of each head."""
+
+    weight: float = Field(default=0.0, ge=0)
+    """Its share in the loss; 0 leaves it out. Bag of Tricks takes 0.0005."""
+
+    rate: float = Field(default=0.5, gt=0, le=1)
+    """How far a centre moves to the pictures of a batch."""
+
+
+class LossConfig(Section):
+    """What is minimised; the parts of all heads are averaged."""
+
+    cross_entropy: CrossEntropyConfig = CrossEntropyConfig()
+    metric: MetricLossConfig = MetricLossConfig()
+    centre: CentreLossConfig = CentreLossConfig()
+
+
+class DistillationConfig(Section):
+    """Learning from a network that is better already."""
+
+    teacher: str
+    """A file that `reid.runtime.open_embedder` opens."""
+
+    convention: str | None = None
+    """How a teacher that does not say it itself wants its pictures: a name in `reid.runtime.CONVENTIONS`."""
+
+    distances: float = Field(default=1.0, ge=0)
+    """Share of the loss that copies the cosine distances between the pictures of a batch."""
+
+    embeddings: float = Field(default=1.0, ge=0)
+    """Share of the loss that copies the embeddings, through a linear layer that is dropped afterwards."""
+
+
+class SgdConfig(Section):
+    """Stochastic gradient descent with Nesterov momentum."""
+
+    kind: Literal["sgd"] = "sgd"
+
+    momentum: float = Field(default=0.9, gt=0, lt=1)
+    """The usual value."""
+
+    weight_decay: float = Field(default=5e-4, ge=0)
+    """The value of Bag of Tricks; biases, norms and GeM's powers have none."""
+
+
+class AdamConfig(Section):
+    """Adam; weight decay is part of the gradient."""
+
+    kind: Literal["adam"] = "adam"
+
+    weight_decay: float = Field(default=5e-4, ge=0)
+    """The value of Bag of Tricks; biases, norms and GeM's powers have none."""
+
+
+class AdamWConfig(Section):
+    """Adam with decoupled weight decay."""
+
+    kind: Literal["adamw"] = "adamw"
+
+    weight_decay: float = Field(default=5e-4, ge=0)
+    """Biases, norms and GeM's powers have none."""
+
+
+class StepsSchedule(Section):
+    """Linear warm-up, then a constant rate that drops at given epochs."""
+
+    kind: Literal["steps"] = "steps"
+
+    epochs: int = Field(ge=1)
+    """Passes over the training set."""
+
+    lr: float = Field(gt=0)
+    """The highest learning rate."""
+
+    warmup_epochs: float = Field(default=10, ge=0)
+    """Until then the rate rises from ``start_lr``."""
+
+    start_lr: float = Field(default=0.0, ge=0)
+    """The rate before the first step."""
+
+    drop_epochs: tuple[float, ...] = ()
+    """After each of these the rate is multiplied by ``drop_factor``."""
+
+    drop_factor: float = Field(default=0.1, gt=0, lt=1)
+    """The usual value."""
+
+
+class CosineSchedule(Section):
+    """Linear warm-up, then half a cosine down to ``end_lr``."""
+
+    kind: Literal["cosine"] = "cosine"
+
+    epochs: int = Field(ge=1)
+    """Passes over the training set, the warm-up among them."""
+
+    lr: float = Field(gt=0)
+    """The highest learning rate."""
+
+    warmup_epochs: float = Field(default=2, ge=0)
+    """Until then the rate rises from ``start_lr``."""
+
+    start_lr: float = Field(default=0.0, ge=0)
+    """The rate before the first step."""
+
+    end_lr: float = Field(default=0.0, ge=0)
+    """The rate of the last step."""
+
+
+class CyclesConfig(Section):
+    """Further training after the schedule: cosine cycles, each lower than the one before."""
+
+    count: int = Field(ge=1)
+    """Robust-ReID: 15."""
+
+    epochs: int = Field(ge=1)
+    """Of one cycle; Robust-ReID: 35."""
+
+    lr: float = Field(gt=0)
+    """Where the first cycle starts; Robust-ReID does not say."""
+
+    decay: float = Field(default=0.7, gt=0, le=1)
+    """Each cycle starts at this times the start of the one before; Robust-ReID: 0.7."""
+
+
+class NoAverage(Section):
+    """The weights of the last step are the result."""
+
+    kind: Literal["none"] = "none"
+
+
+class EmaAverage(Section):
+    """Exponential moving average of all weights, after each step."""
+
+    kind: Literal["ema"] = "ema"
+
+    decay: float = Field(default=0.999, gt=0, lt=1)
+    """How much of the average stays at each step."""
+
+
+class SwaAverage(Section):
+    """Mean of the weights at the end of each cycle (Izmailov et al. 2018, arXiv:1803.05407)."""
+
+    kind: Literal["swa"] = "swa"
+
+
+class SwagAverage(Section):
+    """SWA with the variance of each weight (Maddox et al. 2019, arXiv:1902.02476)."""
+
+    kind: Literal["swag"] = "swag"
+
+    samples: int = Field(default=0, ge=0)
+    """So many networks drawn from the Gaussian are written beside the mean, to embed with all of them."""
+
+
+class TrainConfig(Section):
+    """One training from beginning to end."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    """What the folder of the run is called."""
+
+    data: tuple[str, ...] = ()
+    """``kind=path`` of each dataset, as `reid.data.open_dataset` reads it; usually given by ``--data``."""
+
+    seed: int = Field(default=0, ge=0)
+    """Two runs with the same seed on one machine are equal."""
+
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the convolutions; the losses are always float32. float16 needs a GPU."""
+
+    threads: int = Field(default=0, ge=0)
+    """CPU threads; 0 leaves it to PyTorch."""
+
+    evaluate_every: int = Field(default=10, ge=0)
+    """Epochs between two looks at the test people, who are never trained on; 0 looks after the last only."""
+
+    model: ModelConfig
+    batch: BatchConfig = BatchConfig()
+    augment: AugmentConfig = AugmentConfig()
+    losses: LossConfig = LossConfig()
+    distillation: DistillationConfig | None = None
+    optimiser: Annotated[SgdConfig | AdamConfig | AdamWConfig, Field(discriminator="kind")] = SgdConfig()
+    schedule: Annotated[StepsSchedule | CosineSchedule, Field(discriminator="kind")]
+    cycles: CyclesConfig | None = None
+    average: Annotated[NoAverage | EmaAverage | SwaAverage | SwagAverage, Field(discriminator="kind")] = (
+        NoAverage()
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        parts = (self.losses.cross_entropy, self.losses.metric, self.losses.centre)
+        taught = self.distillation and (self.distillation.distances or self.distillation.embeddings)
+        if not taught and not any(part.weight for part in parts):
+            raise ValueError("losses: every weight is 0, so nothing is learnt; give one, or a teacher")
+        if isinstance(self.average, SwaAverage | SwagAverage) and self.cycles is None:
+            raise ValueError(
+                f"average.kind {self.average.kind} averages at the end of each cycle: set cycles"
+            )
+        return self
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the training set in all."""
+        return self.schedule.epochs + (self.cycles.count * self.cycles.epochs if self.cycles else 0)
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Read and check a configuration.
+
+    Args:
+        path: The file.
+        overrides: For example ``batch.people=16`` or ``average={kind: ema}``.
+
+    Raises:
+        ReidError: The file cannot be read, or with every problem in it, each on its own line.
+    """
+    values = _read_yaml(path)
+    for override in overrides:
+        _apply_override(values, override)
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        problems = [_describe(problem) for problem in error.errors()]
+        raise ReidError("\n  ".join([f"{path}: {len(problems)} problem(s)", *problems])) from None
+
+
+def dump_config(config: TrainConfig) -> str:
+    """The whole configuration as YAML that `load_config` reads back to an equal one."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
+        raise ReidError(f"{path}: cannot read the configuration: {reason}") from None
+    except yaml.YAMLError as error:
+        raise ReidError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ReidError(f"{path}: must hold 'key: value' lines, got a {type(values).__name__}")
+    return values
+
+
+def _apply_override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ReidError(f"--set {override}: write key=value, for example --set schedule.epochs=60")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ReidError(f"--set {override}: {text!r} is not a YAML value") from None
+    *parents, last = key.strip().split(".")
+    section = values
+    for parent in parents:
+        below = section.get(parent)
+        if not isinstance(below, dict):
+            below = section[parent] = {}
+        section = below
+    section[last] = value
+
+
+def _describe(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"]) or "configuration"
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(TrainConfig, problem["loc"][:-1])
+        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
+        return f"{where}: no such key, " + (
+            f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+        )
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return message if problem["type"] == "value_error" else f"{where}: {message}, got {problem['input']!r}"
+
+
+def _known_keys(section: type[BaseModel], path: Sequence[int | str]) -> list[str]:
+    """Field names of the section that ``path`` leads to; a union's tag is a step of the path."""
+    if not path:
+        return list(section.model_fields)
+    step, *rest = path
+    kinds = _section_types(section.model_fields[str(step)].annotation)
+    if rest and len(kinds) > 1:
+        tag, *rest = rest
+        kinds = [kind for kind in kinds if kind.model_fields["kind"].default == tag]
+    return _known_keys(kinds[0], rest) if kinds else []
+
+
+def _section_types(annotation: Any) -> list[type[BaseModel]]:
+    """The sections inside an annotation such as ``A | B`` or ``Annotated[A | B, ...]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) in (Union, UnionType, Annotated):
+        return [kind for part in get_args(annotation) for kind in _section_types(part)]
+    return []

@@ -1,0 +1,105 @@
+"""A PyTorch network as a model of another runtime: pictures (B, 3, H, W) in, embeddings (B, D) out, any B.
+
+What to do with a picture first is written into the file, so that serving cannot drift from training.
+"""
+
+import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reid.preprocess import Preprocess
+from reid.runtime import PREPROCESS_KEY
+
+INPUT, OUTPUT = "pictures", "embedding"
+
+
+class EmbeddingOnly(nn.Module):
+    """A network that gives nothing but its embedding."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """(B, 3, H, W) to (B, D)."""
+        embedding: Tensor = self.model(pictures).embedding
+        return embedding
+
+
+def to_openvino(model: nn.Module, preprocess: Preprocess) -> Any:
+    """An ``openvino.Model`` in FP32."""
+    import openvino
+
+    with _ready_to_trace(model, preprocess) as (network, pictures):
+        converted = openvino.convert_model(_trace(network, pictures), input=[-1, *pictures.shape[1:]])
+    converted.inputs[0].set_names({INPUT})
+    converted.outputs[0].set_names({OUTPUT})
+    converted.set_rt_info(_as_json(preprocess), [PREPROCESS_KEY])
+    return converted
+
+
+def to_onnx(model: nn.Module, preprocess: Preprocess) -> bytes:
+    """The bytes of an ONNX file."""
+    with _ready_to_trace(model, preprocess) as (network, pictures):
+        program = torch.onnx.export(
+            network,
+            (pictures,),
+            dynamo=True,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            verbose=False,
+        )
+    assert program is not None
+    program.model.metadata_props[PREPROCESS_KEY] = _as_json(preprocess)
+    return bytes(program.model_proto.SerializeToString())
+
+
+def save_torchscript(model: nn.Module, preprocess: Preprocess, path: Path) -> None:
+    """Write a TorchScript file."""
+    with _ready_to_trace(model, preprocess) as (network, pictures):
+        _trace(network, pictures).save(str(path), _extra_files={PREPROCESS_KEY: _as_json(preprocess)})
+
+
+def load_torchscript(path: Path) -> tuple[nn.Module, str]:
+    """The network in a TorchScript file, and its preprocessing as JSON, empty where it has none.
+
+    Raises:
+        RuntimeError: It is no TorchScript file.
+    """
+    extra = {PREPROCESS_KEY: ""}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`torch.jit", FutureWarning)
+        network: nn.Module = torch.jit.load(  # type: ignore[no-untyped-call]
+            str(path), map_location="cpu", _extra_files=extra
+        )
+    text: str | bytes = extra[PREPROCESS_KEY]
+    return network.eval(), text.decode() if isinstance(text, bytes) else text
+
+
+def _trace(network: EmbeddingOnly, pictures: Tensor) -> Any:
+    # Its own check would trace again, and only compares the pictures it was traced with.
+    return torch.jit.trace(network, pictures, check_trace=False)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _ready_to_trace(model: nn.Module, preprocess: Preprocess) -> Iterator[tuple[EmbeddingOnly, Tensor]]:
+    """The network in eval mode on the CPU and two pictures; one would be taken for a fixed batch."""
+    pictures = torch.rand(
+        2, 3, preprocess.height, preprocess.width, generator=torch.Generator().manual_seed(0)
+    )
+    with warnings.catch_warnings(), torch.no_grad():
+        # Tracing is deprecated, and the exporters warn of what they do themselves; the outcome is compared
+        # with the network by `reid.export`.
+        warnings.simplefilter("ignore")
+        yield EmbeddingOnly(model.cpu().eval()).eval(), pictures
+
+
+def _as_json(preprocess: Preprocess) -> str:
+    return json.dumps(preprocess.to_dict())

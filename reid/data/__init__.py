@@ -1,0 +1,33 @@
+"""Pictures of people and who is on them."""
+
+from reid.data.layouts import Dataset, count_people, open_dataset
+from reid.data.pictures import (
+    PICTURE_SUFFIXES,
+    DataError,
+    FolderImages,
+    Image,
+    ImageStore,
+    PictureError,
+    Pictures,
+    Record,
+    TarImages,
+    decode,
+    read_pictures,
+)
+
+__all__ = [
+    "PICTURE_SUFFIXES",
+    "DataError",
+    "Dataset",
+    "FolderImages",
+    "Image",
+    "ImageStore",
+    "PictureError",
+    "Pictures",
+    "Record",
+    "TarImages",
+    "count_people",
+    "decode",
+    "open_dataset",
+    "read_pictures",
+]

@@ -1,0 +1,353 @@
+"""Readers of the layouts in which data sets are published.
+
+``open_dataset("market1501=PATH")`` looks only at names; pictures are read when they are asked for. Persons
+count from 1; -1 is junk and 0 a distractor, as in Market-1501. Data sets that count from 0 are moved up by 1.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.io
+from numpy.typing import NDArray
+from scipy.io.matlab import MatReadError
+
+from reid.data.pictures import PICTURE_SUFFIXES, DataError, FolderImages, ImageStore, Record, TarImages
+from reid.retrieval import DISTRACTOR, UNKNOWN_CAMERA
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Whom to learn from and whom to find again. Every picture in ``train`` shows somebody (person >= 1)."""
+
+    name: str
+    train: tuple[Record, ...]
+    query: tuple[Record, ...]
+    gallery: tuple[Record, ...]
+    images: ImageStore
+
+    def remarks(self) -> list[str]:
+        """What a user should know before training or judging, one sentence each."""
+        remarks = []
+        lonely = _seen_by_one_camera(self.train)
+        if self.train and all(record.camera == UNKNOWN_CAMERA for record in self.train):
+            remarks.append(
+                f"{self.name}: no camera numbers to train with; pictures of a person may be nearly equal, so "
+                "less is learnt of how a person looks elsewhere"
+            )
+        elif lonely:
+            remarks.append(
+                f"{self.name}: {lonely} of {count_people(self.train)} people to train on are seen by one "
+                "camera only; they are kept, but teach nothing across cameras"
+            )
+        if self.query and any(record.camera == UNKNOWN_CAMERA for record in self.query):
+            remarks.append(
+                f"{self.name}: no camera numbers to judge with; pictures of the same camera count as right, "
+                "so figures are higher than by the cross-camera protocol"
+            )
+        elif alone := _seen_by_one_camera((*self.query, *self.gallery)):
+            remarks.append(
+                f"{self.name}: {alone} of the people to be found are seen by one camera only; their queries "
+                "have no right answer and are left out"
+            )
+        return remarks
+
+
+def open_dataset(spec: str) -> Dataset:
+    """Open a data set.
+
+    Args:
+        spec: ``KIND=PATH``. PATH is the folder that the published archive unpacks to, or the folder ``data``
+            that torchreid keeps it in. Kinds: ``market1501`` (also a tar NAME-train.tar with NAME-split.json
+            beside it), ``dukemtmc``, ``cuhk03-detected``, ``cuhk03-labeled`` (new protocol), ``msmt17``,
+            ``mars``, ``folder`` (a folder for each person, without cameras, all to train on; or such folders
+            below ``train``, ``query`` and ``gallery``) and ``folder-test`` (a folder for each person: the
+            first picture is the query, the others are the gallery).
+
+    Raises:
+        DataError: No such kind, nothing there, or a name that says no person.
+    """
+    kind, _, path = spec.partition("=")
+    if kind not in READERS or not path:
+        raise DataError(f"data '{spec}': must be KIND=PATH, where KIND is one of {', '.join(READERS)}")
+    root = Path(path).expanduser()
+    if not root.exists():
+        raise DataError(f"data '{spec}': {root} does not exist")
+    dataset = READERS[kind](kind, root)
+    if not (dataset.train or dataset.query):
+        raise DataError(f"data '{spec}': no pictures there")
+    return dataset
+
+
+def count_people(records: Iterable[Record]) -> int:
+    """How many different people there are, junk and distractors not counted."""
+    return len({record.person for record in records if record.person > DISTRACTOR})
+
+
+def _seen_by_one_camera(records: Sequence[Record]) -> int:
+    cameras: dict[int, set[int]] = {}
+    for record in records:
+        if record.person > DISTRACTOR and record.camera != UNKNOWN_CAMERA:
+            cameras.setdefault(record.person, set()).add(record.camera)
+    return sum(len(seen) == 1 for seen in cameras.values())
+
+
+def _somebody(records: Iterable[Record]) -> tuple[Record, ...]:
+    """Without junk and distractors, which nobody can learn from."""
+    return tuple(record for record in records if record.person > DISTRACTOR)
+
+
+def _find(root: Path, marker: str, *below: str) -> Path:
+    """The folder that holds ``marker``: ``root`` itself or one of the folders that torchreid puts it in."""
+    folders = [root, *(root / name for name in below)]
+    for folder in folders:
+        if (folder / marker).exists():
+            return folder
+    raise DataError(f"{root}: neither it nor {', '.join(below)} in it holds {marker}")
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
+
+
+MARKET_NAME = re.compile(r"(-1|\d+)_c(\d+)")
+
+
+def _market_record(path: str) -> Record:
+    """From a name such as 0002_c1s1_000451_03.jpg (Market) or 0001_c2_f0046182.jpg (Duke)."""
+    match = MARKET_NAME.match(Path(path).name)
+    if match is None:
+        raise DataError(
+            f"{path}: a name must begin with the numbers of person and camera, as 0002_c1s1_000451_03.jpg"
+        )
+    return Record(path, int(match[1]), int(match[2]))
+
+
+def _market_records(root: Path, folder: str) -> tuple[Record, ...]:
+    names = (path.relative_to(root).as_posix() for path in _pictures_in(root / folder))
+    return tuple(_market_record(name) for name in names)
+
+
+def _read_market(kind: str, path: Path) -> Dataset:
+    """Market-1501 and DukeMTMC-reID; or a tar of the training set with a split of its own."""
+    if path.is_file():
+        return _read_market_tar(kind, path)
+    root = _find(
+        path, "bounding_box_train", "market1501/Market-1501-v15.09.15", "dukemtmc-reid/DukeMTMC-reID"
+    )
+    train, query, gallery = (
+        _market_records(root, folder) for folder in ("bounding_box_train", "query", "bounding_box_test")
+    )
+    return Dataset(kind, _somebody(train), query, gallery, FolderImages(root))
+
+
+def _read_market_tar(kind: str, path: Path) -> Dataset:
+    split_file = path.with_name(path.name.removesuffix(".tar").removesuffix("-train") + "-split.json")
+    split = _read_json(split_file)
+    if not isinstance(split, dict) or not {"train", "query", "gallery"} <= split.keys():
+        raise DataError(f"{split_file}: must hold 'train' (persons), 'query' and 'gallery' (file names)")
+    images = TarImages.open(path)
+    records = {
+        Path(name).name: _market_record(name)
+        for name in sorted(images.members)
+        if Path(name).suffix.lower() in PICTURE_SUFFIXES
+    }
+    people = {_whole_number(person, f"{split_file}: 'train'") for person in split["train"]}
+
+    def chosen(part: str) -> tuple[Record, ...]:
+        for name in split[part]:
+            if name not in records:
+                raise DataError(f"{split_file}: '{part}' names {name}, which is not in {path}")
+        return tuple(records[name] for name in split[part])
+
+    train = _somebody(record for record in records.values() if record.person in people)
+    query, gallery = chosen("query"), chosen("gallery")
+    if shared := people & {record.person for record in query}:
+        raise DataError(f"{split_file}: person {min(shared)} is both to be trained on and a query")
+    return Dataset(kind, train, query, gallery, images)
+
+
+def _read_cuhk03(kind: str, path: Path) -> Dataset:
+    """The new protocol (767 people to train, 700 to test) in the files that torchreid makes of it."""
+    how = kind.removeprefix("cuhk03-")
+    split_name = f"splits_new_{how}.json"
+    root = _find(path, split_name, "cuhk03")
+    split_file = root / split_name
+    splits = _read_json(split_file)
+    if (
+        not isinstance(splits, list)
+        or len(splits) != 1
+        or not {"train", "query", "gallery"} <= splits[0].keys()
+    ):
+        raise DataError(f"{split_file}: must be a list of one split with 'train', 'query' and 'gallery'")
+
+    def chosen(part: str) -> tuple[Record, ...]:
+        records = []
+        for row in splits[0][part]:
+            if not isinstance(row, list) or len(row) != 3:
+                raise DataError(f"{split_file}: a row of '{part}' must be [path, person, camera], got {row}")
+            # The paths in the file are those of the machine that wrote it.
+            name = re.split(r"[/\\]", str(row[0]))[-1]
+            person, camera = (_whole_number(value, f"{split_file}: {name}") for value in row[1:])
+            records.append(Record(f"images_{how}/{name}", person + 1, camera + 1))
+        return tuple(records)
+
+    return Dataset(kind, chosen("train"), chosen("query"), chosen("gallery"), FolderImages(root))
+
+
+def _read_msmt17(kind: str, path: Path) -> Dataset:
+    """MSMT17 V1 or V2; the training set is train and val together, as its paper counts it (32,621)."""
+    root = _find(path, "list_train.txt", "MSMT17_V1", "MSMT17_V2", "msmt17/MSMT17_V1", "msmt17/MSMT17_V2")
+    train_folder, test_folder = (
+        ("mask_train_v2", "mask_test_v2") if (root / "mask_train_v2").is_dir() else ("train", "test")
+    )
+
+    def listed(part: str, folder: str) -> tuple[Record, ...]:
+        file, records = root / f"list_{part}.txt", []
+        for number, line in enumerate(_read_text(file).splitlines(), start=1):
+            if not line.strip():
+                continue
+            name, _, person = line.strip().rpartition(" ")
+            # 0000/0000_000_01_0303morning_0008_0.jpg: person, running number, camera, ...
+            fields = Path(name).name.split("_")
+            if len(fields) < 3:
+                raise DataError(
+                    f"{file}, line {number}: '{line}' is no 'PATH PERSON' with a camera in its name"
+                )
+            where = f"{file}, line {number}"
+            records.append(
+                Record(f"{folder}/{name}", _whole_number(person, where) + 1, _whole_number(fields[2], where))
+            )
+        return tuple(records)
+
+    train = listed("train", train_folder)
+    if (root / "list_val.txt").exists():
+        train += listed("val", train_folder)
+    query, gallery = listed("query", test_folder), listed("gallery", test_folder)
+    return Dataset(kind, train, query, gallery, FolderImages(root))
+
+
+def _read_mars(kind: str, path: Path) -> Dataset:
+    """MARS: bbox_train, bbox_test and info/. Training takes each picture, judging each tracklet as one.
+
+    As in the official evaluation the query tracklets stay in the gallery, where they are junk for their own
+    query; torchreid takes them out, and so has fewer right answers for the other queries of that person.
+    """
+    root = _find(path, "bbox_train", "mars")
+
+    def tracklets(part: str) -> list[list[Record]]:
+        names = _read_text(root / "info" / f"{part}_name.txt").split()
+        # first and last picture in the list of names, from 1; person (-1 is junk, 0 a distractor); camera
+        rows = _read_matlab(root / "info" / f"tracks_{part}_info.mat", f"track_{part}_info")
+        if (
+            rows.ndim != 2
+            or rows.shape[1] != 4
+            or (rows[:, :2] < 1).any()
+            or (rows[:, :2] > len(names)).any()
+        ):
+            raise DataError(
+                f"{root}/info/tracks_{part}_info.mat: must be rows of first, last, person, camera with first "
+                f"and last from 1 to {len(names)}, the names in {part}_name.txt"
+            )
+        # The first four letters of a name are its folder: 0001C1T0001F001.jpg, and 00-1... for junk.
+        return [
+            [Record(f"bbox_{part}/{n[:4]}/{n}", int(person), int(camera), i) for n in names[first - 1 : last]]
+            for i, (first, last, person, camera) in enumerate(rows.tolist(), start=1)
+        ]
+
+    test = tracklets("test")
+    chosen = _read_matlab(root / "info" / "query_IDX.mat", "query_IDX").ravel()
+    if (chosen < 1).any() or (chosen > len(test)).any():
+        raise DataError(f"{root}/info/query_IDX.mat: must hold numbers from 1 to {len(test)}")
+    return Dataset(
+        kind,
+        _somebody(record._replace(tracklet=0) for records in tracklets("train") for record in records),
+        tuple(record for index in chosen.tolist() for record in test[index - 1]),
+        tuple(record for records in test for record in records),
+        FolderImages(root),
+    )
+
+
+def _read_folder(kind: str, path: Path) -> Dataset:
+    """A folder for each person. Without ``query`` and ``gallery`` below, all are to be trained on."""
+    if not (path / "query").is_dir():
+        people = {folder.name: number for number, folder in enumerate(_folders_in(path), start=1)}
+        return Dataset(kind, _people_in(path, ".", people), (), (), FolderImages(path))
+    names = {folder.name for part in PARTS if (path / part).is_dir() for folder in _folders_in(path / part)}
+    people = {name: number for number, name in enumerate(sorted(names), start=1)}
+    train, query, gallery = (_people_in(path, part, people) for part in PARTS)
+    return Dataset(kind, train, query, gallery, FolderImages(path))
+
+
+def _read_folder_test(kind: str, path: Path) -> Dataset:
+    """A folder for each person, all to be found again: the first picture of each asks for the others."""
+    people = {folder.name: number for number, folder in enumerate(_folders_in(path), start=1)}
+    records = _people_in(path, ".", people)
+    first = {record.person: record for record in reversed(records)}
+    query = tuple(first[person] for person in sorted(first))
+    asked = set(query)
+    return Dataset(kind, (), query, tuple(r for r in records if r not in asked), FolderImages(path))
+
+
+def _people_in(root: Path, part: str, people: Mapping[str, int]) -> tuple[Record, ...]:
+    if not (root / part).is_dir():
+        return ()
+    return tuple(
+        Record(path.relative_to(root).as_posix(), people[folder.name], UNKNOWN_CAMERA)
+        for folder in _folders_in(root / part)
+        for path in _pictures_in(folder)
+    )
+
+
+PARTS = ("train", "query", "gallery")
+
+READERS: Mapping[str, Callable[[str, Path], Dataset]] = {
+    "market1501": _read_market,
+    "dukemtmc": _read_market,
+    "cuhk03-detected": _read_cuhk03,
+    "cuhk03-labeled": _read_cuhk03,
+    "msmt17": _read_msmt17,
+    "mars": _read_mars,
+    "folder": _read_folder,
+    "folder-test": _read_folder_test,
+}
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir())
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from None
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(_read_text(path))
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}: is no JSON ({error})") from None
+
+
+def _read_matlab(path: Path, name: str) -> NDArray[np.int64]:
+    try:
+        return np.asarray(scipy.io.loadmat(path)[name], np.int64)
+    except (OSError, KeyError, TypeError, ValueError, MatReadError) as error:
+        raise DataError(f"{path}: holds no table of numbers '{name}' ({error})") from None
+
+
+def _whole_number(value: Any, where: str) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"{where}: '{value}' must be a whole number, the label of a person or camera"
+        ) from None

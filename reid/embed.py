@@ -1,0 +1,213 @@
+"""``python -m reid.embed WEIGHTS SOURCE --out FILE``: embeddings of people, for use elsewhere.
+
+SOURCE is a folder of crops, or a video or a folder of pictures together with a MOTChallenge detection file.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reid.data import PICTURE_SUFFIXES, FolderImages, Image, PictureError, Record
+from reid.errors import ReidError
+from reid.retrieval import Floats
+from reid.runtime import CONVENTIONS, RUNTIMES, Embedder, open_embedder
+
+EXIT_USAGE = 2
+AT_ONCE = 256
+"""Crops that are in memory together."""
+
+OUT_SUFFIXES = (".npz", ".parquet")
+EXAMPLES = """examples:
+  python -m reid.embed reid/weights/robust-reid-025x.safetensors crops/ --out crops.npz
+  python -m reid.embed osnet.onnx MOT16-11.mp4 --preprocess imagenet --detections det.txt --out det.parquet
+
+An .npz holds embeddings (N, D) and, row by row, path (crops) or frame, row and box (detections; row counts
+the rows of the file from 1, blank lines not counted; box is left, top, width, height as in it). A .parquet
+holds the same as columns.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 0 all well, 2 nothing can be embedded."""
+    arguments = make_parser().parse_args(argv)
+    try:
+        if arguments.out.suffix not in OUT_SUFFIXES:
+            raise ReidError(f"--out {arguments.out}: must end in {' or '.join(OUT_SUFFIXES)}")
+        embedder = open_embedder(arguments.weights, arguments.runtime, arguments.preprocess)
+        skipped: list[str] = []
+        if arguments.detections:
+            crops = crops_of_detections(arguments.source, arguments.detections, skipped)
+        else:
+            crops = crops_of_folder(arguments.source, skipped)
+        columns = embed_crops(embedder, crops)
+        write_columns(arguments.out, columns)
+    except (ReidError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    for line in skipped:
+        print(f"left out: {line}", file=sys.stderr)
+    rows, length = columns["embeddings"].shape
+    print(f"{arguments.out}: {rows} embeddings of {length} numbers, {len(skipped)} crops left out")
+    return 0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m reid.embed",
+        description="Write the embeddings of crops or detections.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "weights", type=Path, metavar="WEIGHTS", help=".safetensors, .onnx, OpenVINO .xml or .torchscript"
+    )
+    parser.add_argument(
+        "source", type=Path, metavar="SOURCE", help="a folder of crops; with --detections a video or pictures"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".npz or .parquet")
+    parser.add_argument(
+        "--detections",
+        type=Path,
+        metavar="DET",
+        help="a MOTChallenge file: frame, id, left, top, width, height",
+    )
+    parser.add_argument("--runtime", choices=RUNTIMES, default="auto", help="what to run on (default: auto)")
+    parser.add_argument(
+        "--preprocess",
+        choices=tuple(CONVENTIONS),
+        help="how pictures are prepared for a network that does not say so itself",
+    )
+    return parser
+
+
+Crop = tuple[Image, dict[str, Any]]
+"""A crop and what is known of it: one value for each column."""
+
+
+def embed_crops(embedder: Embedder, crops: Iterator[Crop]) -> dict[str, NDArray[Any]]:
+    """Embed crops as they come.
+
+    Returns:
+        ``embeddings`` (N, D), and (N, ...) for each thing that is known of the crops.
+
+    Raises:
+        ReidError: There is no crop.
+    """
+    parts: list[Floats] = []
+    known: list[dict[str, Any]] = []
+    waiting: list[Image] = []
+    for image, facts in crops:
+        waiting.append(image)
+        known.append(facts)
+        if len(waiting) == AT_ONCE:
+            parts.append(embedder.embed(waiting))
+            waiting.clear()
+    parts.append(embedder.embed(waiting))
+    if not known:
+        raise ReidError("nothing to embed: no crop could be read")
+    columns = {name: np.array([facts[name] for facts in known]) for name in known[0]}
+    return {"embeddings": np.concatenate(parts), **columns}
+
+
+def crops_of_folder(folder: Path, skipped: list[str]) -> Iterator[Crop]:
+    """All pictures below a folder, sorted by path; those that cannot be read are named in ``skipped``."""
+    if not folder.is_dir():
+        raise ReidError(f"{folder}: no such folder; a video needs --detections")
+    images = FolderImages(folder)
+    for path in _pictures_below(folder):
+        name = path.relative_to(folder).as_posix()
+        try:
+            yield images.read(Record(name, 0, 0)), {"path": name}
+        except PictureError as error:
+            skipped.append(str(error))
+
+
+def crops_of_detections(source: Path, detections: Path, skipped: list[str]) -> Iterator[Crop]:
+    """What lies in the boxes of a MOTChallenge file, frame by frame; boxes are clipped to the picture.
+
+    Boxes outside of the picture and frames that are not there are named in ``skipped``.
+
+    Raises:
+        ReidError: The file or the pictures cannot be read.
+    """
+    try:
+        lines = [line for line in detections.read_text(encoding="utf-8").splitlines() if line.strip()]
+        # loadtxt warns of a file without a row, which is a video without anybody.
+        table = np.loadtxt(lines, delimiter=",", ndmin=2, usecols=range(6)) if lines else np.empty((0, 6))
+    except (OSError, ValueError) as error:
+        raise ReidError(f"{detections}: is no MOTChallenge file ({error})") from None
+    if not np.isfinite(table).all():
+        raise ReidError(f"{detections}: holds a number that is not finite")
+    rows_of_frame: dict[int, list[int]] = {}
+    for row, frame in enumerate(table[:, 0].astype(int)):
+        rows_of_frame.setdefault(int(frame), []).append(row)
+    for frame, picture in _frames(source):
+        for row in rows_of_frame.pop(frame, ()):
+            left, top, width, height = table[row, 2:6]
+            x, y = max(0, round(left)), max(0, round(top))
+            crop = picture[y : max(0, round(top + height)), x : max(0, round(left + width))]
+            if crop.size:
+                yield crop, {"frame": frame, "row": row + 1, "box": table[row, 2:6]}
+            else:
+                skipped.append(f"{detections}, row {row + 1}: the box lies outside of the picture")
+        if not rows_of_frame:
+            return
+    skipped.extend(
+        f"{detections}, row {row + 1}: frame {frame} is not in {source}"
+        for frame, rows in rows_of_frame.items()
+        for row in rows
+    )
+
+
+def _frames(source: Path) -> Iterator[tuple[int, Image]]:
+    """Frames from 1, of a video or of the pictures of a folder in sorted order."""
+    if source.is_dir():
+        images = FolderImages(source)
+        for frame, path in enumerate(_pictures_below(source), start=1):
+            yield frame, images.read(Record(path.relative_to(source).as_posix(), 0, 0))
+        return
+    video = cv2.VideoCapture(str(source))
+    try:
+        if not video.isOpened():
+            raise ReidError(f"{source}: no folder, and no video that OpenCV can read")
+        frame = 0
+        while True:
+            read, picture = video.read()
+            if not read:
+                return
+            frame += 1
+            yield frame, np.asarray(picture, np.uint8)
+    finally:
+        video.release()
+
+
+def _pictures_below(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+
+
+def write_columns(path: Path, columns: dict[str, NDArray[Any]]) -> None:
+    """Write columns of N rows as .npz or .parquet, by the end of the name."""
+    if path.suffix == ".npz":
+        np.savez_compressed(path, **columns)  # type: ignore[arg-type]
+        return
+    import pyarrow
+    import pyarrow.parquet
+
+    arrays = {
+        name: pyarrow.array(values)
+        if values.ndim == 1
+        else pyarrow.FixedSizeListArray.from_arrays(values.ravel(), values.shape[1])
+        for name, values in columns.items()
+    }
+    pyarrow.parquet.write_table(pyarrow.table(arrays), path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,356 @@
+"""``python -m reid.evaluate WEIGHTS --data KIND=PATH``: how well a network finds people again."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from reid.data import Dataset, Image, Record, open_dataset, read_pictures
+from reid.errors import ReidError
+from reid.retrieval import (
+    Floats,
+    Ints,
+    People,
+    RetrievalScores,
+    cosine_distances,
+    expand_queries,
+    normalise,
+    rank_gallery,
+    rerank,
+    right_and_junk,
+    score_distances,
+    score_embeddings,
+)
+from reid.runtime import CONVENTIONS, RUNTIMES, open_embedder
+from reid.sheet import Found, SheetRow, draw_sheet
+
+EXIT_USAGE = 2
+READ_AT_ONCE = 256
+"""Pictures that are in memory together."""
+
+SHEET_QUERIES, SHEET_MATCHES = 6, 10
+EXAMPLES = """examples:
+  python -m reid.evaluate reid/weights/robust-reid-025x.safetensors --data market1501=Market-1501-v15.09.15
+  python -m reid.evaluate osnet.onnx --preprocess imagenet --data msmt17=MSMT17_V1 --sheet worst.png
+  python -m reid.evaluate intel.xml --preprocess bgr255 --data folder-test=my-people --flip --rerank
+"""
+
+Embed = Callable[[Sequence[Image]], Floats]
+"""From pictures (H, W, 3) BGR to (N, D) embeddings of length 1."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedded:
+    """The pictures of one side, queries or gallery; a tracklet counts as one.
+
+    Attributes:
+        embeddings: (N, D) of length 1; of a tracklet, the direction of the mean.
+        records: N, of a tracklet the first that could be read.
+        skipped: Why, for each picture that could not be read.
+    """
+
+    embeddings: Floats
+    records: tuple[Record, ...]
+    skipped: tuple[str, ...]
+
+    @property
+    def people(self) -> People:
+        """Who is on the N pictures."""
+        return People(
+            np.array([record.person for record in self.records], np.int64),
+            np.array([record.camera for record in self.records], np.int64),
+        )
+
+
+def judge(
+    embed: Embed,
+    dataset: Dataset,
+    *,
+    reranked: bool = False,
+    query_expansion: int = 0,
+    flip: bool = False,
+    tell: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+) -> RetrievalScores:
+    """Embed the queries and the gallery of a data set and score what is found.
+
+    Args:
+        embed: The network.
+        dataset: Its ``query`` and ``gallery`` are used.
+        reranked: Rank by k-reciprocal neighbours (`reid.retrieval.rerank`).
+        query_expansion: Neighbours by which a query is expanded; 0 for none.
+        flip: Average the embeddings of each picture and its mirror image.
+        tell: Is given one line for each picture that cannot be read and is left out.
+
+    Raises:
+        ReidError: There is no query or no gallery.
+    """
+    queries, gallery = embed_both_sides(embed, dataset, flip)
+    for line in (*queries.skipped, *gallery.skipped):
+        tell(f"left out: {line}")
+    expanded = _expanded(queries, gallery, query_expansion)
+    if not reranked:
+        return score_embeddings(expanded, gallery.embeddings, queries.people, gallery.people)
+    return score_distances(rerank(expanded, gallery.embeddings), queries.people, gallery.people)
+
+
+def embed_both_sides(
+    embed: Embed, dataset: Dataset, flip: bool = False, advance: Callable[[int], object] | None = None
+) -> tuple[Embedded, Embedded]:
+    """Embed queries and gallery; arguments and errors as in `judge`.
+
+    ``advance`` is told of each batch how many pictures it had.
+    """
+    sides = []
+    for name, records in (("query", dataset.query), ("gallery", dataset.gallery)):
+        side = embed_records(embed, dataset, records, flip, advance)
+        if not side.records:
+            raise ReidError(
+                f"{dataset.name}: nothing to judge with, no {name} picture can be used; a folder for each "
+                "person, without query/ and gallery/, is judged as 'folder-test=PATH'"
+            )
+        sides.append(side)
+    return sides[0], sides[1]
+
+
+def embed_records(
+    embed: Embed,
+    dataset: Dataset,
+    records: Sequence[Record],
+    flip: bool = False,
+    advance: Callable[[int], object] | None = None,
+) -> Embedded:
+    """Embed pictures, some at a time, and bring those of a tracklet together; arguments as in `judge`."""
+    sums: list[Floats] = []
+    firsts: list[Record] = []
+    row_of_tracklet: dict[int, int] = {}
+    skipped: list[str] = []
+    for start in range(0, len(records), READ_AT_ONCE):
+        some = records[start : start + READ_AT_ONCE]
+        pictures = read_pictures(dataset.images, some)
+        skipped.extend(pictures.skipped)
+        embeddings = _embed(embed, pictures.images, flip)
+        for record, embedding in zip(pictures.records, embeddings, strict=True):
+            row = row_of_tracklet.setdefault(record.tracklet, len(sums)) if record.tracklet else len(sums)
+            if row == len(sums):
+                sums.append(embedding.copy())
+                firsts.append(record)
+            else:
+                sums[row] += embedding
+        if advance:
+            advance(len(some))
+    embeddings = normalise(np.stack(sums)) if sums else np.empty((0, 0), np.float32)
+    return Embedded(embeddings, tuple(firsts), tuple(skipped))
+
+
+def _embed(embed: Embed, images: Sequence[Image], flip: bool) -> Floats:
+    embeddings = embed(images)
+    if flip and len(images):
+        embeddings = normalise(embeddings + embed([np.ascontiguousarray(image[:, ::-1]) for image in images]))
+    return embeddings
+
+
+def _expanded(queries: Embedded, gallery: Embedded, count: int) -> Floats:
+    return expand_queries(queries.embeddings, gallery.embeddings, count) if count else queries.embeddings
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 0 all well, 2 it cannot be judged."""
+    arguments = make_parser().parse_args(argv)
+    # A file or pipe has no width to fit into.
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    try:
+        _evaluate(arguments, console)
+    except (ReidError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    return 0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m reid.evaluate",
+        description="Judge an embedding network by the protocol of Market-1501: rank-1, 5 and 10 (CMC), mAP "
+        "and mINP over single queries across cameras. Figures in the table are percent.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "weights", type=Path, metavar="WEIGHTS", help=".safetensors, .onnx, OpenVINO .xml or .torchscript"
+    )
+    parser.add_argument(
+        "--data",
+        action="append",
+        required=True,
+        metavar="KIND=PATH",
+        help="market1501, dukemtmc, cuhk03-detected, cuhk03-labeled, msmt17, mars, folder or folder-test; "
+        "may be given many times",
+    )
+    parser.add_argument("--rerank", action="store_true", help="rank by k-reciprocal neighbours")
+    parser.add_argument(
+        "--query-expansion", type=int, default=0, metavar="K", help="expand each query by its K nearest"
+    )
+    parser.add_argument("--flip", action="store_true", help="average each picture with its mirror image")
+    parser.add_argument("--runtime", choices=RUNTIMES, default="auto", help="what to run on (default: auto)")
+    parser.add_argument(
+        "--preprocess",
+        choices=tuple(CONVENTIONS),
+        help="how pictures are prepared for a network that does not say so itself",
+    )
+    parser.add_argument("--batch", type=int, default=32, metavar="B", help="pictures at a time (default: 32)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures, as fractions")
+    parser.add_argument(
+        "--sheet",
+        type=Path,
+        metavar="PNG",
+        help="draw the best and the worst queries with their first matches",
+    )
+    return parser
+
+
+def _evaluate(arguments: argparse.Namespace, console: Console) -> None:
+    if arguments.query_expansion < 0:
+        raise ReidError(f"--query-expansion {arguments.query_expansion}: must not be negative")
+    if arguments.sheet and len(arguments.data) > 1:
+        raise ReidError("--sheet: draws one data set; give one --data")
+    datasets = [open_dataset(spec) for spec in arguments.data]
+    embedder = open_embedder(
+        arguments.weights, arguments.runtime, arguments.preprocess, arguments.batch, exact=True
+    )
+    reports, skipped = [], []
+    for dataset in datasets:
+        for remark in dataset.remarks():
+            console.print(f"note: {remark}", markup=False)
+        started = time.perf_counter()
+        with Progress(transient=True, disable=not sys.stdout.isatty()) as progress:
+            task = progress.add_task(dataset.name, total=len(dataset.query) + len(dataset.gallery))
+            queries, gallery = embed_both_sides(
+                embedder.embed, dataset, arguments.flip, partial(progress.advance, task)
+            )
+        embedding_s = time.perf_counter() - started
+        expanded = _expanded(queries, gallery, arguments.query_expansion)
+        distances = rerank(expanded, gallery.embeddings) if arguments.rerank else None
+        scores = (
+            score_embeddings(expanded, gallery.embeddings, queries.people, gallery.people)
+            if distances is None
+            else score_distances(distances, queries.people, gallery.people)
+        )
+        skipped += [*queries.skipped, *gallery.skipped]
+        reports.append(
+            {
+                "data": dataset.name,
+                **scores.as_dict(),
+                "gallery": len(gallery.records),
+                "skipped": [*queries.skipped, *gallery.skipped],
+                "embedding_s": embedding_s,
+            }
+        )
+        if arguments.sheet:
+            rows = chosen_queries(scores)
+            near = cosine_distances(expanded, gallery.embeddings) if distances is None else distances
+            _write_picture(arguments.sheet, make_sheet(dataset, queries, gallery, scores, near, rows))
+    console.print(_table(f"{embedder.name} on {embedder.runtime}", reports))
+    for line in skipped:
+        console.print(f"left out: {line}", markup=False)
+    if arguments.json:
+        report = {
+            "weights": str(arguments.weights),
+            "runtime": embedder.runtime,
+            "embedding_length": embedder.embedding_length,
+            "rerank": arguments.rerank,
+            "query_expansion": arguments.query_expansion,
+            "flip": arguments.flip,
+            "results": reports,
+        }
+        arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def _table(title: str, reports: Sequence[dict[str, Any]]) -> Table:
+    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left")
+    table.add_column("data")
+    for name in ("rank-1", "rank-5", "rank-10", "mAP", "mINP", "queries", "left out", "skipped", "crops/s"):
+        table.add_column(name, justify="right")
+    for report in reports:
+        crops = report["queries"] + report["left_out"] + report["gallery"]
+        table.add_row(
+            report["data"],
+            *(f"{100 * report[key]:.1f}" for key in ("rank1", "rank5", "rank10", "mAP", "mINP")),
+            str(report["queries"]),
+            str(report["left_out"]),
+            str(len(report["skipped"])),
+            f"{crops / report['embedding_s']:.0f}",
+        )
+    return table
+
+
+def chosen_queries(scores: RetrievalScores, count: int = SHEET_QUERIES) -> tuple[Ints, Ints]:
+    """The rows of the best and of the worst queries by average precision, each worst or best first."""
+    judged = np.flatnonzero(scores.first_ranks)
+    order = judged[np.argsort(-scores.average_precisions[judged], kind="stable")]
+    worst = order[::-1][: min(count, len(order))]
+    best = order[: min(count, len(order) - len(worst))]
+    return best, worst
+
+
+def make_sheet(
+    dataset: Dataset,
+    queries: Embedded,
+    gallery: Embedded,
+    scores: RetrievalScores,
+    distances: Floats,
+    chosen: tuple[Ints, Ints],
+) -> Image:
+    """Draw the chosen queries with their first matches, junk left out.
+
+    Args:
+        dataset: Where the pictures are.
+        queries: Q of them.
+        gallery: G of them.
+        scores: Of the Q queries.
+        distances: (Q, G).
+        chosen: Rows of the best and of the worst queries.
+    """
+
+    def draw(query: int) -> SheetRow:
+        record = queries.records[query]
+        people = People(*(column[query : query + 1] for column in queries.people))
+        right, junk = (mask[0] for mask in right_and_junk(people, gallery.people))
+        order = rank_gallery(distances[query : query + 1])[0]
+        found = [
+            Found(
+                dataset.images.read(gallery.records[row]),
+                bool(right[row]),
+                f"{gallery.records[row].person} c{gallery.records[row].camera}\n{distances[query, row]:.2f}",
+            )
+            for row in order[~junk[order]][:SHEET_MATCHES]
+        ]
+        caption = f"{record.person} c{record.camera}\nAP {100 * scores.average_precisions[query]:.0f}"
+        return SheetRow(dataset.images.read(record), caption, found)
+
+    titles = ("best queries (person, camera, distance)", "worst queries")
+    return draw_sheet(
+        [(title, [draw(int(q)) for q in rows]) for title, rows in zip(titles, chosen, strict=True)]
+    )
+
+
+def _write_picture(path: Path, image: Image) -> None:
+    done, data = cv2.imencode(".png", image)
+    if not done:
+        raise ReidError(f"{path}: OpenCV cannot write the sheet as PNG")
+    path.write_bytes(data.tobytes())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""Recipes: each one loads, and a mistake is named with its way out."""
+
+from pathlib import Path
+
+import pytest
+
+from reid.config import dump_config, load_config
+from reid.errors import ReidError
+
+RECIPES = sorted((Path(__file__).resolve().parents[1] / "configs" / "reid").glob("*.yaml"))
+LEAST = "name: least\nmodel: {name: robust-reid-025x}\nschedule: {kind: cosine, epochs: 3, lr: 0.001}\n"
+
+
+def recipe(folder: Path, text: str) -> Path:
+    path = folder / "recipe.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refusal(folder: Path, text: str, *overrides: str) -> str:
+    with pytest.raises(ReidError) as error:
+        load_config(recipe(folder, text), overrides)
+    return str(error.value)
+
+
+def test_the_recipes_of_the_papers_are_there() -> None:
+    assert {path.stem for path in RECIPES} == {
+        "ha-cnn",
+        "robust-reid-025x",
+        "robust-reid-1x",
+        "robust-reid-2x",
+        "strong-baseline",
+        "stronger-baseline",
+    }
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_loads_and_is_named_as_its_file(path: Path) -> None:
+    assert load_config(path).name == path.stem
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_dumped_config_reads_back_equal(path: Path, tmp_path: Path) -> None:
+    config = load_config(path)
+    assert load_config(recipe(tmp_path, dump_config(config))) == config
+
+
+def test_overrides_go_deep(tmp_path: Path) -> None:
+    config = load_config(recipe(tmp_path, LEAST), ["schedule.epochs=60", "average={kind: ema, decay: 0.9}"])
+    assert config.epochs == 60
+    assert config.average.kind == "ema"
+    assert load_config(recipe(tmp_path, LEAST), ["batch.people=16"]).batch.people == 16
+
+
+def test_a_wrong_key_is_named_with_the_right_one(tmp_path: Path) -> None:
+    text = LEAST + "batch: {poeple: 3}\n"
+    assert "batch.poeple: no such key, did you mean 'people'?" in refusal(tmp_path, text)
+    message = refusal(tmp_path, LEAST, "schedule.lrr=1")
+    assert "schedule.cosine.lrr: no such key, did you mean 'lr'?" in message
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("schedule.lr=-1", "schedule.cosine.lr: Input should be greater than 0, got -1"),
+        ("average={kind: swag}", "set cycles"),
+        ("losses.metric={kind: triplet}", "triplet needs a margin"),
+        ("losses={cross_entropy: {weight: 0}, metric: {weight: 0}}", "nothing is learnt"),
+        ("name=a/b", "name:"),
+        ("seed", "write key=value"),
+        ("seed={", "is not a YAML value"),
+    ],
+)
+def test_a_mistake_is_refused(tmp_path: Path, override: str, words: str) -> None:
+    assert words in refusal(tmp_path, LEAST, override)
+
+
+def test_files_that_are_no_recipe(tmp_path: Path) -> None:
+    assert "must hold 'key: value' lines" in refusal(tmp_path, "- 1\n")
+    assert "is not YAML" in refusal(tmp_path, "a: [\n")
+    with pytest.raises(ReidError, match="cannot read the configuration"):
+        load_config(tmp_path / "missing.yaml")

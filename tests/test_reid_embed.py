@@ -1,0 +1,134 @@
+"""Embeddings of crops and of detections, written for use elsewhere."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow.parquet
+import pytest
+
+from reid import embed
+from reid.errors import ReidError
+from reid.runtime import open_embedder
+from tests.test_reid_evaluate import BLUE_PERSON, GREEN_PERSON, RED_PERSON, draw
+from tests.test_reid_runtime import unit, write_onnx
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> str:
+    """A network that gives the mean colour, blue first."""
+    return str(write_onnx(tmp_path / "means.onnx"))
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 256])
+def test_crops_of_a_folder_are_written_by_name(
+    tmp_path: Path,
+    weights: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    at_once: int,
+) -> None:
+    monkeypatch.setattr(embed, "AT_ONCE", at_once)
+    colours = {"anna/1.png": BLUE_PERSON, "anna/2.png": RED_PERSON, "bert.png": GREEN_PERSON}
+    for name, colour in colours.items():
+        draw(tmp_path / "crops" / name, colour)
+    (tmp_path / "crops" / "bad.png").write_bytes(b"")
+    out = tmp_path / "crops.npz"
+    assert embed.main([weights, str(tmp_path / "crops"), "--preprocess", "bgr255", "--out", str(out)]) == 0
+    printed = capsys.readouterr()
+    assert "3 embeddings of 3 numbers, 1 crops left out" in printed.out
+    assert "bad.png: the file is empty" in printed.err
+    with np.load(out) as columns:
+        assert columns["path"].tolist() == list(colours)
+        assert columns["embeddings"] == pytest.approx(
+            np.array([unit(*c) for c in colours.values()]), abs=1e-5
+        )
+
+
+def make_frames(folder: Path) -> Path:
+    """Two frames of 8 x 8, the left half blue and red, the right half green."""
+    for frame, colour in enumerate((BLUE_PERSON, RED_PERSON), start=1):
+        draw(folder / f"{frame:06}.png", colour, GREEN_PERSON)
+    return folder
+
+
+DETECTIONS = """2,-1,0,0,4,8,0.9,-1,-1,-1
+1,-1,-3.2,-2,7,20,0.9,-1,-1,-1
+1,-1,4,0,4,8,0.9,-1,-1,-1
+1,-1,50,0,4,8,0.9,-1,-1,-1
+9,-1,0,0,4,8,0.9,-1,-1,-1
+"""
+
+
+@pytest.mark.parametrize("kind", ["pictures", "video"])
+def test_detections_are_cut_out_of_their_frame_and_keep_their_row(
+    tmp_path: Path, weights: str, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    source = make_frames(tmp_path / "frames")
+    if kind == "video":
+        pictures = [cv2.imread(str(path)) for path in sorted(source.iterdir())]
+        source = tmp_path / "frames.avi"
+        writer = cv2.VideoWriter(str(source), cv2.VideoWriter.fourcc(*"FFV1"), 5.0, (8, 8))
+        for picture in pictures:
+            assert picture is not None
+            writer.write(picture)
+        writer.release()
+    detections = tmp_path / "det.txt"
+    detections.write_text(DETECTIONS)
+    out = tmp_path / "det.parquet"
+    options = ["--preprocess", "bgr255", "--detections", str(detections), "--out", str(out)]
+    assert embed.main([weights, str(source), *options]) == 0
+    columns = pyarrow.parquet.read_table(out).to_pydict()
+    assert columns["frame"] == [1, 1, 2]
+    assert columns["row"] == [2, 3, 1]
+    assert columns["box"][0] == [-3.2, -2, 7, 20]
+    expected = [unit(*colour) for colour in (BLUE_PERSON, GREEN_PERSON, RED_PERSON)]
+    # FFV1 is lossless, but holds the colours of half as many columns.
+    assert np.array(columns["embeddings"]) == pytest.approx(np.array(expected), abs=0.02)
+    printed = capsys.readouterr().err
+    assert "row 4: the box lies outside of the picture" in printed
+    assert "row 5: frame 9 is not in" in printed
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "message"),
+    [
+        ("nowhere", ["--out", "a.npz"], "nowhere: no such folder"),
+        ("frames", ["--out", "a.csv"], "must end in .npz or .parquet"),
+        ("empty", ["--out", "a.npz"], "nothing to embed"),
+        ("nowhere.mp4", ["--out", "a.npz", "--detections", "det.txt"], "no video that OpenCV can read"),
+        ("frames", ["--out", "a.npz", "--detections", "words.txt"], "words.txt: is no MOTChallenge file"),
+        (
+            "frames",
+            ["--out", "a.npz", "--detections", "nan.txt"],
+            "nan.txt: holds a number that is not finite",
+        ),
+        ("frames", ["--out", "a.npz", "--detections", "none.txt"], "none.txt: is no MOTChallenge file"),
+    ],
+)
+def test_what_cannot_be_embedded_ends_with_a_sentence(
+    tmp_path: Path,
+    weights: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    source: str,
+    options: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_frames(Path("frames"))
+    Path("empty").mkdir()
+    Path("det.txt").write_text(DETECTIONS)
+    Path("words.txt").write_text("frame,id,left,top,width,height\n")
+    Path("nan.txt").write_text("1,-1,nan,0,4,8\n")
+    assert embed.main([weights, source, "--preprocess", "bgr255", *options]) == embed.EXIT_USAGE
+    assert message in capsys.readouterr().err
+    assert not Path("a.npz").exists()
+
+
+def test_no_detections_are_nothing_to_embed(tmp_path: Path, weights: str) -> None:
+    (tmp_path / "det.txt").write_text("\n")
+    skipped: list[str] = []
+    crops = embed.crops_of_detections(make_frames(tmp_path / "frames"), tmp_path / "det.txt", skipped)
+    with pytest.raises(ReidError, match="nothing to embed"):
+        embed.embed_crops(open_embedder(weights, convention="bgr255"), crops)

@@ -1,0 +1,154 @@
+"""Exported networks give what PyTorch gives, and say how pictures are prepared."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import openvino
+import pytest
+import torch
+from torch import Tensor, nn
+
+from reid import export
+from reid.checkpoint import save_weights
+from reid.convert import to_openvino
+from reid.errors import ReidError
+from reid.export import MAX_DIFFERENCE, SUFFIXES, export_model
+from reid.models import ReidOutput, build_model
+from reid.preprocess import DEFAULT, Preprocess
+from reid.runtime import Runtime, open_embedder
+
+PREPROCESS = Preprocess(8, 6, (0.4, 0.5, 0.6), (0.1, 0.2, 0.3))
+RUNTIME_OF: dict[str, Runtime] = {"onnx": "onnx", "openvino": "openvino", "torchscript": "pytorch"}
+
+
+def is_tracing() -> bool:
+    return bool(torch._C._get_tracing_state())
+
+
+class SmallNetwork(nn.Module):
+    """Enough of a network to be exported in no time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.linear = nn.Linear(3, 4)
+        with torch.no_grad():
+            self.linear.weight.copy_(torch.randn(4, 3, generator=generator))
+        self.norm = nn.BatchNorm1d(4)
+
+    def forward(self, pictures: Tensor) -> ReidOutput:
+        feature = self.norm(self.linear(pictures.mean(dim=(2, 3))))
+        return ReidOutput(nn.functional.normalize(feature), (feature,), ())
+
+
+class OnlyForTwo(SmallNetwork):
+    """Holds the number of pictures it was traced with, as a careless reshape does."""
+
+    def forward(self, pictures: Tensor) -> ReidOutput:
+        return super().forward(pictures.reshape(2, 3, 8, 6) if is_tracing() else pictures)
+
+
+class DiffersWhenTraced(SmallNetwork):
+    def forward(self, pictures: Tensor) -> ReidOutput:
+        return super().forward(pictures + 0.01 if is_tracing() else pictures)
+
+
+def pictures_of_people(count: int) -> list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:
+    random = np.random.default_rng(1)
+    return [random.integers(0, 256, (20 + place, 10, 3), np.uint8) for place in range(count)]
+
+
+@pytest.mark.parametrize("to", SUFFIXES)
+def test_an_exported_file_needs_nothing_but_itself(tmp_path: Path, to: str) -> None:
+    model = SmallNetwork().eval()
+    out = tmp_path / f"small{SUFFIXES[to]}"
+    assert export_model(model, PREPROCESS, to, out) <= 1e-6
+    embedder = open_embedder(out, exact=True)
+    assert embedder.runtime.startswith(RUNTIME_OF[to])
+    images = pictures_of_people(7)
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(PREPROCESS(images))).embedding.numpy()
+    for count in (0, 1, 7):
+        assert embedder.embed(images[:count]) == pytest.approx(expected[:count], abs=1e-5)
+
+
+@pytest.mark.parametrize("to", ["openvino", "torchscript"])
+@pytest.mark.parametrize("network", [OnlyForTwo, DiffersWhenTraced])
+def test_a_file_that_cannot_be_relied_on_is_removed(
+    tmp_path: Path, to: str, network: type[SmallNetwork]
+) -> None:
+    with pytest.raises(ReidError, match="was removed, as it cannot be relied on"):
+        export_model(network(), PREPROCESS, to, tmp_path / f"small{SUFFIXES[to]}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "ours.safetensors"
+    torch.manual_seed(0)
+    model = build_model("robust-reid-025x").eval()
+    save_weights(path, model, "robust-reid-025x", {}, DEFAULT, {})
+    return path
+
+
+@pytest.mark.parametrize("to", SUFFIXES)
+def test_the_command_writes_our_network_beside_its_weights(
+    weights: Path, to: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export.main([str(weights), "--to", to]) == 0
+    out = weights.with_suffix(SUFFIXES[to])
+    assert str(out) in capsys.readouterr().out
+    images = pictures_of_people(3)
+    expected = open_embedder(weights, "pytorch").embed(images)
+    assert open_embedder(out, exact=True).embed(images) == pytest.approx(expected, abs=MAX_DIFFERENCE)
+
+
+def test_safetensors_run_on_openvino_without_an_export(weights: Path) -> None:
+    images = pictures_of_people(3)
+    expected = open_embedder(weights, "pytorch").embed(images)
+    embedder = open_embedder(weights, "openvino", exact=True)
+    assert embedder.embed(images) == pytest.approx(expected, abs=MAX_DIFFERENCE)
+    assert (embedder.runtime, embedder.embedding_length) == ("openvino CPU", expected.shape[1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--to", "onnx", "--int8"], "needs --to openvino and --data"),
+        (["--to", "openvino", "--int8"], "needs --to openvino and --data"),
+        (["--to", "onnx", "--out", "there.xml"], "must end in .onnx"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert export.main([str(tmp_path / "no.safetensors"), *arguments]) == export.EXIT_USAGE
+    assert message in capsys.readouterr().err
+
+
+def test_weights_that_are_not_there_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export.main([str(tmp_path / "no.safetensors"), "--to", "onnx"]) == export.EXIT_USAGE
+    assert "no.safetensors" in capsys.readouterr().err
+
+
+def test_int8_stays_near_to_32_bits(tmp_path: Path) -> None:
+    model = SmallNetwork().eval()
+    pictures = PREPROCESS(pictures_of_people(20))
+    quantised = export.quantise(to_openvino(model, PREPROCESS), pictures)
+    kinds = {operation.get_type_name() for operation in quantised.get_ordered_ops()}
+    assert "FakeQuantize" in kinds
+    out = tmp_path / "int8.xml"
+    openvino.save_model(quantised, out)
+    images = pictures_of_people(20)
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(pictures)).embedding.numpy()
+    cosines = (open_embedder(out, exact=True).embed(images) * expected).sum(axis=1)
+    assert cosines.min() > 0.99
+    assert cosines.min() < 1.0
+
+
+def test_int8_without_nncf_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    with pytest.raises(ReidError, match=r"pip install 'reunite\[quantise\]'"):
+        export.quantise(None, np.zeros((1, 3, 8, 6), np.float32))
