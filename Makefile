@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# The build tool warns about every editable install, which is what is wanted here.
+INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet
 
 .PHONY: run test clean
 run: .venv/ready-to-run
@@ -21,10 +23,10 @@ clean:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=python3.12, for example"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable .
+	$(INSTALL) --upgrade pip
+	$(INSTALL) --editable .
 	@touch $@
 
 .venv/ready-to-test: .venv/ready-to-run
-	$(BIN)/python -m pip install --quiet --editable '.[ultralytics,reid,dev]'
+	$(INSTALL) --editable '.[ultralytics,reid,dev]'
 	@touch $@
