@@ -61,19 +61,23 @@ class SourceConfig(Section):
     live: LiveConfig = LiveConfig()
 
 
-class UltralyticsDetectorConfig(Section):
-    """A YOLO or RT-DETR model, run by ultralytics (AGPL-3.0, an extra of this package)."""
-
-    kind: Literal["ultralytics"] = "ultralytics"
-
-    weights: str = "yolo11n.pt"
-    """A file or exported folder; a bare name is looked up in the weights folder, then downloaded."""
+class NetworkDetectorConfig(Section):
+    """What every detector that is a network has."""
 
     weights_folder: str = ""
     """Empty: what the environment variable REUNITE_WEIGHTS says, else ``weights`` in the working folder."""
 
     min_score: float = Field(default=0.1, ge=0, le=1)
     """Detections below this are dropped."""
+
+
+class UltralyticsDetectorConfig(NetworkDetectorConfig):
+    """A YOLO or RT-DETR model, run by ultralytics (AGPL-3.0, an extra of this package)."""
+
+    kind: Literal["ultralytics"] = "ultralytics"
+
+    weights: str = "yolo11n.pt"
+    """A file or exported folder; a bare name is looked up in the weights folder, then downloaded."""
 
     likely_score: float = Field(default=0.4, ge=0, le=1)
     """A detection below this may continue a track but never starts one. Its number: docs/association.md."""
@@ -85,19 +89,13 @@ class UltralyticsDetectorConfig(Section):
     """Side that pictures are scaled to; an export with a fixed size has its own."""
 
 
-class OnnxDetectorConfig(Section):
+class OnnxDetectorConfig(NetworkDetectorConfig):
     """A YOLOX model, run by ONNX Runtime."""
 
     kind: Literal["onnx"] = "onnx"
 
     weights: str = "yolox_nano.onnx"
     """A file; a bare name is looked up in the weights folder."""
-
-    weights_folder: str = ""
-    """Empty: what the environment variable REUNITE_WEIGHTS says, else ``weights`` in the working folder."""
-
-    min_score: float = Field(default=0.1, ge=0, le=1)
-    """Detections below this are dropped."""
 
     likely_score: float = Field(default=0.6, ge=0, le=1)
     """A detection below this may continue a track but never starts one. Its number: docs/association.md."""

@@ -15,7 +15,6 @@ from rich.logging import RichHandler
 
 from tracker.config import RunConfig, load_config
 from tracker.errors import ReuniteError
-from tracker.evaluate import evaluate_results, find_ground_truth, scores_table
 from tracker.passwords import mask_password
 from tracker.run_folder import RunFolder
 from tracker.sources import locate_cameras
@@ -127,6 +126,8 @@ def run_command(arguments: argparse.Namespace, console: Console, stop: threading
         complete, files = run.run(console)
         code = report_end(run, complete, files, console)
     if arguments.gt and complete:
+        from tracker.evaluate import evaluate_results, scores_table
+
         report = evaluate_results(run.folder.path, arguments.gt, arguments.many_cameras)
         console.print(scores_table(report))
     return code
@@ -160,6 +161,9 @@ def check_ground_truth(path: Path, config: RunConfig) -> None:
     Raises:
         ReuniteError: One has none.
     """
+    # Imported where it is needed: scoring loads SciPy, which would slow every start.
+    from tracker.evaluate import find_ground_truth
+
     truth = find_ground_truth(path)
     missing = [camera for camera in locate_cameras(config.source) if camera not in truth]
     if missing:

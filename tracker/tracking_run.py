@@ -201,9 +201,8 @@ class TrackingRun:
                     sightings = people.people(frame)
                     videos.write(frame, sightings)
                     bars.write(frame, sightings)
-        known = set(self.problems)
-        found = {f"drawing: {report.problem}" for report in source.reports.values() if report.problem}
-        self._drawing_problems = sorted(found - {f"drawing: {problem}" for problem in known})
+        problems = [report.problem for report in source.reports.values() if report.problem]
+        self._drawing_problems = [f"drawing: {it}" for it in problems if it not in self.problems]
         return not self._stop.is_set(), videos.files
 
 
