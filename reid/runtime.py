@@ -310,9 +310,10 @@ def _run_openvino(path: Path, core: Any, model: Any, exact: bool) -> _Network:
         requests.wait_all()
         return np.concatenate(found)
 
-    # OpenVINO ends a key that a file lacks with an exception.
-    text = str(model.get_rt_info([PREPROCESS_KEY]).value) if model.has_rt_info([PREPROCESS_KEY]) else ""
-    return _Network("openvino CPU", infer, _parse(path, text), shape, fixed_batch)
+    # The metadata of an ONNX file comes as that of its "framework"; a key that is lacking ends in an exception.
+    places = ([PREPROCESS_KEY], ["framework", PREPROCESS_KEY])
+    texts = [str(model.get_rt_info(place).value) for place in places if model.has_rt_info(place)]
+    return _Network("openvino CPU", infer, _parse(path, texts[0] if texts else ""), shape, fixed_batch)
 
 
 def _parse(path: Path, text: str) -> Preprocess | None:

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from tracker.camera_tracker import CameraTracker
 from tracker.config import AssociationStage, TrackingConfig
-from tracker.types import CameraName, Observations, Tracks
+from tracker.types import CameraName, Detections, Observations, Tracks
 
 FRAME_S = 0.1
 CONFIG = TrackingConfig()
@@ -289,3 +289,68 @@ def test_a_thousand_boxes_and_absurd_sizes() -> None:
     tracker = tracker_of()
     for step in range(3):
         assert len(tracker.update(float(step) / 30, found)) == 1000
+
+
+LOOKING = TrackingConfig(
+    stages=(
+        AssociationStage(tracks=("tracked", "lost"), max_cost=0.9, appearance_weight=0.5),
+        AssociationStage(tracks=("tentative",), max_cost=0.8),
+    )
+)
+RED, BLUE = np.eye(2)
+
+
+def wants(tracker: CameraTracker, time: float, found: Observations) -> list[bool]:
+    before = {name: column.copy() for name, column in tracker.state().items()}
+    wanted = tracker.wanted(time, Detections(found.boxes, found.scores))
+    for name, column in tracker.state().items():
+        np.testing.assert_array_equal(column, before[name])
+    return [bool(want) for want in wanted]
+
+
+def looking_tracker(*frames: Observations, every_s: float = 1.0) -> CameraTracker:
+    tracker = CameraTracker(CameraName("door"), LOOKING, look_every_s=every_s)
+    run(tracker, *frames)
+    return tracker
+
+
+def test_new_people_are_looked_at_if_they_are_likely() -> None:
+    tracker = looking_tracker()
+    assert wants(tracker, 0.0, people(100, 500)) == [True, True]
+    assert wants(tracker, 0.0, people(100, score=0.3)) == [False]
+    tracker = looking_tracker(people(100, features=[RED]))
+    assert wants(tracker, 0.1, people(100, 500)) == [False, True]
+
+
+def test_somebody_alone_is_looked_at_once_in_a_while() -> None:
+    nobody_looked = people(100, features=[0 * RED])
+    tracker = looking_tracker(people(100, features=[RED]), *[nobody_looked] * 9)
+    assert wants(tracker, 0.95, people(100)) == [False]
+    assert wants(tracker, 1.0, people(100)) == [True]
+    tracker.update(1.0, people(100, features=[RED]))
+    assert wants(tracker, 1.1, people(100)) == [False]
+
+
+def test_people_who_compete_for_a_track_are_looked_at_and_others_are_not() -> None:
+    tracker = looking_tracker(people(100, 500, features=[RED, BLUE]))
+    assert wants(tracker, 0.1, people(95, 110, 500)) == [True, True, False]
+    two_tracks = looking_tracker(people(100, 115, 500, features=[RED, BLUE, RED]))
+    assert wants(two_tracks, 0.1, people(107, 500)) == [True, False]
+
+
+def test_a_lost_track_is_taken_up_only_after_a_look() -> None:
+    tracker = looking_tracker(people(100, features=[RED]), NOBODY)
+    assert wants(tracker, 0.2, people(100)) == [True]
+
+
+def test_everybody_is_looked_at_where_nothing_is_to_be_saved() -> None:
+    tracker = looking_tracker(people(100, features=[RED]), every_s=0.0)
+    assert wants(tracker, 0.1, people(100, 900, score=0.2)) == [True, True]
+
+
+def test_people_whom_nobody_looked_at_are_followed_by_motion_and_keep_their_looks() -> None:
+    unseen = people(100, 140, features=[0 * RED, 0 * RED])
+    tracker = looking_tracker(people(100, 140, features=[RED, BLUE]), *[unseen] * 5)
+    np.testing.assert_array_equal(tracker.state()["features"], np.float32([RED, BLUE]))
+    # They stand where the other stood; only their looks tell.
+    assert ids_of(tracker.update(0.6, people(100, 140, features=[BLUE, RED]))) == []

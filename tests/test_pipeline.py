@@ -13,7 +13,17 @@ from tracker.config import TrackingConfig
 from tracker.identity import IdentityTable
 from tracker.pipeline import read_ahead, run_pipeline
 from tracker.stages import CameraReport
-from tracker.types import CameraName, Detections, Frame, Observations, Sightings, State, Tick, blank_image
+from tracker.types import (
+    BoolArray,
+    CameraName,
+    Detections,
+    Frame,
+    Observations,
+    Sightings,
+    State,
+    Tick,
+    blank_image,
+)
 
 A, B = CameraName("a"), CameraName("b")
 
@@ -50,7 +60,9 @@ class OneWalker:
     def detect(self, tick: Tick) -> list[Detections]:
         return [Detections(np.array([[f.number, 20.0, f.number + 40, 120]]), np.ones(1)) for f in tick.frames]
 
-    def embed(self, tick: Tick, detections: Sequence[Detections]) -> list[Observations]:
+    def embed(
+        self, tick: Tick, detections: Sequence[Detections], wanted: Sequence[BoolArray]
+    ) -> list[Observations]:
         return [Observations(it.boxes, it.scores, np.zeros((len(it), 0), np.float32)) for it in detections]
 
     def state(self) -> State:

@@ -119,7 +119,7 @@ def test_the_summary_counts_frames_people_and_seconds(tmp_path: Path) -> None:
     identities = IdentityTable()
     people(identities, CAMERAS[0], 1, 2)
     seconds = {"read": 1.0, "detect": 3.0, "draw": 9.0}
-    progress = Progress(CAMERAS, dict.fromkeys(CAMERAS, 50), dict.fromkeys(CAMERAS, 40), seconds, 99)
+    progress = Progress(CAMERAS, dict.fromkeys(CAMERAS, 50), dict.fromkeys(CAMERAS, 40), seconds, 99, 200, 30)
     troubled, broken = CameraReport(read=43, dropped=3, reconnects=1), CameraReport(problem="broken")
     reports = dict(zip(CAMERAS, (troubled, broken), strict=True))
     write_summary(tmp_path / "summary.json", True, progress, reports, identities)
@@ -128,6 +128,9 @@ def test_the_summary_counts_frames_people_and_seconds(tmp_path: Path) -> None:
         "frames": 80,
         "people": 2,
         "sightings": 99,
+        "detections": 200,
+        "embedded": 30,
+        "crops_saved": 0.85,
         "frames_per_second": 20.0,
         "seconds": {"read": 1.0, "detect": 3.0, "draw": 9.0},
         "cameras": {

@@ -15,6 +15,7 @@ from tracker.config import (
     FileDetectorConfig,
     NoEmbedderConfig,
     OnnxDetectorConfig,
+    ReidEmbedderConfig,
     UltralyticsDetectorConfig,
 )
 from tracker.stages import Detector, Embedder
@@ -55,5 +56,9 @@ def build_embedder(config: EmbedderConfig) -> Embedder:
             from tracker.embedders.color import ColorEmbedder
 
             return ColorEmbedder(config)
+        case ReidEmbedderConfig():
+            from tracker.embedders.reid import ReidEmbedder
+
+            return ReidEmbedder(config)
         case _:
             assert_never(config)

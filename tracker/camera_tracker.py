@@ -12,6 +12,7 @@ from tracker.types import (
     BoolArray,
     CameraName,
     Columns,
+    Detections,
     FeatureArray,
     FloatArray,
     IntArray,
@@ -37,7 +38,8 @@ class _People(Columns):
         seen_times: (M,) seconds, when last matched.
         scores: (M,) of the last detection.
         moments: (M, 5, 4) Kalman moments of centre x, centre y, width, height at the time of the last frame.
-        features: (M, D) moving average of the appearance, each row of length 1.
+        features: (M, D) moving average of the appearance, each row of length 1, or zeros if never looked at.
+        look_times: (M,) seconds, when last looked at; -inf if never.
     """
 
     track_ids: IntArray
@@ -46,10 +48,11 @@ class _People(Columns):
     scores: FloatArray
     moments: FloatArray
     features: FeatureArray
+    look_times: FloatArray
 
     def __post_init__(self) -> None:
         people = len(self.track_ids)
-        for name in ("track_ids", "status", "seen_times", "scores"):
+        for name in ("track_ids", "status", "seen_times", "scores", "look_times"):
             check_shape(f"CameraTracker.{name}", getattr(self, name), (people,))
         check_shape("CameraTracker.moments", self.moments, (people, 5, 4))
         check_shape("CameraTracker.features", self.features, (people, None))
@@ -58,14 +61,23 @@ class _People(Columns):
 class CameraTracker:
     """Follows the people of one camera, online. Two trackers share nothing."""
 
-    def __init__(self, camera: CameraName, config: TrackingConfig, likely_score: float = 0.6) -> None:
+    def __init__(
+        self,
+        camera: CameraName,
+        config: TrackingConfig,
+        likely_score: float = 0.6,
+        look_every_s: float = 0.0,
+    ) -> None:
         """Follow nobody yet.
 
         Args:
             camera: Which one; stands in error messages.
             config: How boxes become tracks.
             likely_score: The detector's score from which somebody is likely there; 0.6 suits YOLOX.
+            look_every_s: Seconds after which a track's appearance is looked at again where nothing else
+                asks for it; 0 looks at everybody in every frame.
         """
+        self._look_every_s = look_every_s
         self._likely_score = likely_score
         self._camera = camera
         self._config = config
@@ -82,7 +94,37 @@ class CameraTracker:
             scores=np.empty(0),
             moments=np.empty((0, 5, 4)),
             features=np.empty((0, 0), np.float32),
+            look_times=np.empty(0),
         )
+
+    def wanted(self, time: float, detections: Detections) -> BoolArray:
+        """Whose appearance `update` needs in the next frame: (N,), before anybody looked.
+
+        Likely people who fit no track, or a lost one; people and tracks that compete in a stage that
+        weighs appearance; and tracks that nobody looked at for ``look_every_s``. Changes nothing.
+        """
+        if not self._look_every_s:
+            return np.ones(len(detections), np.bool_)
+        is_likely = detections.scores >= self._likely_score
+        people = self._people[time - self._people.seen_times <= self._config.max_lost_s]
+        if not len(people) or not len(detections):
+            return is_likely
+        boxes = _boxes(self._predicted(people, time - self._time))
+        fits = np.zeros((len(people), len(detections)), np.bool_)
+        competes = fits.copy()
+        for stage, takes_part in zip(self._config.stages, self._takes_part, strict=True):
+            rows = takes_part[people.status]
+            columns = is_likely if stage.scores == "likely" else np.ones_like(is_likely)
+            allowed = np.zeros_like(fits)
+            some = np.ix_(rows, columns)
+            allowed[some] = _motion_cost(stage, boxes[rows], detections[columns]) <= stage.max_cost
+            fits |= allowed
+            if stage.appearance_weight:
+                competes |= allowed
+        rivals = competes & ((competes.sum(axis=1) > 1)[:, None] | (competes.sum(axis=0) > 1))
+        is_due = (people.status == LOST) | (time - people.look_times >= self._look_every_s)
+        has_due = (fits & is_due[:, None]).any(axis=0) | ~fits.any(axis=0)
+        return np.asarray(rivals.any(axis=0) | (has_due & is_likely))
 
     def update(self, time: float, observations: Observations) -> Tracks:
         """Take the people found in the next frame; say which tracks are seen in it.
@@ -101,7 +143,7 @@ class CameraTracker:
         is_first = self._time == -np.inf
         if len(self._people):
             self._forget(time - self._people.seen_times > self._config.max_lost_s)
-            self._predict(time - self._time)
+            self._people.moments[:] = self._predicted(self._people, time - self._time)
         self._time = time
         rows, columns = self._match(observations)
         self._go_on(rows, observations[columns])
@@ -157,12 +199,12 @@ class CameraTracker:
         if gone.any():
             self._people = self._people[~gone]
 
-    def _predict(self, seconds: float) -> None:
-        """Move everybody to the time of this frame. (Camera motion, once known, has its place here.)"""
-        moments = self._people.moments
+    def _predicted(self, people: _People, seconds: float) -> FloatArray:
+        """Where people are so much later: (M, 5, 4). (Camera motion, once known, has its place here.)"""
+        moments = people.moments.copy()
         # The last boxes of somebody who vanishes behind others shrink; going on with that ruins the box.
-        moments[self._people.status == LOST, 1, SIZES] = 0.0
-        moments[:] = predict_moments(moments, seconds, _heights(moments), self._noise)
+        moments[people.status == LOST, 1, SIZES] = 0.0
+        return predict_moments(moments, seconds, _heights(moments), self._noise)
 
     def _match(self, observations: Observations) -> tuple[IntArray, IntArray]:
         """Run the stages. Returns rows of the people, rising, and the observation of each."""
@@ -192,11 +234,14 @@ class CameraTracker:
         people.moments[rows] = update_moments(
             before, _coordinates(found.boxes), _heights(before), self._noise
         )
-        if len(rows) and found.features.shape[1]:
-            elapsed = self._time - people.seen_times[rows, None]
+        looked = found.features.any(axis=1)
+        if looked.any():
+            seen, looks = rows[looked], found.features[looked]
+            elapsed = self._time - people.look_times[seen, None]
             weight = np.exp(-elapsed / self._config.feature_memory_s)
-            mixed = weight * people.features[rows] + (1 - weight) * found.features
-            people.features[rows] = mixed / np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-12)
+            mixed = weight * people.features[seen] + (1 - weight) * looks
+            people.features[seen] = mixed / np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-12)
+            people.look_times[seen] = self._time
         people.status[people.status == TRACKED] = LOST
         people.status[rows] = TRACKED
         people.seen_times[rows] = self._time
@@ -211,6 +256,7 @@ class CameraTracker:
             scores=found.scores.copy(),
             moments=start_moments(measured, measured[:, 3:], self._noise),
             features=found.features.copy(),
+            look_times=np.where(found.features.any(axis=1), self._time, -np.inf),
         )
         self._next_id += len(found)
         old = self._people
@@ -225,20 +271,26 @@ class CameraTracker:
         )
 
 
-def _cost(
-    stage: AssociationStage, boxes: FloatArray, features: FeatureArray, observations: Observations
-) -> FloatArray:
-    """(M, N) what each pair of a person and an observation costs in this stage."""
-    similarity = iou_matrix(boxes, observations.boxes)
+def _motion_cost(stage: AssociationStage, boxes: FloatArray, found: Detections | Observations) -> FloatArray:
+    """(M, N) what each pair of a person and a detection costs in this stage, whatever they look like."""
+    similarity = iou_matrix(boxes, found.boxes)
     if stage.similarity == "height_iou":
-        similarity *= height_iou_matrix(boxes, observations.boxes)
+        similarity *= height_iou_matrix(boxes, found.boxes)
     if stage.fuse_score:
-        similarity = fuse_score(similarity, observations.scores)
-    cost = 1.0 - similarity
+        similarity = fuse_score(similarity, found.scores)
+    return 1.0 - similarity
+
+
+def _cost(
+    stage: AssociationStage, boxes: FloatArray, features: FeatureArray, found: Observations
+) -> FloatArray:
+    """(M, N) what each pair costs; where one of the two was never looked at, motion alone counts."""
+    cost = _motion_cost(stage, boxes, found)
     if stage.appearance_weight and features.shape[1]:
-        cosine_distance = 1.0 - (features @ observations.features.T).astype(np.float64)
+        distance = 1.0 - (features @ found.features.T).astype(np.float64)
         cost[cost > stage.max_cost] = np.inf
-        return fuse_appearance(cost, cosine_distance, stage.appearance_weight, stage.max_cosine_distance)
+        fused = fuse_appearance(cost, distance, stage.appearance_weight, stage.max_cosine_distance)
+        return np.where(np.outer(features.any(axis=1), found.features.any(axis=1)), fused, cost)
     return cost
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from tracker.errors import ReuniteError
 from tracker.types import CameraName, State
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(slots=True)
@@ -27,6 +27,8 @@ class Progress:
         frames: How many frames of each camera went through all stages.
         seconds: Seconds spent in each stage, over all parts of an interrupted run.
         journal_rows: Sightings that are safe in the journal.
+        detections: How many people the detector found, over all frames.
+        embedded: Of how many of them anybody looked at the appearance.
     """
 
     cameras: list[CameraName] = field(default_factory=list)
@@ -34,6 +36,8 @@ class Progress:
     frames: dict[CameraName, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     journal_rows: int = 0
+    detections: int = 0
+    embedded: int = 0
 
 
 def save_checkpoint(path: Path, progress: Progress, states: Mapping[str, State]) -> None:

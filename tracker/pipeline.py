@@ -45,8 +45,13 @@ def run_pipeline(
         for tick in clock.of_each("read", ticks):
             with clock.of("detect"):
                 detections = detector.detect(tick)
+            with clock.of("track"):
+                wanted = [
+                    trackers[frame.camera].wanted(frame.time, found)
+                    for frame, found in zip(tick.frames, detections, strict=True)
+                ]
             with clock.of("embed"):
-                observations = embedder.embed(tick, detections)
+                observations = embedder.embed(tick, detections, wanted)
             for frame, seen in zip(tick.frames, observations, strict=True):
                 with clock.of("track"):
                     tracks = trackers[frame.camera].update(frame.time, seen)
@@ -54,6 +59,8 @@ def run_pipeline(
                 with clock.of("write"):
                     for sink in sinks:
                         sink.write(frame, sightings)
+                progress.detections += len(seen)
+                progress.embedded += int(seen.features.any(axis=1).sum())
                 progress.done[frame.camera] = frame.number
                 progress.frames[frame.camera] = progress.frames.get(frame.camera, 0) + 1
             if time.monotonic() >= next_save:

@@ -121,6 +121,10 @@ def write_summary(
         "frames": frames,
         "people": identities.people,
         "sightings": progress.journal_rows,
+        "detections": progress.detections,
+        # Of how many the embedder looked at, and the share of crops that this saved.
+        "embedded": progress.embedded,
+        "crops_saved": round(1 - progress.embedded / max(progress.detections, 1), 4),
         "frames_per_second": round(frames / seconds, 2) if seconds else 0.0,
         "seconds": {stage: round(spent, 3) for stage, spent in progress.seconds.items()},
         "cameras": {

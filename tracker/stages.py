@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tracker.types import CameraName, Detections, Frame, Observations, Sightings, State, Tick
+from tracker.types import BoolArray, CameraName, Detections, Frame, Observations, Sightings, State, Tick
 
 
 @dataclass(slots=True)
@@ -68,8 +68,16 @@ class Detector(Remembering, Protocol):
 class Embedder(Protocol):
     """Says what each person looks like."""
 
-    def embed(self, tick: Tick, detections: Sequence[Detections]) -> Sequence[Observations]:
-        """The people of each frame with their appearance, in the order of the frames."""
+    def embed(
+        self, tick: Tick, detections: Sequence[Detections], wanted: Sequence[BoolArray]
+    ) -> Sequence[Observations]:
+        """The people of each frame with their appearance, in the order of the frames.
+
+        Args:
+            tick: The frames.
+            detections: The people found in each.
+            wanted: (N,) of each frame, whose appearance anybody needs; the others may be left at zeros.
+        """
 
 
 class Sink(Protocol):

@@ -66,7 +66,12 @@ class TrackingRun:
             self._detector = build_detector(config.detector, working)
             self._embedder = build_embedder(config.embedder)
             self._trackers = {
-                camera: CameraTracker(camera, config.tracking, config.detector.likely_score)
+                camera: CameraTracker(
+                    camera,
+                    config.tracking,
+                    config.detector.likely_score,
+                    config.embedder.every_s if config.embedder.kind == "reid" else 0.0,
+                )
                 for camera in self.cameras
             }
             self.identities = IdentityTable()

@@ -47,6 +47,11 @@ class Frame:
         """Width and height in pixels."""
         return self.image.shape[1], self.image.shape[0]
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is no picture, only its size: a `blank_image`."""
+        return self.image.strides[:2] == (0, 0)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tick:
@@ -110,7 +115,8 @@ class Observations(Columns):
 
     Attributes:
         boxes: (N, 4), scores: (N,) as in `Detections`.
-        features: (N, D) appearance, each row of length 1. D is 0 where nothing was embedded.
+        features: (N, D) appearance, each row of length 1, or of zeros where nobody looked. D is 0 where
+            nothing is ever embedded.
     """
 
     boxes: FloatArray

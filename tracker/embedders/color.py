@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from tracker.config import ColorEmbedderConfig
-from tracker.types import Detections, FeatureArray, FloatArray, Frame, IntArray, Observations, Tick
+from tracker.types import BoolArray, Detections, FeatureArray, FloatArray, Frame, IntArray, Observations, Tick
 
 # Chosen on PETS09-S2L1: who of the people in the picture is most alike one second later?
 SAMPLES = (32, 12)
@@ -37,8 +37,10 @@ class ColorEmbedder:
         self._stripe: IntArray = np.searchsorted(STRIPES, self._down, side="right").astype(np.int64) - 1
         self._weight = np.exp(-0.5 * ((2 * self._across - 1) / MIDDLE_WIDTH) ** 2)
 
-    def embed(self, tick: Tick, detections: Sequence[Detections]) -> Sequence[Observations]:
-        """The people of each frame with their colours; see `Embedder`."""
+    def embed(
+        self, tick: Tick, detections: Sequence[Detections], wanted: Sequence[BoolArray]
+    ) -> Sequence[Observations]:
+        """The people of each frame with their colours, wanted or not, for it costs little; see `Embedder`."""
         return [
             Observations(people.boxes, people.scores, self._features(frame, people.boxes))
             for frame, people in zip(tick.frames, detections, strict=True)

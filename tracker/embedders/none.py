@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tracker.types import Detections, Observations, Tick
+from tracker.types import BoolArray, Detections, Observations, Tick
 
 
 class NoEmbedder:
     """Gives features of length 0."""
 
-    def embed(self, tick: Tick, detections: Sequence[Detections]) -> Sequence[Observations]:
+    def embed(
+        self, tick: Tick, detections: Sequence[Detections], wanted: Sequence[BoolArray]
+    ) -> Sequence[Observations]:
         """The people of each frame without appearance; see `Embedder`."""
         return [
             Observations(people.boxes, people.scores, np.empty((len(people), 0), np.float32))

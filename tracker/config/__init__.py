@@ -1,0 +1,47 @@
+"""RunConfig: everything that can be set, one YAML, checked once, frozen."""
+
+from tracker.config.loading import ConfigError, dump_config, load_config
+from tracker.config.sections import (
+    AssociationStage,
+    ColorEmbedderConfig,
+    DetectorConfig,
+    EmbeddedDetectorConfig,
+    EmbedderConfig,
+    FileDetectorConfig,
+    LiveConfig,
+    MotionConfig,
+    NetworkDetectorConfig,
+    NoEmbedderConfig,
+    OnnxDetectorConfig,
+    OutputConfig,
+    ReidEmbedderConfig,
+    RunConfig,
+    Section,
+    SourceConfig,
+    TrackingConfig,
+    UltralyticsDetectorConfig,
+)
+
+__all__ = [
+    "AssociationStage",
+    "ColorEmbedderConfig",
+    "ConfigError",
+    "DetectorConfig",
+    "EmbeddedDetectorConfig",
+    "EmbedderConfig",
+    "FileDetectorConfig",
+    "LiveConfig",
+    "MotionConfig",
+    "NetworkDetectorConfig",
+    "NoEmbedderConfig",
+    "OnnxDetectorConfig",
+    "OutputConfig",
+    "ReidEmbedderConfig",
+    "RunConfig",
+    "Section",
+    "SourceConfig",
+    "TrackingConfig",
+    "UltralyticsDetectorConfig",
+    "dump_config",
+    "load_config",
+]

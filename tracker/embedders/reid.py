@@ -1,0 +1,75 @@
+"""What people look like to a re-identification network, ours or another."""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from reid.errors import ReidError
+from reid.runtime import Embedder, Runtime, open_embedder
+from reid.weights import DEFAULT_WEIGHTS
+from tracker.config import ReidEmbedderConfig
+from tracker.errors import ReuniteError
+from tracker.types import BoolArray, Detections, FloatArray, Frame, Image, IntArray, Observations, Tick
+
+
+class ReidEmbedder:
+    """Crops of all cameras of a tick, in one batch, to unit vectors.
+
+    Raises:
+        ReuniteError: The weights or the runtime cannot be used.
+    """
+
+    def __init__(self, config: ReidEmbedderConfig) -> None:
+        """Open the network."""
+        try:
+            self._network = _open(config)
+        except ReidError as error:
+            raise ReuniteError(f"embedder: {error}") from None
+
+    def embed(
+        self, tick: Tick, detections: Sequence[Detections], wanted: Sequence[BoolArray]
+    ) -> Sequence[Observations]:
+        """The people of each frame, the wanted ones with their appearance; see `Embedder`."""
+        crops: list[Image] = []
+        looked: list[BoolArray] = []
+        for frame, people, want in zip(tick.frames, detections, wanted, strict=True):
+            pixels = pixel_boxes(people.boxes, frame)
+            is_inside = (pixels[:, 2:] > pixels[:, :2]).all(axis=1)
+            looked.append(want & is_inside & (not frame.is_blank))
+            crops += [frame.image[y1:y2, x1:x2] for x1, y1, x2, y2 in pixels[looked[-1]].tolist()]
+        embeddings = self._network.embed(crops)
+        ends = np.cumsum([look.sum() for look in looked])
+        observations = []
+        for people, look, end in zip(detections, looked, ends, strict=True):
+            features = np.zeros((len(people), embeddings.shape[1]), np.float32)
+            features[look] = embeddings[end - look.sum() : end]
+            observations.append(Observations(people.boxes, people.scores, features))
+        return observations
+
+
+def pixel_boxes(boxes: FloatArray, frame: Frame) -> IntArray:
+    """(N, 4) boxes as whole pixels inside the picture, x2 and y2 not included; without area if outside."""
+    width, height = frame.size
+    corners = np.concatenate((np.floor(boxes[:, :2]), np.ceil(boxes[:, 2:])), axis=1)
+    inside: FloatArray = np.clip(corners, 0, (width, height, width, height))
+    return inside.astype(np.int64)
+
+
+def _open(config: ReidEmbedderConfig) -> Embedder:
+    runtime: Runtime = config.runtime
+    path = Path(config.weights) if config.weights else DEFAULT_WEIGHTS
+    if not config.weights and runtime in ("auto", "onnx", "openvino") and not _has_gpu():
+        # Its ONNX form opens at once, and without PyTorch.
+        path = path.with_suffix(".onnx")
+        runtime = runtime if runtime != "auto" else "openvino" if find_spec("openvino") else "onnx"
+    return open_embedder(path, runtime, config.convention or None, config.batch_size)
+
+
+def _has_gpu() -> bool:
+    if not find_spec("torch"):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
