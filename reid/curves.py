@@ -7,12 +7,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-WIDTH, HEIGHT = 960, 320
-LEFT, RIGHT, TOP, BOTTOM = 70, 20, 40, 40
-"""Pixels of one panel, and of the margins around its axes."""
+WIDTH, HEIGHT = 1100, 320
+LEFT, RIGHT, TOP, BOTTOM = 70, 260, 20, 40
+"""Pixels of one panel, and of the margins around its axes; the names of the curves stand on the right."""
 
 BLACK, GREY = (0, 0, 0), (225, 225, 225)
-COLOURS = ((180, 119, 31), (14, 127, 255), (44, 160, 44), (40, 39, 214), (189, 103, 148), (75, 86, 140))
+COLOURS = (
+    (180, 119, 31), (14, 127, 255), (44, 160, 44), (40, 39, 214),
+    (189, 103, 148), (75, 86, 140), (194, 119, 227), (207, 190, 23),
+)  # fmt: skip
+"""BGR; the loss has at most six parts."""
+
 NO_CURVES = ("epoch", "lr", "pictures_per_s", "seconds")
 SCORES = ("mAP", "rank1", "average_mAP", "average_rank1")
 
@@ -42,7 +47,7 @@ def _panel(rows: Sequence[Mapping[str, float]], names: Sequence[str], last: floa
         cv2.line(picture, (LEFT, y), (right, y), GREY)
         _write(picture, f"{highest * tick / 5:.3g}", (8, y + 4), BLACK)
         _write(picture, f"{last * tick / 5:g}", (x - 8, bottom + 20), BLACK)
-    for name, colour, place in zip(names, COLOURS, range(len(names)), strict=False):
+    for place, (name, colour) in enumerate(zip(names, COLOURS, strict=False)):
         values = [(row["epoch"], row[name]) for row in rows if np.isfinite(row.get(name, np.nan))]
         points = [
             (round(LEFT + epoch / last * (right - LEFT)), round(bottom - value / highest * (bottom - TOP)))
@@ -51,7 +56,8 @@ def _panel(rows: Sequence[Mapping[str, float]], names: Sequence[str], last: floa
         cv2.polylines(picture, [np.array(points, np.int32).reshape(-1, 1, 2)], False, colour, 2, cv2.LINE_AA)
         for point in points[-1:]:
             cv2.circle(picture, point, 3, colour, -1, cv2.LINE_AA)
-        _write(picture, f"{name} {values[-1][1]:.3f}" if values else name, (LEFT + place * 150, 24), colour)
+        label = f"{name} {values[-1][1]:.3f}" if values else name
+        _write(picture, label, (right + 16, TOP + 12 + 22 * place), colour)
     return picture
 
 

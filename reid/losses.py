@@ -177,6 +177,28 @@ def distillation_embeddings(student: Tensor, teacher: Tensor) -> Tensor:
     return 1 - functional.cosine_similarity(student, teacher, dim=1).mean()
 
 
+def distillation_neighbours(student: Tensor, teacher: Tensor, bank: Tensor, temperature: float) -> Tensor:
+    """Mean Kullback-Leibler divergence of where the student sees a picture from where the teacher sees it.
+
+    Where is a distribution over the bank: softmax of the cosines divided by the temperature. A batch holds
+    few people, the bank all, so the student learns from each picture who is alike and who is not.
+
+    Args:
+        student: (B, E), come through a linear layer into the teacher's space. Of any length, as the next.
+        teacher: (B, E) of the same pictures.
+        bank: (N, E), the teacher's embeddings of all training pictures, of length 1.
+        temperature: Of both distributions, in cosines, above 0.
+
+    Source: SEED (Fang et al. 2021, arXiv:2101.04731), section 3.2, with all training pictures for its queue,
+    one temperature, and less the teacher's entropy, so that 0 is a perfect copy.
+    """
+    ours, theirs = (
+        functional.log_softmax(functional.normalize(rows, dim=1) @ bank.T / temperature, dim=1)
+        for rows in (student, teacher)
+    )
+    return functional.kl_div(ours, theirs, reduction="batchmean", log_target=True)
+
+
 def _positives(labels: Tensor) -> Tensor:
     """(B, B) pairs of two pictures of one person."""
     same = labels[:, None] == labels[None, :]

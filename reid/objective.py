@@ -24,8 +24,8 @@ def loss_parts(
     parts = {}
     heads = [head.float() for head in output.heads]
     if config.cross_entropy.weight:
-        smoothing = config.cross_entropy.smoothing
-        each = [losses.cross_entropy(logits.float(), labels, smoothing) for logits in output.logits]
+        scale, smoothing = config.cross_entropy.scale, config.cross_entropy.smoothing
+        each = [losses.cross_entropy(scale * logits.float(), labels, smoothing) for logits in output.logits]
         parts["cross_entropy"] = config.cross_entropy.weight * torch.stack(each).mean()
     if config.metric.weight:
         each = [metric_loss(config.metric, head, labels) for head in heads]
@@ -57,12 +57,26 @@ def metric_loss(config: MetricLossConfig, features: Tensor, labels: Tensor) -> T
 
 
 def distillation_parts(
-    config: DistillationConfig, output: ReidOutput, targets: Tensor, projection: nn.Module
+    config: DistillationConfig, output: ReidOutput, teacher: Tensor, rows: Tensor, projection: nn.Module
 ) -> dict[str, Tensor]:
-    """What the student still has to learn from the teacher's (B, E) embeddings of its batch, weighted."""
-    embedding = output.embedding.float()
-    return {
-        "teacher_distances": config.distances * losses.distillation_distances(embedding, targets),
-        "teacher_embeddings": config.embeddings
-        * losses.distillation_embeddings(projection(embedding), targets),
-    }
+    """What the student still has to learn from the teacher, by name and weighted.
+
+    Args:
+        config: How much each part weighs.
+        output: Of the student, for a batch of B.
+        teacher: (N, E) embeddings of all training pictures, each of length 1.
+        rows: (B,) which of them are in the batch.
+        projection: From the student's embedding into the teacher's space.
+    """
+    embedding, targets = output.embedding.float(), teacher[rows]
+    projected = projection(embedding)
+    parts = {}
+    if config.distances:
+        parts["teacher_distances"] = config.distances * losses.distillation_distances(embedding, targets)
+    if config.embeddings:
+        parts["teacher_embeddings"] = config.embeddings * losses.distillation_embeddings(projected, targets)
+    if config.neighbours:
+        parts["teacher_neighbours"] = config.neighbours * losses.distillation_neighbours(
+            projected, targets, teacher, config.neighbours_temperature
+        )
+    return parts

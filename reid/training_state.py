@@ -3,12 +3,16 @@
 import io
 import os
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
+from reid.config import TrainConfig
 from reid.errors import ReidError
+from reid.training_pictures import TrainingPictures
 
 VERSION = 1
 
@@ -34,10 +38,48 @@ def load_training_state(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         version = state.pop("version")
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, AttributeError, KeyError) as error:
+    except pickle.UnpicklingError:
+        raise ReidError(
+            f"{path}: cannot read the training state (it is damaged, or holds code, which is never run); "
+            "start a new run"
+        ) from None
+    except (OSError, RuntimeError, EOFError, AttributeError, KeyError) as error:
         raise ReidError(
             f"{path}: cannot read the training state ({str(error).splitlines()[0]}); start a new run"
         ) from None
     if version != VERSION:
         raise ReidError(f"{path}: version {version}, this program reads {VERSION}; start a new run")
     return dict(state)
+
+
+def check_fits(
+    state: Mapping[str, Any], folder: Path, config: TrainConfig, pictures: TrainingPictures
+) -> None:
+    """Refuse to go on with another network or other data than the run in the folder began with.
+
+    The schedule, the batches and what does not change the result, such as paths, may be edited between.
+
+    Raises:
+        ReidError: Names what differs.
+    """
+    if (state["people"], state["pictures"]) != (pictures.people, len(pictures)):
+        raise ReidError(
+            f"{folder}: began with {state['pictures']} pictures of {state['people']} people, the data "
+            f"now has {len(pictures)} of {pictures.people}; put the data back or start a new run"
+        )
+    began = _what_is_learnt(TrainConfig.model_validate(yaml.safe_load(state["config"])))
+    for name, now in _what_is_learnt(config).items():
+        if began[name] != now:
+            raise ReidError(
+                f"{folder}: the checkpoint was made with {name} {began[name]}, config.yaml now says {now}; "
+                "put it back or start a new run"
+            )
+
+
+def _what_is_learnt(config: TrainConfig) -> dict[str, Any]:
+    """The settings that the tensors of a checkpoint depend on."""
+    return config.model_dump(
+        mode="json",
+        include={"model", "losses", "distillation", "optimiser", "average"},
+        exclude={"model": {"imagenet"}, "distillation": {"teacher"}},
+    )

@@ -56,15 +56,22 @@ def test_a_wrong_key_is_named_with_the_right_one(tmp_path: Path) -> None:
     text = LEAST + "batch: {poeple: 3}\n"
     assert "batch.poeple: no such key, did you mean 'people'?" in refusal(tmp_path, text)
     message = refusal(tmp_path, LEAST, "schedule.lrr=1")
-    assert "schedule.cosine.lrr: no such key, did you mean 'lr'?" in message
+    assert "schedule.lrr: no such key, did you mean 'lr'?" in message
 
 
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("schedule.lr=-1", "schedule.cosine.lr: Input should be greater than 0, got -1"),
+        ("schedule.lr=-1", "schedule.lr: Input should be greater than 0, got -1"),
+        ("schedule.lr=null", "schedule.lr: Input should be a valid number, got None"),
+        ("schedule={kind: cosine, epochs: 3}", "schedule.lr: must be set"),
+        ("schedule.kind=cosin", "schedule.kind: must be one of steps, cosine, got {'kind': 'cosin'"),
+        ("average.decay=0.9", "average.kind: must be one of none, ema, swa, swag, got {'decay': 0.9}"),
+        ("losses.cross_entropy.scale=0", "losses.cross_entropy.scale: Input should be greater than 0"),
+        ("distillation={teacher: t.onnx, neighbours_temperature: 0}", "distillation.neighbours_temperature:"),
+        ("name.x=1", "'name' is set to 'least' and has no keys below it"),
         ("average={kind: swag}", "set cycles"),
-        ("losses.metric={kind: triplet}", "triplet needs a margin"),
+        ("losses.metric={kind: triplet}", "losses.metric: triplet needs a margin"),
         ("losses={cross_entropy: {weight: 0}, metric: {weight: 0}}", "nothing is learnt"),
         ("name=a/b", "name:"),
         ("seed", "write key=value"),
@@ -80,3 +87,14 @@ def test_files_that_are_no_recipe(tmp_path: Path) -> None:
     assert "is not YAML" in refusal(tmp_path, "a: [\n")
     with pytest.raises(ReidError, match="cannot read the configuration"):
         load_config(tmp_path / "missing.yaml")
+
+
+@pytest.mark.parametrize("part", ["distances", "embeddings", "neighbours"])
+def test_a_teacher_alone_is_enough_to_learn_from(tmp_path: Path, part: str) -> None:
+    nothing = {"distances": 0, "embeddings": 0, "neighbours": 0}
+    overrides = ["losses={cross_entropy: {weight: 0}, metric: {weight: 0}}", "distillation.teacher=t.onnx"]
+    overrides += [f"distillation.{name}={weight}" for name, weight in (nothing | {part: 1}).items()]
+    config = load_config(recipe(tmp_path, LEAST), overrides)
+    assert config.distillation is not None
+    assert getattr(config.distillation, part) == 1
+    assert "nothing is learnt" in refusal(tmp_path, LEAST, *overrides, f"distillation.{part}=0")

@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+from pytorch_metric_learning.distances import LpDistance
+from pytorch_metric_learning.losses import TripletMarginLoss
+from pytorch_metric_learning.miners import BatchHardMiner
+from pytorch_metric_learning.reducers import MeanReducer
 from torch import Tensor
+from torch.nn import functional
 
 from reid import losses
 
@@ -152,6 +157,22 @@ def test_gradients_are_those_of_small_steps(fast: Loss, slow: SlowLoss, margin: 
     torch.autograd.gradcheck(lambda values: fast(values, people, margin), embeddings.requires_grad_())
 
 
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS.keys())
+@pytest.mark.parametrize("seed", range(3))
+def test_equals_pytorch_metric_learning_where_it_has_the_same(seed: int, labels: list[int]) -> None:
+    embeddings, people = drawn(labels, seed)
+    distance = LpDistance(normalize_embeddings=False)
+    hardest = BatchHardMiner(distance=distance)(embeddings, people)
+    for margin in (MARGIN, None):
+        kind = {"margin": margin or 0.0, "smooth_loss": margin is None}
+        reference = TripletMarginLoss(**kind, distance=distance, reducer=MeanReducer())
+        found = losses.batch_hard_triplet(embeddings, people, margin)
+        assert found.item() == pytest.approx(reference(embeddings, people, hardest).item(), abs=1e-9)
+    reference = TripletMarginLoss(margin=MARGIN, distance=distance, reducer=MeanReducer())
+    found = losses.triplet(embeddings, people, MARGIN)
+    assert found.item() == pytest.approx(reference(embeddings, people).item(), abs=1e-9)
+
+
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
 def test_cross_entropy_spreads_the_smoothing_over_all_people(smoothing: float) -> None:
     logits, labels = drawn([2, 0, 4, 4], 0)
@@ -202,3 +223,41 @@ def test_distillation_of_embeddings_is_one_minus_cosine() -> None:
     student = torch.tensor([[2.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
     teacher = torch.tensor([[5.0, 0.0], [0.0, -1.0], [0.0, 3.0]])
     assert losses.distillation_embeddings(student, teacher).item() == pytest.approx((0 + 2 + 1) / 3)
+
+
+def bank_of(count: int) -> Tensor:
+    return functional.normalize(drawn([0] * count, 2)[0], dim=1)
+
+
+@pytest.mark.parametrize(("count", "others"), [(1, 1), (1, 6), (4, 6), (4, 1)])
+@pytest.mark.parametrize("temperature", [0.05, 1.0])
+def test_distillation_of_neighbours_equals_the_loop(count: int, others: int, temperature: float) -> None:
+    (student, _), (teacher, _), bank = drawn([0] * count, 0), drawn([0] * count, 1), bank_of(others)
+
+    def seen_by(row: Tensor) -> list[float]:
+        cosines = [float(row @ other / row.norm()) for other in bank]
+        powers = [math.exp(cosine / temperature) for cosine in cosines]
+        return [power / sum(powers) for power in powers]
+
+    expected = mean(
+        [
+            sum(p * math.log(p / q) for p, q in zip(seen_by(theirs), seen_by(ours), strict=True))
+            for ours, theirs in zip(student, teacher, strict=True)
+        ]
+    )
+    found = losses.distillation_neighbours(student, teacher, bank, temperature).item()
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_distillation_of_neighbours_is_0_for_a_copy_of_any_length_and_positive_otherwise() -> None:
+    teacher, bank = drawn([0] * 4, 1)[0], bank_of(6)
+    copied = losses.distillation_neighbours(3 * teacher, teacher, bank, 0.05)
+    assert copied.item() == pytest.approx(0, abs=1e-12)
+    assert losses.distillation_neighbours(-teacher, teacher, bank, 0.05).item() > 1
+
+
+def test_gradients_of_neighbours_are_those_of_small_steps() -> None:
+    student, teacher, bank = drawn([0] * 4, 0)[0], drawn([0] * 4, 1)[0], bank_of(6)
+    torch.autograd.gradcheck(
+        lambda values: losses.distillation_neighbours(values, teacher, bank, 0.2), student.requires_grad_()
+    )

@@ -8,52 +8,26 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import safetensors.torch
 import torch
-from numpy.typing import NDArray
+import torchvision
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import Tensor, nn
 
 from reid import train as training
 from reid.augment import Augmenter
 from reid.checkpoint import load_model, save_weights
-from reid.config import AugmentConfig, TrainConfig
+from reid.config import AugmentConfig, TrainConfig, load_config
 from reid.data import open_dataset
-from reid.errors import ReidError
 from reid.models import build_model
+from reid.models.resnet50 import Resnet50
 from reid.preprocess import Preprocess
 from reid.runtime import open_embedder
 from reid.schedule import learning_rate
 from reid.training_pictures import augmented_batches, network_input, read_training_pictures
 from reid.training_state import load_training_state
+from tests.drawn_people import PEOPLE, PICTURES, TINY, draw_market, draw_person, run, tiny_config, weights
 
-PEOPLE, PICTURES = 6, 4
-TINY: dict[str, Any] = {"stem_width": 8, "widths": [16, 16, 16], "repeats": [1, 1, 1], "head_length": 8}
-
-
-def draw_person(person: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Shirt and trousers of fixed colours for each person, somewhere near the middle, with noise."""
-    shirt, trousers = np.random.default_rng(person).integers(0, 256, (2, 3))
-    image = np.full((64, 32, 3), 90, np.uint8)
-    left, top = rng.integers(4, 9, 2)
-    image[top : top + 24, left : left + 18] = shirt
-    image[top + 24 : 60, left + 2 : left + 16] = trousers
-    return np.clip(image + rng.normal(0, 12, image.shape), 0, 255).astype(np.uint8)
-
-
-def draw_market(root: Path, first_person: int = 1) -> str:
-    """Six people to train on and three others to find, each by two cameras."""
-    rng = np.random.default_rng(0)
-    for part, people in (
-        ("bounding_box_train", range(first_person, first_person + PEOPLE)),
-        ("query", range(101, 104)),
-        ("bounding_box_test", range(101, 104)),
-    ):
-        (root / part).mkdir(parents=True)
-        for person in people:
-            for number in range(PICTURES):
-                camera = 3 if part == "query" else 1 + number % 2
-                name = f"{person:04d}_c{camera}s1_{number:06d}_00.png"
-                cv2.imwrite(str(root / part / name), draw_person(person, rng))
-    return f"market1501={root}"
+RECIPES = Path(__file__).resolve().parents[1] / "configs" / "reid"
 
 
 @pytest.fixture(scope="session")
@@ -64,31 +38,6 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
-
-
-def config(data: str, **changes: Any) -> TrainConfig:
-    values: dict[str, Any] = {
-        "name": "tiny",
-        "data": [data],
-        "evaluate_every": 0,
-        "model": {"name": "robust-reid-025x", "settings": TINY},
-        "batch": {"people": 3, "pictures": 2},
-        "augment": {"jitter_probability": 0.5, "pad_px": 4},
-        "schedule": {"kind": "cosine", "epochs": 2, "lr": 0.01, "warmup_epochs": 1},
-    }
-    return TrainConfig.model_validate(values | changes)
-
-
-def run(folder: Path, settings: TrainConfig) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    training.train(settings, folder)
-    return folder
-
-
-def weights(run_folder: Path, file: str = "weights.safetensors") -> dict[str, bytes]:
-    """The bits of each tensor; the order of a safetensors header is not fixed."""
-    tensors = safetensors.torch.load_file(run_folder / file)
-    return {name: value.numpy().tobytes() for name, value in tensors.items()}
 
 
 CYCLES = {"cycles": {"count": 2, "epochs": 1, "lr": 0.01}, "average": {"kind": "swag", "samples": 2}}
@@ -103,7 +52,7 @@ EVERYTHING: list[dict[str, Any]] = [
 def test_a_resumed_run_ends_at_the_same_bits(
     market: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
 ) -> None:
-    settings = config(market, **changes)
+    settings = tiny_config(market, **changes)
     whole = run(tmp_path / "whole", settings)
     cut = tmp_path / "cut"
 
@@ -124,8 +73,8 @@ def test_a_resumed_run_ends_at_the_same_bits(
 
 
 def test_seeds_make_runs_equal_or_different(market: str, tmp_path: Path) -> None:
-    first, second = (run(tmp_path / name, config(market, seed=5)) for name in "ab")
-    other = run(tmp_path / "c", config(market, seed=6))
+    first, second = (run(tmp_path / name, tiny_config(market, seed=5)) for name in "ab")
+    other = run(tmp_path / "c", tiny_config(market, seed=6))
     assert weights(first) == weights(second)
     assert weights(first) != weights(other)
 
@@ -137,7 +86,7 @@ def test_twenty_steps_lower_the_loss_and_find_strangers(market: str, tmp_path: P
         "augment": {"pad_px": 2, "erasing": {"probability": 0}},
         "optimiser": {"kind": "adamw"},
     }
-    folder = run(tmp_path / "run", config(market, **changes))
+    folder = run(tmp_path / "run", tiny_config(market, **changes))
     with (folder / "log.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == [str(number) for number in range(1, 8)]
@@ -149,9 +98,20 @@ def test_twenty_steps_lower_the_loss_and_find_strangers(market: str, tmp_path: P
     assert float(rows[-1]["mAP"]) > 0.6  # a random order of three people would reach about 0.4
     assert cv2.imread(str(folder / "curves.png")) is not None
 
+    shown = EventAccumulator(str(folder / "tensorboard"))
+    shown.Reload()
+    assert set(shown.Tags()["scalars"]) == set(rows[0])
+    for name in ("loss", "cross_entropy", "batch_soft_triplet", "lr", "pictures_per_s"):
+        assert [event.step for event in shown.Scalars(name)] == list(range(1, 8))
+        values = [event.value for event in shown.Scalars(name)]
+        assert values == pytest.approx([float(row[name]) for row in rows], rel=1e-6)
+    for name in ("mAP", "rank1"):
+        (event,) = shown.Scalars(name)
+        assert (event.step, event.value) == (7, pytest.approx(float(rows[-1][name])))
+
 
 def test_the_result_is_opened_by_the_runtime(market: str, tmp_path: Path) -> None:
-    folder = run(tmp_path / "run", config(market, **CYCLES))
+    folder = run(tmp_path / "run", tiny_config(market, **CYCLES))
     for file in ("weights", "averaged", "sample1", "sample2"):
         embedder = open_embedder(folder / f"{file}.safetensors", "pytorch")
         found = embedder.embed([np.zeros((9, 5, 3), np.uint8)])
@@ -172,67 +132,42 @@ def test_the_teacher_looks_once_and_is_copied(
     preprocess = Preprocess(160, 64)
     save_weights(tmp_path / "teacher.safetensors", model, "robust-reid-025x", TINY, preprocess, {})
     changes = {
-        "distillation": {"teacher": str(tmp_path / "teacher.safetensors"), "distances": 5.0},
+        "distillation": {
+            "teacher": str(tmp_path / "teacher.safetensors"),
+            "distances": 5.0,
+            "neighbours": 1.0,
+        },
         "losses": {"cross_entropy": {"weight": 0}, "metric": {"weight": 0}},
         "schedule": {"kind": "cosine", "epochs": 6, "lr": 0.01, "warmup_epochs": 1},
         "optimiser": {"kind": "adamw"},
     }
-    first = run(tmp_path / "runs" / "first", config(market, **changes))
+    first = run(tmp_path / "runs" / "first", tiny_config(market, **changes))
     with (first / "log.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert float(rows[0]["teacher_distances"]) > 0
     assert float(rows[-1]["teacher_embeddings"]) < 0.6 * float(rows[0]["teacher_embeddings"])
+    assert float(rows[-1]["teacher_neighbours"]) < 0.6 * float(rows[0]["teacher_neighbours"])
     assert float(rows[-1]["loss"]) < 0.85 * float(rows[0]["loss"])
 
     def refuse(*arguments: object, **settings: object) -> None:
         raise AssertionError("the teacher was asked again")
 
     monkeypatch.setattr("reid.distillation.open_embedder", refuse)
-    second = run(tmp_path / "runs" / "second", config(market, **changes))
+    second = run(tmp_path / "runs" / "second", tiny_config(market, **changes))
     assert weights(first) == weights(second)
-
-
-def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(
-    market: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(training, "learning_rate", lambda settings, epoch: 1e-3 if epoch <= 1 else 1e30)
-    with pytest.raises(ReidError) as error:
-        run(tmp_path / "run", config(market))
-    message = str(error.value)
-    assert "epoch 2, batch" in message
-    assert "checkpoint.pt holds the end of epoch 1" in message
-    assert message.count("market1501:bounding_box_train/") == 6
-    state = load_training_state(tmp_path / "run" / "checkpoint.pt")
-    assert len(state["rows"]) == 1
-    assert all(value.isfinite().all() for value in state["model"].values())
-
-
-def test_weights_ruined_by_the_last_step_of_an_epoch_are_not_kept(
-    market: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(training, "learning_rate", lambda settings, epoch: 1e-3 if epoch < 1 else np.inf)
-    with pytest.raises(ReidError, match="no epoch was finished"):
-        run(tmp_path / "run", config(market))
-    assert not (tmp_path / "run" / "checkpoint.pt").exists()
 
 
 @pytest.mark.parametrize("kind", ["batch_hard_triplet", "improved_triplet", "quadruplet", "contrastive"])
 def test_other_metric_losses_train(market: str, tmp_path: Path, kind: str) -> None:
     losses = {"metric": {"kind": kind, "margin": 0.3}}
-    folder = run(tmp_path / "run", config(market, losses=losses))
+    folder = run(tmp_path / "run", tiny_config(market, losses=losses))
     assert kind in (folder / "log.csv").read_text(encoding="utf-8").splitlines()[0]
 
 
 def test_bfloat16_trains(market: str, tmp_path: Path) -> None:
-    folder = run(tmp_path / "run", config(market, precision="bfloat16"))
+    folder = run(tmp_path / "run", tiny_config(market, precision="bfloat16"))
     state = load_training_state(folder / "checkpoint.pt")
     assert all(value.dtype != torch.bfloat16 for value in state["model"].values())
-
-
-def test_float16_needs_a_gpu(market: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ReidError, match="float16 needs a GPU"):
-        run(tmp_path / "run", config(market, precision="float16"))
 
 
 def test_joined_datasets_share_nobody(market: str, tmp_path: Path) -> None:
@@ -251,39 +186,10 @@ def test_people_in_folders_train_without_cameras(tmp_path: Path, caplog: pytest.
         for number in range(1 + person):
             cv2.imwrite(str(folder / f"{number}.png"), draw_person(person, rng))
     with caplog.at_level(logging.WARNING):
-        folder = run(tmp_path / "run", config(f"folder={tmp_path / 'mine'}"))
+        folder = run(tmp_path / "run", tiny_config(f"folder={tmp_path / 'mine'}"))
     assert "no camera numbers to train with" in caplog.text
     assert (folder / "weights.safetensors").exists()
     assert "mAP" not in (folder / "log.csv").read_text(encoding="utf-8")
-
-
-def test_unreadable_pictures_are_named_skipped_and_counted(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    market = draw_market(tmp_path / "market")
-    train = sorted((tmp_path / "market" / "bounding_box_train").iterdir())
-    train[0].write_bytes(b"")
-    train[5].write_bytes(b"no picture")
-    with caplog.at_level(logging.WARNING):
-        pictures = read_training_pictures([open_dataset(market)], Preprocess(32, 16))
-    assert len(pictures) == PEOPLE * PICTURES - 2
-    assert train[0].name in caplog.text
-    assert train[5].name in caplog.text
-    assert "2 of 24 training pictures cannot be read" in caplog.text
-    assert train[0].name not in [Path(pictures.name(row)).name for row in range(len(pictures))]
-
-
-def test_a_batch_that_cannot_be_filled_is_refused(market: str, tmp_path: Path) -> None:
-    with pytest.raises(ReidError, match="a batch of 7 people cannot be filled: the training set has 6"):
-        run(tmp_path / "run", config(market, batch={"people": 7}))
-
-
-def test_other_data_than_the_run_began_with_is_refused(tmp_path: Path) -> None:
-    market = draw_market(tmp_path / "market")
-    folder = run(tmp_path / "run", config(market))
-    next((tmp_path / "market" / "bounding_box_train").iterdir()).unlink()
-    with pytest.raises(ReidError, match="began with 24 pictures of 6 people, the data now has 23 of 6"):
-        run(folder, config(market))
 
 
 def test_input_on_the_device_is_that_of_preprocessing() -> None:
@@ -321,32 +227,52 @@ def test_the_command_makes_a_new_folder_each_time_and_resumes(
     assert training.main(start) == 0
     assert training.main(start) == 0
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["tiny", "tiny2"]
-    assert "epoch 1.00/1 loss" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "epoch 1.00/1, " in said
+    assert f"python -m reid.evaluate {tmp_path / 'runs' / 'tiny2' / 'weights.safetensors'}" in said
     before = weights(tmp_path / "runs" / "tiny")
     assert training.main(["--resume", str(tmp_path / "runs" / "tiny")]) == 0
     assert weights(tmp_path / "runs" / "tiny") == before
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ([], "give a recipe"),
-        (["missing.yaml"], "missing.yaml: cannot read the configuration"),
-        (["--resume", "nowhere"], "nowhere/config.yaml: cannot read"),
-        (["--resume", "run", "--set", "seed=1"], "goes on as the run was configured"),
-    ],
-)
-def test_the_command_says_what_is_wrong(
-    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+@pytest.fixture(scope="module")
+def imagenet() -> dict[str, Tensor]:
+    """Weights under the names of torchvision, as random as the network that they replace."""
+    torch.manual_seed(7)
+    state: dict[str, Tensor] = torchvision.models.resnet50(weights=None).state_dict()
+    return state
+
+
+@pytest.mark.parametrize("recipe", ["strong-baseline", "stronger-baseline"])
+def test_the_baselines_start_from_imagenet(
+    market: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, imagenet: dict[str, Tensor], recipe: str
 ) -> None:
-    assert training.main(arguments) == 2
-    assert words in capsys.readouterr().err
+    torch.save(imagenet, tmp_path / "resnet50.pth")
+    overrides = [f"model.imagenet={tmp_path / 'resnet50.pth'}", "batch.people=2", f"data=[{market}]"]
+    settings = load_config(RECIPES / f"{recipe}.yaml", overrides)
+    asked: list[nn.Module] = []
+
+    def keep_and_stop(settings: TrainConfig, model: nn.Module, projection: nn.Module | None) -> None:
+        asked.append(model)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "make_optimiser", keep_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "run", settings)
+    (model,) = asked
+    assert isinstance(model, Resnet50)
+    started = model.backbone.state_dict()
+    assert {key for key in imagenet if not key.startswith("fc.")} == set(started)
+    assert [key for key, value in started.items() if not torch.equal(value, imagenet[key])] == []
 
 
-def test_a_pickle_is_not_a_training_state(tmp_path: Path) -> None:
-    torch.save({"version": 1, "code": Path("x")}, tmp_path / "checkpoint.pt")
-    with pytest.raises(ReidError, match="cannot read the training state"):
-        load_training_state(tmp_path / "checkpoint.pt")
-    (tmp_path / "checkpoint.pt").write_bytes(b"cut")
-    with pytest.raises(ReidError, match="cannot read the training state"):
-        load_training_state(tmp_path / "checkpoint.pt")
+def test_the_baselines_fetch_imagenet_unless_a_file_is_given() -> None:
+    for recipe in ("strong-baseline", "stronger-baseline"):
+        assert load_config(RECIPES / f"{recipe}.yaml").model.imagenet == "download"
+
+
+def test_a_run_goes_on_where_the_weights_of_imagenet_are_gone(market: str, tmp_path: Path) -> None:
+    folder = run(tmp_path / "run", tiny_config(market))
+    before = weights(folder)
+    gone = {"name": "robust-reid-025x", "settings": TINY, "imagenet": "gone.pth"}
+    assert weights(run(folder, tiny_config(market, model=gone))) == before

@@ -100,7 +100,11 @@ def _read_weights(path: Path) -> Any:
         if path.suffix == ".safetensors":
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except pickle.UnpicklingError:
+        raise ReidError(
+            f"{path}: cannot read the weights: it is damaged, or holds code, which is never run"
+        ) from None
+    except (OSError, SafetensorError, RuntimeError, EOFError) as error:
         raise ReidError(f"{path}: cannot read the weights: {str(error).splitlines()[0]}") from None
 
 

@@ -1,15 +1,8 @@
-"""TrainConfig: everything of a training that can be set, one YAML, checked once, frozen."""
+"""The sections of a training's configuration: what can be set, its default and its bounds."""
 
-import difflib
-from collections.abc import Sequence
-from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from reid.errors import ReidError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Section(BaseModel):
@@ -92,6 +85,9 @@ class CrossEntropyConfig(Section):
     smoothing: float = Field(default=0.1, ge=0, lt=1)
     """Label smoothing; 0.1 as in Bag of Tricks (Luo et al. 2019, arXiv:1903.07071)."""
 
+    scale: float = Field(default=1.0, gt=0)
+    """Logits are multiplied by it. A feature of length 1 moves them little; 16 lets it be sure at once."""
+
 
 class MetricLossConfig(Section):
     """Bringing pictures of one person together, on the feature of each head."""
@@ -152,6 +148,12 @@ class DistillationConfig(Section):
 
     embeddings: float = Field(default=1.0, ge=0)
     """Share of the loss that copies the embeddings, through a linear layer that is dropped afterwards."""
+
+    neighbours: float = Field(default=0.0, ge=0)
+    """Share of the loss that copies which of all training pictures are near, through the same layer."""
+
+    neighbours_temperature: float = Field(default=0.05, gt=0)
+    """Cosines are divided by it before softmax; the smaller, the fewer neighbours count."""
 
 
 class SgdConfig(Section):
@@ -311,7 +313,8 @@ class TrainConfig(Section):
     @model_validator(mode="after")
     def _check(self) -> Self:
         parts = (self.losses.cross_entropy, self.losses.metric, self.losses.centre)
-        taught = self.distillation and (self.distillation.distances or self.distillation.embeddings)
+        teacher = self.distillation
+        taught = teacher is not None and (teacher.distances or teacher.embeddings or teacher.neighbours)
         if not taught and not any(part.weight for part in parts):
             raise ValueError("losses: every weight is 0, so nothing is learnt; give one, or a teacher")
         if isinstance(self.average, SwaAverage | SwagAverage) and self.cycles is None:
@@ -324,92 +327,3 @@ class TrainConfig(Section):
     def epochs(self) -> int:
         """Passes over the training set in all."""
         return self.schedule.epochs + (self.cycles.count * self.cycles.epochs if self.cycles else 0)
-
-
-def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
-    """Read and check a configuration.
-
-    Args:
-        path: The file.
-        overrides: For example ``batch.people=16`` or ``average={kind: ema}``.
-
-    Raises:
-        ReidError: The file cannot be read, or with every problem in it, each on its own line.
-    """
-    values = _read_yaml(path)
-    for override in overrides:
-        _apply_override(values, override)
-    try:
-        return TrainConfig.model_validate(values)
-    except ValidationError as error:
-        problems = [_describe(problem) for problem in error.errors()]
-        raise ReidError("\n  ".join([f"{path}: {len(problems)} problem(s)", *problems])) from None
-
-
-def dump_config(config: TrainConfig) -> str:
-    """The whole configuration as YAML that `load_config` reads back to an equal one."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
-        raise ReidError(f"{path}: cannot read the configuration: {reason}") from None
-    except yaml.YAMLError as error:
-        raise ReidError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict):
-        raise ReidError(f"{path}: must hold 'key: value' lines, got a {type(values).__name__}")
-    return values
-
-
-def _apply_override(values: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key.strip():
-        raise ReidError(f"--set {override}: write key=value, for example --set schedule.epochs=60")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ReidError(f"--set {override}: {text!r} is not a YAML value") from None
-    *parents, last = key.strip().split(".")
-    section = values
-    for parent in parents:
-        below = section.get(parent)
-        if not isinstance(below, dict):
-            below = section[parent] = {}
-        section = below
-    section[last] = value
-
-
-def _describe(problem: Any) -> str:
-    where = ".".join(str(part) for part in problem["loc"]) or "configuration"
-    if problem["type"] == "extra_forbidden":
-        known = _known_keys(TrainConfig, problem["loc"][:-1])
-        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
-        return f"{where}: no such key, " + (
-            f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
-        )
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    return message if problem["type"] == "value_error" else f"{where}: {message}, got {problem['input']!r}"
-
-
-def _known_keys(section: type[BaseModel], path: Sequence[int | str]) -> list[str]:
-    """Field names of the section that ``path`` leads to; a union's tag is a step of the path."""
-    if not path:
-        return list(section.model_fields)
-    step, *rest = path
-    kinds = _section_types(section.model_fields[str(step)].annotation)
-    if rest and len(kinds) > 1:
-        tag, *rest = rest
-        kinds = [kind for kind in kinds if kind.model_fields["kind"].default == tag]
-    return _known_keys(kinds[0], rest) if kinds else []
-
-
-def _section_types(annotation: Any) -> list[type[BaseModel]]:
-    """The sections inside an annotation such as ``A | B`` or ``Annotated[A | B, ...]``."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    if get_origin(annotation) in (Union, UnionType, Annotated):
-        return [kind for part in get_args(annotation) for kind in _section_types(part)]
-    return []

@@ -1,0 +1,200 @@
+"""What a training does with bad data, bad settings and bad files: a sentence, and no work is lost."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from reid import train as training
+from reid.config import dump_config
+from reid.data import open_dataset
+from reid.errors import ReidError
+from reid.models import build_model
+from reid.preprocess import Preprocess
+from reid.training_parts import start_from_imagenet
+from reid.training_pictures import read_training_pictures
+from reid.training_state import load_training_state
+from tests.drawn_people import PEOPLE, PICTURES, TINY, draw_market, run, tiny_config, weights
+
+
+@pytest.fixture(scope="session")
+def market(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return draw_market(tmp_path_factory.mktemp("market"))
+
+
+@pytest.fixture(scope="module")
+def trained(market: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run(tmp_path_factory.mktemp("trained"), tiny_config(market))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(
+    market: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "learning_rate", lambda settings, epoch: 1e-3 if epoch <= 1 else 1e30)
+    with pytest.raises(ReidError) as error:
+        run(tmp_path / "run", tiny_config(market))
+    message = str(error.value)
+    assert "epoch 2, batch" in message
+    assert "checkpoint.pt holds the end of epoch 1" in message
+    assert message.count("market1501:bounding_box_train/") == 6
+    state = load_training_state(tmp_path / "run" / "checkpoint.pt")
+    assert len(state["rows"]) == 1
+    assert all(value.isfinite().all() for value in state["model"].values())
+
+
+def test_weights_ruined_by_the_last_step_of_an_epoch_are_not_kept(
+    market: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "learning_rate", lambda settings, epoch: 1e-3 if epoch < 1 else np.inf)
+    with pytest.raises(ReidError, match="no epoch was finished"):
+        run(tmp_path / "run", tiny_config(market))
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+def test_float16_needs_a_gpu(market: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ReidError, match="float16 needs a GPU"):
+        run(tmp_path / "run", tiny_config(market, precision="float16"))
+
+
+def test_unreadable_pictures_are_named_skipped_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    market = draw_market(tmp_path / "market")
+    train = sorted((tmp_path / "market" / "bounding_box_train").iterdir())
+    train[0].write_bytes(b"")
+    train[5].write_bytes(b"no picture")
+    with caplog.at_level(logging.WARNING):
+        pictures = read_training_pictures([open_dataset(market)], Preprocess(32, 16))
+    assert len(pictures) == PEOPLE * PICTURES - 2
+    assert train[0].name in caplog.text
+    assert train[5].name in caplog.text
+    assert "2 of 24 training pictures cannot be read" in caplog.text
+    assert train[0].name not in [Path(pictures.name(row)).name for row in range(len(pictures))]
+
+
+def test_a_batch_that_cannot_be_filled_is_refused(market: str, tmp_path: Path) -> None:
+    with pytest.raises(ReidError, match="a batch of 7 people cannot be filled: the training set has 6"):
+        run(tmp_path / "run", tiny_config(market, batch={"people": 7}))
+
+
+def test_other_data_than_the_run_began_with_is_refused(tmp_path: Path) -> None:
+    market = draw_market(tmp_path / "market")
+    folder = run(tmp_path / "run", tiny_config(market))
+    next((tmp_path / "market" / "bounding_box_train").iterdir()).unlink()
+    with pytest.raises(ReidError, match="began with 24 pictures of 6 people, the data now has 23 of 6"):
+        run(folder, tiny_config(market))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "give a recipe"),
+        (["missing.yaml"], "missing.yaml: cannot read the configuration"),
+        (["--resume", "nowhere"], "nowhere/config.yaml: cannot read"),
+        (["--resume", "run", "--set", "seed=1"], "goes on as the run was configured"),
+    ],
+)
+def test_the_command_says_what_is_wrong(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert training.main(arguments) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_pickle_is_not_a_training_state(tmp_path: Path) -> None:
+    torch.save({"version": 1, "code": Path("x")}, tmp_path / "checkpoint.pt")
+    with pytest.raises(ReidError, match=r"cannot read the training state \(.* code, which is never run"):
+        load_training_state(tmp_path / "checkpoint.pt")
+    (tmp_path / "checkpoint.pt").write_bytes(b"cut")
+    with pytest.raises(ReidError, match="cannot read the training state"):
+        load_training_state(tmp_path / "checkpoint.pt")
+
+
+def test_somebody_seen_by_one_camera_is_trained_on_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    market = draw_market(tmp_path / "market")
+    for path in (tmp_path / "market" / "bounding_box_train").glob("0001_c2*"):
+        path.unlink()
+    with caplog.at_level(logging.INFO):
+        run(tmp_path / "run", tiny_config(market, schedule={"kind": "cosine", "epochs": 1, "lr": 0.01}))
+    assert "1 of 6 people to train on are seen by one camera only; they are kept" in caplog.text
+    assert "22 pictures of 6 people" in caplog.text
+
+
+def test_a_label_that_is_no_number_ends_the_command_and_leaves_no_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    market = draw_market(tmp_path / "market")
+    train = tmp_path / "market" / "bounding_box_train"
+    next(train.iterdir()).rename(train / "anna_c1s1_000000_00.png")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(dump_config(tiny_config(market)), encoding="utf-8")
+    assert training.main([str(recipe), "--runs", str(tmp_path / "runs")]) == 2
+    assert "anna_c1s1_000000_00.png" in capsys.readouterr().err
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_named(
+    market: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(dump_config(tiny_config(market)), encoding="utf-8")
+    assert training.main([str(recipe), "--runs", str(recipe)]) == 2
+    assert f"{recipe / 'tiny'}: cannot make the folder of the run" in capsys.readouterr().err
+
+
+def test_a_teacher_that_is_not_there_is_named_with_the_way_out(market: str, tmp_path: Path) -> None:
+    config = tiny_config(market, distillation={"teacher": "gone.xml"})
+    with pytest.raises(ReidError, match=r"gone.xml: there is no such teacher; .* distillation.teacher=PATH"):
+        run(tmp_path / "run", config)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"model": {"name": "robust-reid-025x", "settings": {**TINY, "stem_width": 16}}}, "made with model"),
+        ({"model": {"name": "ha-cnn"}}, "made with model"),
+        ({"optimiser": {"kind": "adam"}}, "made with optimiser"),
+        ({"average": {"kind": "ema"}}, "made with average"),
+        ({"losses": {"centre": {"weight": 0.1}}}, "made with losses"),
+        ({"distillation": {"teacher": "t.onnx"}}, "made with distillation None"),
+    ],
+)
+def test_a_checkpoint_of_another_network_is_refused(
+    trained: Path, market: str, changes: dict[str, object], words: str
+) -> None:
+    before = weights(trained)
+    with pytest.raises(ReidError, match=f"{words}.*config.yaml now says .*start a new run"):
+        run(trained, tiny_config(market, **changes))
+    assert weights(trained) == before
+
+
+@pytest.mark.parametrize(
+    "changes", [{"evaluate_every": 7}, {"precision": "bfloat16"}, {"threads": 1}], ids=lambda c: next(iter(c))
+)
+def test_what_is_no_part_of_the_network_may_change(
+    trained: Path, market: str, changes: dict[str, object]
+) -> None:
+    before = weights(trained)
+    assert weights(run(trained, tiny_config(market, **changes))) == before
+
+
+def test_another_network_than_a_resnet_has_no_imagenet(market: str, tmp_path: Path) -> None:
+    model = {"name": "robust-reid-025x", "settings": TINY, "imagenet": "download"}
+    with pytest.raises(ReidError, match="'download': only resnet50-bnneck starts from ImageNet"):
+        run(tmp_path / "run", tiny_config(market, model=model))
+
+
+def test_code_in_the_weights_of_imagenet_is_never_run(tmp_path: Path) -> None:
+    torch.save({"conv1.weight": Path("x")}, tmp_path / "r.pth")
+    with pytest.raises(ReidError, match=r"r.pth: cannot read the weights: .* holds code, which is never run"):
+        start_from_imagenet(build_model("resnet50-bnneck"), str(tmp_path / "r.pth"))
