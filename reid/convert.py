@@ -58,7 +58,12 @@ def to_onnx(model: nn.Module, preprocess: Preprocess) -> bytes:
         )
     assert program is not None
     program.model.metadata_props[PREPROCESS_KEY] = _as_json(preprocess)
-    return bytes(program.model_proto.SerializeToString())
+    proto = program.model_proto
+    # The exporter notes at each node where in whose file it came from; that is nobody's business.
+    for part in (*proto.graph.node, *proto.graph.value_info, *proto.graph.input, *proto.graph.output):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    return bytes(proto.SerializeToString())
 
 
 def save_torchscript(model: nn.Module, preprocess: Preprocess, path: Path) -> None:

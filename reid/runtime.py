@@ -310,7 +310,7 @@ def _run_openvino(path: Path, core: Any, model: Any, exact: bool) -> _Network:
         requests.wait_all()
         return np.concatenate(found)
 
-    # The metadata of an ONNX file comes as that of its "framework"; a key that is lacking ends in an exception.
+    # The metadata of an ONNX file comes as its "framework"'s; a key that is lacking ends in an exception.
     places = ([PREPROCESS_KEY], ["framework", PREPROCESS_KEY])
     texts = [str(model.get_rt_info(place).value) for place in places if model.has_rt_info(place)]
     return _Network("openvino CPU", infer, _parse(path, texts[0] if texts else ""), shape, fixed_batch)
