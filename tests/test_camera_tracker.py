@@ -166,7 +166,8 @@ def test_people_who_look_unlike_are_never_matched() -> None:
 
 
 def test_features_that_no_stage_uses_change_nothing() -> None:
-    plain, dressed = tracker_of(), tracker_of()
+    unseeing = tuple(stage.model_copy(update={"appearance_weight": 0.0}) for stage in CONFIG.stages)
+    plain, dressed = (tracker_of(CONFIG.model_copy(update={"stages": unseeing})) for _ in range(2))
     for time, found in random_frames(3, length=6):
         bare = Observations(found.boxes, found.scores, found.features[:, :0])
         assert ids_of(plain.update(time, bare)) == ids_of(dressed.update(time, found))
@@ -325,10 +326,16 @@ def test_new_people_are_looked_at_if_they_are_likely() -> None:
 def test_somebody_alone_is_looked_at_once_in_a_while() -> None:
     nobody_looked = people(100, features=[0 * RED])
     tracker = looking_tracker(people(100, features=[RED]), *[nobody_looked] * 9)
-    assert wants(tracker, 0.95, people(100)) == [False]
-    assert wants(tracker, 1.0, people(100)) == [True]
-    tracker.update(1.0, people(100, features=[RED]))
-    assert wants(tracker, 1.1, people(100)) == [False]
+    assert wants(tracker, 0.95, people(100)) == [True]  # it was looked at once only, which is little
+    times = [1.0 + step / 16 for step in range(160)]
+    looks = []
+    for time in times:
+        if wants(tracker, time, people(100)) == [True]:
+            looks.append(time)
+        tracker.update(time, people(100, features=[RED if looks[-1:] == [time] else 0 * RED]))
+    pauses = np.diff(looks)
+    assert pauses[:6].tolist() == [0.25, 0.375, 0.5, 0.625, 0.75, 0.875]
+    assert (pauses[6:] == 1.0).all()
 
 
 def test_people_who_compete_for_a_track_are_looked_at_and_others_are_not() -> None:
@@ -351,6 +358,6 @@ def test_everybody_is_looked_at_where_nothing_is_to_be_saved() -> None:
 def test_people_whom_nobody_looked_at_are_followed_by_motion_and_keep_their_looks() -> None:
     unseen = people(100, 140, features=[0 * RED, 0 * RED])
     tracker = looking_tracker(people(100, 140, features=[RED, BLUE]), *[unseen] * 5)
-    np.testing.assert_array_equal(tracker.state()["features"], np.float32([RED, BLUE]))
+    np.testing.assert_array_equal(tracker.state()["features"], np.array([RED, BLUE], np.float32))
     # They stand where the other stood; only their looks tell.
     assert ids_of(tracker.update(0.6, people(100, 140, features=[BLUE, RED]))) == []

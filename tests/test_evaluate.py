@@ -235,7 +235,7 @@ def test_the_command_prints_a_table_and_writes_json(scene: Path, capsys: pytest.
     assert "ALL CAMERAS" in capsys.readouterr().out
     report = evaluate_results(scene / "run", scene / "gt", many_cameras=True)
     assert json.loads(file.read_text()) == report.as_dict()
-    assert set(report.as_dict()) == {"many_cameras", "missing", "combined", "sequences"}
+    assert set(report.as_dict()) == {"many_cameras", "missing", "combined", "reentry", "sequences"}
 
 
 def test_the_command_says_what_is_wrong(scene: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,11 +1,87 @@
-"""The table (camera, track) -> identity."""
+"""Who is who: over cameras, after absence, at a stated rate of error."""
+
+from dataclasses import dataclass
 
 import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tracker.identity import IdentityTable
-from tracker.types import CameraName
+from tracker.config import IdentityConfig, LikenessConfig
+from tracker.identity import UNDECIDED, IdentityLinker, IdentityTable
+from tracker.identity.candidates import Candidates, mean_of_best, required_log_odds
+from tracker.identity.likeness import Likeness
+from tracker.identity.passages import Passages
+from tracker.types import CameraName, FeatureArray, FloatArray, Frame, Tracks, blank_image
 
-A, B = CameraName("a"), CameraName("b/last")
+A, B, C = (CameraName(name) for name in ("a", "b/last", "c"))
+CONFIG = IdentityConfig()
+LENGTH = 64
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Somebody in one camera, from begin to end in seconds."""
+
+    person: int
+    camera: CameraName
+    begin: float
+    end: float
+
+
+def unit(rows: FloatArray) -> FeatureArray:
+    return np.asarray(rows / np.linalg.norm(rows, axis=-1, keepdims=True), np.float32)
+
+
+def looks_of(people: int, seed: int) -> FeatureArray:
+    return unit(np.random.default_rng(seed).normal(size=(people, LENGTH)))
+
+
+def play(
+    linker: IdentityLinker,
+    visits: list[Visit],
+    seed: int = 0,
+    spread: float = 0.4,
+    cameras: tuple[CameraName, ...] = (A, B, C),
+    step_s: float = 0.25,
+) -> dict[Visit, list[int]]:
+    """Show the visits to the linker; the identities that each had, look by look."""
+    random = np.random.default_rng(seed + 1)
+    looks = looks_of(1 + max(visit.person for visit in visits), seed)
+    numbers = {visit: 1 + number for number, visit in enumerate(visits)}
+    said: dict[Visit, list[int]] = {visit: [] for visit in visits}
+    times = np.arange(0, max(visit.end for visit in visits) + step_s, step_s)
+    for frame, time in enumerate(times, start=1):
+        for camera in cameras:
+            here = [visit for visit in visits if visit.camera == camera and visit.begin <= time <= visit.end]
+            noise = spread / np.sqrt(LENGTH) * random.normal(size=(len(here), LENGTH))
+            features = (
+                unit(looks[[visit.person for visit in here]] + noise) if here else np.empty((0, LENGTH))
+            )
+            tracks = Tracks(
+                np.array([numbers[visit] for visit in here], np.int64),
+                np.tile([10.0, 10.0, 50.0, 110.0], (len(here), 1)),
+                np.ones(len(here)),
+                features.astype(np.float32),
+            )
+            identities = linker.observe(Frame(camera, frame, float(time), blank_image(320, 240)), tracks)
+            for visit, identity in zip(here, identities.tolist(), strict=True):
+                said[visit].append(identity)
+    return said
+
+
+def crowd(seed: int, people: int = 8, cameras: tuple[CameraName, ...] = (A, B, C)) -> list[Visit]:
+    """Everybody goes from camera to camera, at random, with pauses."""
+    random = np.random.default_rng(seed)
+    visits = []
+    for person in range(people):
+        time = float(random.uniform(0, 10))
+        for _ in range(int(random.integers(1, 5))):
+            camera = cameras[int(random.integers(len(cameras)))]
+            end = time + float(random.uniform(3, 9))
+            visits.append(Visit(person, camera, time, end))
+            time = end + float(random.uniform(2, 20))
+    return visits
 
 
 def test_every_track_of_every_camera_gets_its_own_number_once() -> None:
@@ -14,7 +90,7 @@ def test_every_track_of_every_camera_gets_its_own_number_once() -> None:
     assert table.identify(B, np.array([1])).tolist() == [3]
     assert table.identify(A, np.array([2, 300, 1])).tolist() == [2, 4, 1]
     assert table.identify(A, np.array([], np.int64)).tolist() == []
-    assert table.lookup(A, np.array([300, 300])).tolist() == [4, 4]
+    assert table.lookup(A, np.array([300, 300, 7])).tolist() == [4, 4, UNDECIDED]
     assert table.people == 4
 
 
@@ -27,3 +103,215 @@ def test_a_restored_table_goes_on_as_if_nothing_had_happened() -> None:
     other.restore(state)
     assert other.identify(B, np.array([1])).tolist() == [3]
     assert other.identify(A, np.array([1, 9])).tolist() == [2, 4]
+
+
+def test_somebody_who_leaves_and_returns_in_any_camera_keeps_the_number() -> None:
+    visits = [
+        Visit(0, A, 0, 6),
+        Visit(1, A, 1, 7),
+        Visit(0, B, 12, 18),
+        Visit(1, C, 15, 20),
+        Visit(0, A, 60, 66),
+    ]
+    said = play(IdentityLinker(CONFIG, (A, B, C)), visits)
+    last = [said[visit][-1] for visit in visits]
+    assert last == [last[0], last[1], last[0], last[1], last[0]]
+    assert UNDECIDED not in last
+    assert last[0] != last[1]
+
+
+def test_a_track_is_undecided_until_it_is_known_and_at_most_so_long() -> None:
+    said = play(IdentityLinker(CONFIG, (A,)), [Visit(0, A, 0, 5)], cameras=(A,))
+    (identities,) = said.values()
+    assert identities[0] == UNDECIDED
+    decided = identities.index(1)
+    assert decided * 0.25 <= CONFIG.decide_s + 0.25
+    assert set(identities[decided:]) == {1}
+
+
+def test_a_decision_is_never_taken_back_while_the_track_lasts() -> None:
+    for identities in play(IdentityLinker(CONFIG, (A, B, C)), crowd(3)).values():
+        decided = [identity for identity in identities if identity != UNDECIDED]
+        assert len(set(decided)) <= 1
+
+
+def test_without_looks_every_track_is_somebody_at_once() -> None:
+    linker = IdentityLinker(CONFIG, (A,))
+    tracks = Tracks(
+        np.array([4, 7]), np.tile([1.0, 2, 3, 4], (2, 1)), np.ones(2), np.empty((2, 0), np.float32)
+    )
+    assert linker.observe(Frame(A, 1, 0.0, blank_image(9, 9)), tracks).tolist() == [1, 2]
+    linker.relink()
+    assert linker.lookup(A, np.array([7, 4, 9])).tolist() == [2, 1, 3]
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), spread=st.sampled_from([0.2, 1.0, 3.0]))
+def test_nobody_is_two_people_of_one_camera_at_one_time(seed: int, spread: float) -> None:
+    visits = crowd(seed)
+    linker = IdentityLinker(CONFIG, (A, B, C))
+    said = play(linker, visits, seed, spread)
+    used: set[int] = set()
+    for first in visits:
+        used.update(said[first])
+        for second in visits:
+            apart = first.camera != second.camera or first.begin > second.end or second.begin > first.end
+            if first is second or apart:
+                continue
+            both = set(said[first]) & set(said[second]) - {UNDECIDED}
+            assert not both, f"{first} and {second}"
+    linker.relink()
+    numbers = {visit: 1 + number for number, visit in enumerate(visits)}
+    final = {visit: int(linker.lookup(visit.camera, np.array([numbers[visit]]))[0]) for visit in visits}
+    for first in visits:
+        for second in visits:
+            together = first.begin <= second.end and second.begin <= first.end
+            if (
+                first is not second
+                and first.camera == second.camera
+                and together
+                and said[first]
+                and said[second]
+            ):
+                assert final[first] != final[second]
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_equal_input_gives_equal_output_and_the_order_of_the_cameras_plays_no_part(seed: int) -> None:
+    visits = crowd(seed)
+    numbers = {visit: 1 + number for number, visit in enumerate(visits)}
+    found = []
+    for cameras in ((A, B, C), (C, A, B), (A, B, C)):
+        linker = IdentityLinker(CONFIG, cameras)
+        said = play(linker, visits, seed)
+        linker.relink()
+        found.append([int(linker.lookup(visit.camera, np.array([numbers[visit]]))[0]) for visit in visits])
+        if cameras == (A, B, C):
+            found[-1].extend(value for identities in said.values() for value in identities)
+    assert found[0] == found[2]
+    assert found[1] == found[0][: len(visits)]
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_a_restored_linker_goes_on_as_if_nothing_had_happened(seed: int) -> None:
+    visits = sorted(crowd(seed), key=lambda visit: visit.begin)
+    early = [visit for visit in visits if visit.end < 25] or visits[:1]
+    whole, other = (IdentityLinker(CONFIG, (A, B, C)) for _ in range(2))
+    play(whole, early, seed)
+    other.restore(whole.state())
+    again = [Visit(visit.person, visit.camera, visit.begin + 100, visit.end + 100) for visit in early]
+    assert list(play(whole, early + again, seed).values()) == list(play(other, early + again, seed).values())
+    for linker in (whole, other):
+        linker.relink()
+    for name, value in whole.state().items():
+        np.testing.assert_array_equal(value, other.state()[name])
+
+
+def test_relinking_finds_at_least_what_was_found_on_the_way() -> None:
+    right_online = right_offline = 0
+    for seed in range(5):
+        visits = crowd(seed, people=12)
+        linker = IdentityLinker(CONFIG, (A, B, C))
+        said = play(linker, visits, seed, spread=1.0)
+        linker.relink()
+        final = [
+            int(linker.lookup(visit.camera, np.array([number]))[0]) for number, visit in enumerate(visits, 1)
+        ]
+        for i, first in enumerate(visits):
+            for j, second in enumerate(visits[:i]):
+                if first.person == second.person:
+                    right_online += said[first][-1] == said[second][-1]
+                    right_offline += final[i] == final[j]
+                else:
+                    assert final[i] != final[j]
+    assert right_offline >= right_online > 0
+
+
+def draw(mean: float, sd: float, count: int, seed: int) -> FloatArray:
+    share, variance = (mean + 1) / 2, sd * sd / 4
+    size = share * (1 - share) / variance - 1
+    return 2 * np.random.default_rng(seed).beta(share * size, (1 - share) * size, count) - 1
+
+
+def test_enough_pairs_of_a_site_outweigh_the_prior() -> None:
+    likeness = Likeness(LikenessConfig(), draw(0.3, 0.1, 5000, 0), draw(0.9, 0.05, 5000, 1))
+    assert likeness.different == pytest.approx((0.3, 0.1), abs=0.01)
+    assert likeness.within == pytest.approx((0.9, 0.05), abs=0.01)
+    assert likeness.pairs == (5000, 5000)
+    assert likeness.different[0] < likeness.same[0] <= likeness.within[0]
+    prior = LikenessConfig()
+    assert Likeness(prior).different == pytest.approx((prior.mean_different, prior.sd_different))
+    assert Likeness(prior).same == pytest.approx((prior.mean_same, prior.sd_same))
+
+
+def test_odds_never_fall_and_rates_are_what_samples_show() -> None:
+    cosines = draw(-0.05, 0.25, 200_000, 2)
+    likeness = Likeness(LikenessConfig(mean_different=-0.05, sd_different=0.25))
+    odds = likeness.log_odds(np.linspace(-1, 1, 500))
+    assert (np.diff(odds) >= 0).all()
+    for cosine in (0.0, 0.3, 0.5):
+        true = (cosines >= cosine).mean()
+        assert likeness.stranger_rate(np.array([cosine]))[0] == pytest.approx(true, rel=0.05)
+        at_odds = likeness.stranger_rate_at(likeness.log_odds(np.array([cosine])))
+        assert at_odds[0] == pytest.approx(true, rel=0.05)
+    assert likeness.stranger_rate(np.array([likeness.threshold(10, 0.01)]))[0] == pytest.approx(
+        0.001, rel=0.02
+    )
+
+
+def test_where_strangers_are_too_alike_no_cosine_suffices() -> None:
+    likeness = Likeness(LikenessConfig(mean_different=0.3, sd_different=0.6))
+    assert likeness.threshold(10_000, 0.01) == np.inf
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.1])
+def test_strangers_reach_the_required_odds_as_rarely_as_stated(rate: float) -> None:
+    config = LikenessConfig(mean_different=0.0, sd_different=0.2)
+    likeness, people = Likeness(config), 30
+    extra = np.random.default_rng(0).normal(0, 1.5, people)
+    nobody = np.zeros(people, np.int64)
+    needed = required_log_odds(Candidates(nobody, extra, extra, extra, nobody), likeness, rate)
+    strangers = draw(0.0, 0.2, 20_000 * people, 1).reshape(-1, people)
+    taken = (likeness.log_odds(strangers) + extra >= needed).any(axis=1).mean()
+    assert 0.7 * rate < taken < 1.1 * rate
+
+
+def test_the_most_alike_stays_of_a_person_count() -> None:
+    cosines, group = np.array([0.1, 0.9, 0.5, 0.8, -0.2, 0.7]), np.array([0, 0, 0, 0, 1, 2])
+    assert mean_of_best(cosines, group, 3) == pytest.approx([(0.9 + 0.8 + 0.5) / 3, -0.2, 0.7])
+
+
+def test_learnt_ways_and_times_count_for_and_against() -> None:
+    passages = Passages(3)
+    nothing = passages.log_odds(np.array([0, 1]), 2, np.array([5.0, 5.0]))
+    assert nothing == pytest.approx(0.0)
+    for away_s in np.linspace(8, 12, 30):
+        passages.add(0, 2, float(away_s))
+    usual, late, elsewhere = passages.log_odds(np.array([0, 0, 1]), 2, np.array([10.0, 600.0, 10.0]))
+    assert usual > 1.5
+    assert late < -0.5
+    assert abs(elsewhere) < 0.5
+
+
+def test_cameras_that_see_one_place_are_noticed_and_chance_is_not() -> None:
+    passages = Passages(3)
+    for step in range(200):
+        passages.add_together(np.array([0]), 1, np.array([step % 4 == 0]))
+        passages.add_together(np.array([0]), 2, np.array([step % 100 == 0]))
+    assert passages.overlap.tolist() == [[False, True, False], [True, False, False], [False] * 3]
+
+
+def test_somebody_in_two_overlapping_cameras_at_once_is_one_person() -> None:
+    visits = [
+        Visit(person, camera, 12.0 * person, 12.0 * person + 8) for person in range(12) for camera in (A, B)
+    ]
+    linker = IdentityLinker(CONFIG, (A, B, C))
+    said = play(linker, visits)
+    linker.relink()
+    assert linker.passages.overlap[0, 1]
+    numbers = {visit: 1 + number for number, visit in enumerate(visits)}
+    for first, second in zip(visits[::2], visits[1::2], strict=True):
+        assert linker.lookup(A, np.array([numbers[first]])) == linker.lookup(B, np.array([numbers[second]]))
+    assert said[visits[-1]][-1] == said[visits[-2]][-1]

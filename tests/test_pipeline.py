@@ -9,8 +9,8 @@ import pytest
 
 from tracker.camera_tracker import CameraTracker
 from tracker.checkpoint import Progress
-from tracker.config import TrackingConfig
-from tracker.identity import IdentityTable
+from tracker.config import IdentityConfig, TrackingConfig
+from tracker.identity import IdentityLinker
 from tracker.pipeline import read_ahead, run_pipeline
 from tracker.stages import CameraReport
 from tracker.types import (
@@ -96,7 +96,7 @@ def run(
         walker,
         walker,
         trackers,
-        IdentityTable(),
+        IdentityLinker(IdentityConfig(), (A, B)),
         [sink],
         progress,
         lambda: saved.append(Progress([], dict(progress.done), dict(progress.frames))),

@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tracker.checkpoint import Progress
+from tracker.config import IdentityConfig
 from tracker.errors import ReuniteError
-from tracker.identity import IdentityTable
+from tracker.identity import IdentityLinker
 from tracker.results import SightingsReader, write_results, write_summary
 from tracker.sinks.journal import ROW, Journal
 from tracker.stages import CameraReport
@@ -23,17 +24,20 @@ def frame(camera: CameraName, number: int) -> Frame:
     return Frame(camera, number, number / 10, blank_image(64, 48))
 
 
-def people(identities: IdentityTable, camera: CameraName, *track_ids: int) -> Sightings:
+def people(identities: IdentityLinker, camera: CameraName, *track_ids: int) -> Sightings:
     ids = np.array(track_ids, np.int64)
     boxes = np.array([[track, 2.5, track + 10, 40.25] for track in track_ids], np.float64).reshape(-1, 4)
-    return Sightings(ids, identities.identify(camera, ids), boxes, np.full(len(ids), 0.75))
+    return Sightings(ids, identities.lookup(camera, ids), boxes, np.full(len(ids), 0.75))
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Iterator[tuple[Path, Journal, IdentityTable]]:
+def run(tmp_path: Path) -> Iterator[tuple[Path, Journal, IdentityLinker]]:
     """Four frames: yard 1 (two people), door 1 (nobody), yard 2 (nobody), door 2 (one)."""
     (tmp_path / "state").mkdir()
-    journal, identities = Journal(tmp_path / "state" / "journal.bin", CAMERAS), IdentityTable()
+    journal, identities = (
+        Journal(tmp_path / "state" / "journal.bin", CAMERAS),
+        IdentityLinker(IdentityConfig(), CAMERAS),
+    )
     journal.write(frame(CAMERAS[0], 1), people(identities, CAMERAS[0], 1, 2))
     journal.write(frame(CAMERAS[1], 1), people(identities, CAMERAS[1]))
     journal.write(frame(CAMERAS[0], 2), people(identities, CAMERAS[0]))
@@ -43,7 +47,7 @@ def run(tmp_path: Path) -> Iterator[tuple[Path, Journal, IdentityTable]]:
 
 
 def test_text_and_table_hold_every_sighting_with_its_identity(
-    run: tuple[Path, Journal, IdentityTable],
+    run: tuple[Path, Journal, IdentityLinker],
 ) -> None:
     folder, journal, identities = run
     files = write_results(folder, journal, CAMERAS, identities)
@@ -66,7 +70,7 @@ def test_text_and_table_hold_every_sighting_with_its_identity(
 def test_no_sightings_give_empty_files_not_missing_ones(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     journal = Journal(tmp_path / "state" / "journal.bin", CAMERAS)
-    write_results(tmp_path, journal, CAMERAS, IdentityTable())
+    write_results(tmp_path, journal, CAMERAS, IdentityLinker(IdentityConfig(), CAMERAS))
     assert (tmp_path / "mot/door.txt").read_text() == ""
     assert pq.read_table(tmp_path / "sightings.parquet").num_rows == 0
     journal.close()
@@ -74,7 +78,7 @@ def test_no_sightings_give_empty_files_not_missing_ones(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("chunk_rows", [1, 2, 100])
 def test_the_people_of_each_frame_come_back_in_order(
-    run: tuple[Path, Journal, IdentityTable], chunk_rows: int, monkeypatch: pytest.MonkeyPatch
+    run: tuple[Path, Journal, IdentityLinker], chunk_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, journal, identities = run
     chunks = list(journal.read(chunk_rows))
@@ -85,7 +89,7 @@ def test_the_people_of_each_frame_come_back_in_order(
     assert seen == [[1, 2], [], [], [3], []]
 
 
-def test_a_journal_goes_on_after_the_rows_that_were_safe(run: tuple[Path, Journal, IdentityTable]) -> None:
+def test_a_journal_goes_on_after_the_rows_that_were_safe(run: tuple[Path, Journal, IdentityLinker]) -> None:
     folder, journal, identities = run
     assert journal.save() == 3
     journal.write(frame(CAMERAS[0], 3), people(identities, CAMERAS[0], 2))
@@ -102,13 +106,13 @@ def test_a_journal_goes_on_after_the_rows_that_were_safe(run: tuple[Path, Journa
     again.close()
 
 
-def test_two_processes_never_write_one_run(run: tuple[Path, Journal, IdentityTable]) -> None:
+def test_two_processes_never_write_one_run(run: tuple[Path, Journal, IdentityLinker]) -> None:
     folder, _, _ = run
     with pytest.raises(ReuniteError, match="another process"):
         Journal(folder / "state" / "journal.bin", CAMERAS)
 
 
-def test_a_journal_that_lost_rows_is_refused(run: tuple[Path, Journal, IdentityTable]) -> None:
+def test_a_journal_that_lost_rows_is_refused(run: tuple[Path, Journal, IdentityLinker]) -> None:
     folder, journal, _ = run
     journal.close()
     with pytest.raises(ReuniteError, match="holds 3 sightings, its checkpoint counts 4"):
@@ -116,7 +120,7 @@ def test_a_journal_that_lost_rows_is_refused(run: tuple[Path, Journal, IdentityT
 
 
 def test_the_summary_counts_frames_people_and_seconds(tmp_path: Path) -> None:
-    identities = IdentityTable()
+    identities = IdentityLinker(IdentityConfig(), CAMERAS)
     people(identities, CAMERAS[0], 1, 2)
     seconds = {"read": 1.0, "detect": 3.0, "draw": 9.0}
     progress = Progress(CAMERAS, dict.fromkeys(CAMERAS, 50), dict.fromkeys(CAMERAS, 40), seconds, 99, 200, 30)

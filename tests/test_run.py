@@ -70,6 +70,7 @@ def test_a_run_writes_all_it_promises_and_names_it(scene: Path, capsys: pytest.C
         "mot/door.txt",
         "mot/yard.txt",
         "sightings.parquet",
+        "timeline.png",
         "summary.json",
         "config.yaml",
         "videos/door.mp4",
@@ -327,9 +328,11 @@ def test_a_live_run_that_was_killed_still_gives_what_it_saw(
     config = load_config(None, ["source=rtsp://me:s3cret@127.0.0.1:9/door", "detector.kind=embedded"])
     with TrackingRun(config, threading.Event()) as run:
         camera = run.cameras[0]
-        tracks = Tracks(np.array([1]), np.array([[1.0, 2.0, 30.0, 90.0]]), np.array([0.9]))
-        sightings = name_tracks(run.identities, camera, tracks)
-        run._journal.write(Frame(camera, 7, 100.0, blank_image(64, 48)), sightings)
+        tracks = Tracks(
+            np.array([1]), np.array([[1.0, 2.0, 30.0, 90.0]]), np.array([0.9]), np.zeros((1, 0), np.float32)
+        )
+        frame = Frame(camera, 7, 100.0, blank_image(64, 48))
+        run._journal.write(frame, name_tracks(run.identities, frame, tracks))
         run.progress.done[camera] = 7
         run._save()  # and then it is killed
     assert main(["--resume", str(run.folder.path)]) == 0

@@ -24,6 +24,9 @@ from tracker.types import (
 
 STATUS_NAMES = ("tentative", "tracked", "lost")
 TENTATIVE, TRACKED, LOST = range(len(STATUS_NAMES))
+YOUNG_LOOKS = 8
+"""From one look at a track to so many, the time between two grows evenly to the usual one."""
+
 CENTERS, SIZES = slice(0, 2), slice(2, 4)
 """Where a box's centre x, y and its width, height stand among the coordinates of the Kalman filter."""
 
@@ -39,7 +42,9 @@ class _People(Columns):
         scores: (M,) of the last detection.
         moments: (M, 5, 4) Kalman moments of centre x, centre y, width, height at the time of the last frame.
         features: (M, D) moving average of the appearance, each row of length 1, or zeros if never looked at.
+        looks: (M, D) the appearance in the last frame, zeros if nobody looked at it there.
         look_times: (M,) seconds, when last looked at; -inf if never.
+        look_counts: (M,) how often it was looked at.
     """
 
     track_ids: IntArray
@@ -48,14 +53,17 @@ class _People(Columns):
     scores: FloatArray
     moments: FloatArray
     features: FeatureArray
+    looks: FeatureArray
     look_times: FloatArray
+    look_counts: IntArray
 
     def __post_init__(self) -> None:
         people = len(self.track_ids)
-        for name in ("track_ids", "status", "seen_times", "scores", "look_times"):
+        for name in ("track_ids", "status", "seen_times", "scores", "look_times", "look_counts"):
             check_shape(f"CameraTracker.{name}", getattr(self, name), (people,))
         check_shape("CameraTracker.moments", self.moments, (people, 5, 4))
         check_shape("CameraTracker.features", self.features, (people, None))
+        check_shape("CameraTracker.looks", self.looks, self.features.shape)
 
 
 class CameraTracker:
@@ -94,14 +102,17 @@ class CameraTracker:
             scores=np.empty(0),
             moments=np.empty((0, 5, 4)),
             features=np.empty((0, 0), np.float32),
+            looks=np.empty((0, 0), np.float32),
             look_times=np.empty(0),
+            look_counts=np.empty(0, np.int64),
         )
 
     def wanted(self, time: float, detections: Detections) -> BoolArray:
         """Whose appearance `update` needs in the next frame: (N,), before anybody looked.
 
         Likely people who fit no track, or a lost one; people and tracks that compete in a stage that
-        weighs appearance; and tracks that nobody looked at for ``look_every_s``. Changes nothing.
+        weighs appearance; and tracks that nobody looked at for ``look_every_s``, young ones sooner, since
+        they have to be told from everybody who was there before. Changes nothing.
         """
         if not self._look_every_s:
             return np.ones(len(detections), np.bool_)
@@ -122,7 +133,8 @@ class CameraTracker:
             if stage.appearance_weight:
                 competes |= allowed
         rivals = competes & ((competes.sum(axis=1) > 1)[:, None] | (competes.sum(axis=0) > 1))
-        is_due = (people.status == LOST) | (time - people.look_times >= self._look_every_s)
+        every_s = self._look_every_s * np.minimum(1, people.look_counts / YOUNG_LOOKS)
+        is_due = (people.status == LOST) | (time - people.look_times >= every_s)
         has_due = (fits & is_due[:, None]).any(axis=0) | ~fits.any(axis=0)
         return np.asarray(rivals.any(axis=0) | (has_due & is_likely))
 
@@ -153,7 +165,7 @@ class CameraTracker:
         if is_new.any():
             self._start(observations[is_new], TRACKED if is_first else TENTATIVE)
         seen = self._people[self._people.status == TRACKED]
-        return Tracks(seen.track_ids, _boxes(seen.moments), seen.scores)
+        return Tracks(seen.track_ids, _boxes(seen.moments), seen.scores, seen.looks)
 
     def state(self) -> State:
         """Everything it remembers; a tracker of the same config that restores it goes on exactly alike."""
@@ -234,14 +246,17 @@ class CameraTracker:
         people.moments[rows] = update_moments(
             before, _coordinates(found.boxes), _heights(before), self._noise
         )
+        people.looks[:] = 0.0
         looked = found.features.any(axis=1)
         if looked.any():
+            people.looks[rows] = found.features
             seen, looks = rows[looked], found.features[looked]
             elapsed = self._time - people.look_times[seen, None]
             weight = np.exp(-elapsed / self._config.feature_memory_s)
             mixed = weight * people.features[seen] + (1 - weight) * looks
             people.features[seen] = mixed / np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-12)
             people.look_times[seen] = self._time
+            people.look_counts[seen] += 1
         people.status[people.status == TRACKED] = LOST
         people.status[rows] = TRACKED
         people.seen_times[rows] = self._time
@@ -249,6 +264,7 @@ class CameraTracker:
 
     def _start(self, found: Observations, status: int) -> None:
         measured = _coordinates(found.boxes)
+        looked = found.features.any(axis=1)
         newcomers = _People(
             track_ids=np.arange(self._next_id, self._next_id + len(found)),
             status=np.full(len(found), status),
@@ -256,7 +272,9 @@ class CameraTracker:
             scores=found.scores.copy(),
             moments=start_moments(measured, measured[:, 3:], self._noise),
             features=found.features.copy(),
-            look_times=np.where(found.features.any(axis=1), self._time, -np.inf),
+            looks=found.features.copy(),
+            look_times=np.where(looked, self._time, -np.inf),
+            look_counts=np.asarray(looked, np.int64),
         )
         self._next_id += len(found)
         old = self._people

@@ -8,9 +8,9 @@ from contextlib import closing, contextmanager
 
 from tracker.camera_tracker import CameraTracker
 from tracker.checkpoint import Progress
-from tracker.identity import IdentityTable
+from tracker.identity import IdentityLinker
 from tracker.stages import Detector, Embedder, Sink, Source
-from tracker.types import CameraName, Sightings, Tick, Tracks
+from tracker.types import CameraName, Frame, Sightings, Tick, Tracks
 
 
 def run_pipeline(
@@ -18,7 +18,7 @@ def run_pipeline(
     detector: Detector,
     embedder: Embedder,
     trackers: Mapping[CameraName, CameraTracker],
-    identities: IdentityTable,
+    identities: IdentityLinker,
     sinks: Sequence[Sink],
     progress: Progress,
     save: Callable[[], None],
@@ -55,7 +55,7 @@ def run_pipeline(
             for frame, seen in zip(tick.frames, observations, strict=True):
                 with clock.of("track"):
                     tracks = trackers[frame.camera].update(frame.time, seen)
-                    sightings = name_tracks(identities, frame.camera, tracks)
+                    sightings = name_tracks(identities, frame, tracks)
                 with clock.of("write"):
                     for sink in sinks:
                         sink.write(frame, sightings)
@@ -71,9 +71,9 @@ def run_pipeline(
     return not stop.is_set()
 
 
-def name_tracks(identities: IdentityTable, camera: CameraName, tracks: Tracks) -> Sightings:
-    """The tracks of one frame with the identities of their people."""
-    identity_ids = identities.identify(camera, tracks.track_ids)
+def name_tracks(identities: IdentityLinker, frame: Frame, tracks: Tracks) -> Sightings:
+    """The tracks of one frame with the identities of their people, as far as they are known now."""
+    identity_ids = identities.observe(frame, tracks)
     return Sightings(tracks.track_ids, identity_ids, tracks.boxes, tracks.scores)
 
 

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from tracker.checkpoint import Progress, write_whole
 from tracker.geometry import xyxy_to_xywh
-from tracker.identity import IdentityTable
+from tracker.identity import IdentityLinker
 from tracker.mot_files import MotTable, format_results
 from tracker.sinks.journal import ROW, Journal
 from tracker.stages import CameraReport
 from tracker.types import CameraName, Frame, IntArray, Sightings
 
-AFTERWARDS = ("results", "draw")
+AFTERWARDS = ("link", "results", "draw")
 """Stages that begin when the last frame is tracked; they do not count in frames per second."""
 
 SIGHTINGS = pa.schema(
@@ -40,7 +40,7 @@ def write_results(
     folder: Path,
     journal: Journal,
     cameras: list[CameraName],
-    identities: IdentityTable,
+    identities: IdentityLinker,
     failed: Collection[CameraName] = (),
 ) -> list[Path]:
     """Write ``mot/CAMERA.txt`` and ``sightings.parquet``; the files written.
@@ -71,7 +71,7 @@ def write_results(
     return targets
 
 
-def identities_of(rows: NDArray[np.void], cameras: list[CameraName], identities: IdentityTable) -> IntArray:
+def identities_of(rows: NDArray[np.void], cameras: list[CameraName], identities: IdentityLinker) -> IntArray:
     """The identity (R,) of each journal row (R,), as it is known now."""
     identity_ids = np.empty(len(rows), np.int64)
     for index, camera in enumerate(cameras):
@@ -84,7 +84,7 @@ def identities_of(rows: NDArray[np.void], cameras: list[CameraName], identities:
 class SightingsReader:
     """Gives the people of each frame back; the frames of a camera must be asked for in rising order."""
 
-    def __init__(self, journal: Journal, cameras: list[CameraName], identities: IdentityTable) -> None:
+    def __init__(self, journal: Journal, cameras: list[CameraName], identities: IdentityLinker) -> None:
         self._identities = identities
         self._frames = {
             camera: _split_by_frame(_rows_of(index, journal)) for index, camera in enumerate(cameras)
@@ -111,7 +111,7 @@ def write_summary(
     complete: bool,
     progress: Progress,
     reports: Mapping[CameraName, CameraReport],
-    identities: IdentityTable,
+    identities: IdentityLinker,
 ) -> None:
     """Write ``summary.json``: frames, drops, people, sightings, seconds for each stage."""
     frames = sum(progress.frames.values())

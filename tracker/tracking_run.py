@@ -12,14 +12,16 @@ from tracker.camera_tracker import CameraTracker
 from tracker.checkpoint import Progress, load_checkpoint, save_checkpoint
 from tracker.config import RunConfig
 from tracker.errors import ReuniteError
-from tracker.identity import IdentityTable
+from tracker.identity import IdentityLinker
 from tracker.passwords import mask_password
 from tracker.pipeline import StageClock, read_ahead, run_pipeline
-from tracker.results import SightingsReader, write_results, write_summary
+from tracker.results import SightingsReader, identities_of, write_results, write_summary
 from tracker.run_folder import RunFolder
+from tracker.sinks.calibration import write_calibration
 from tracker.sinks.journal import Journal
 from tracker.sinks.overlay import OverlayVideos
 from tracker.sinks.progress import ProgressBars
+from tracker.sinks.timeline import write_timeline
 from tracker.sinks.window import Window
 from tracker.sources import locate_cameras, open_source
 from tracker.stages import Remembering, Sink
@@ -74,7 +76,7 @@ class TrackingRun:
                 )
                 for camera in self.cameras
             }
-            self.identities = IdentityTable()
+            self.identities = IdentityLinker(config.identity, self.cameras)
             self._remembering: dict[str, Remembering] = {
                 "detector": self._detector,
                 "identities": self.identities,
@@ -117,12 +119,22 @@ class TrackingRun:
         try:
             ended = (self._is_resumed and self.source.is_live) or self._track(console)
             ended = ended and not any(report.can_go_on for report in self.source.reports.values())
+            if ended and not self.source.is_live:
+                with StageClock(self.progress.seconds).of("link"):
+                    self.identities.relink()
             with StageClock(self.progress.seconds).of("results"):
                 reports = self.source.reports
                 failed = {
                     camera for camera in self.cameras if reports[camera].problem
                 } - self.progress.done.keys()
                 files = write_results(self.folder.path, self._journal, self.cameras, self.identities, failed)
+                sightings = (
+                    (rows["camera"], rows["time"], identities_of(rows, self.cameras, self.identities))
+                    for rows in self._journal.read()
+                )
+                files.append(write_timeline(self.folder.path / "timeline.png", sightings, self.cameras))
+                if (calibration := self.identities.calibration()) is not None:
+                    files += write_calibration(self.folder.path, calibration)
             live_videos = sorted(self.folder.videos.glob("*.mp4")) if self.source.is_live else []
             if ended and self.config.output.save_video and not self.source.is_live:
                 with StageClock(self.progress.seconds).of("draw"):

@@ -137,14 +137,17 @@ class Tracks(Columns):
         track_ids: (M,) numbers from 1, never used again in the same camera.
         boxes: (M, 4) x1, y1, x2, y2 in pixels.
         scores: (M,) score of the detection that continued the track.
+        features: (M, D) what that detection looked like, as in `Observations`.
     """
 
     track_ids: IntArray
     boxes: FloatArray
     scores: FloatArray
+    features: FeatureArray
 
     def __post_init__(self) -> None:
         check_shape("Tracks.track_ids", self.track_ids, (None,))
+        check_shape("Tracks.features", self.features, (len(self.track_ids), None))
         check_shape("Tracks.boxes", self.boxes, (len(self.track_ids), 4))
         check_shape("Tracks.scores", self.scores, (len(self.track_ids),))
 
@@ -154,7 +157,8 @@ class Sightings(Columns):
     """The M people of one frame, as they are written down.
 
     Attributes:
-        track_ids: (M,) and identity_ids: (M,), boxes: (M, 4), scores: (M,) as in `Tracks`.
+        track_ids: (M,), boxes: (M, 4), scores: (M,) as in `Tracks`.
+        identity_ids: (M,) who they are, from 1; 0 where that is not decided yet.
     """
 
     track_ids: IntArray
@@ -167,6 +171,48 @@ class Sightings(Columns):
         check_shape("Sightings.identity_ids", self.identity_ids, (len(self.track_ids),))
         check_shape("Sightings.boxes", self.boxes, (len(self.track_ids), 4))
         check_shape("Sightings.scores", self.scores, (len(self.track_ids),))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SiteCalibration:
+    """What the cosine between two tracks means at one site, and the errors that follow.
+
+    Attributes:
+        different: (P,) cosines of tracks that one camera saw together: different people.
+        within: (W,) cosines between the two halves of a track: one person, in one light.
+        prior_pairs: So many pairs of either kind the prior weighs.
+        mean_sd_different, mean_sd_within, mean_sd_same: Mean and standard deviation of the cosine of two
+            people, of two halves, of one person in two stays; of pairs and prior together.
+        grid: (G,) rising cosines.
+        density_different, density_same: (G,) how often these are the cosine of two people, of one person
+            in two stays; the areas below are 1.
+        people: How many were known at the end.
+        threshold: Cosine from which on a track was one of them, where time and place said nothing.
+        max_false_merge_rate: At most this share of strangers was to be taken for somebody.
+        expected_false_merge_rate: The share that is expected, with so many people known.
+        expected_missed_rate: The share of returns that is expected to be missed.
+    """
+
+    different: FloatArray
+    within: FloatArray
+    prior_pairs: float
+    mean_sd_different: tuple[float, float]
+    mean_sd_within: tuple[float, float]
+    mean_sd_same: tuple[float, float]
+    grid: FloatArray
+    density_different: FloatArray
+    density_same: FloatArray
+    people: int
+    threshold: float
+    max_false_merge_rate: float
+    expected_false_merge_rate: float
+    expected_missed_rate: float
+
+    def __post_init__(self) -> None:
+        for name in ("different", "within", "grid"):
+            check_shape(f"SiteCalibration.{name}", getattr(self, name), (None,))
+        for name in ("density_different", "density_same"):
+            check_shape(f"SiteCalibration.{name}", getattr(self, name), (len(self.grid),))
 
 
 def blank_image(width: int, height: int) -> Image:

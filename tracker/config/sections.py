@@ -232,7 +232,14 @@ class TrackingConfig(Section):
     """How the boxes of one camera become tracks. Its numbers: docs/association.md."""
 
     stages: tuple[AssociationStage, ...] = (
-        AssociationStage(tracks=("tracked", "lost"), similarity="height_iou", fuse_score=True, max_cost=0.9),
+        AssociationStage(
+            tracks=("tracked", "lost"),
+            similarity="height_iou",
+            fuse_score=True,
+            max_cost=0.9,
+            appearance_weight=0.3,
+            max_cosine_distance=0.6,
+        ),
         AssociationStage(tracks=("tracked",), scores="all", similarity="height_iou", max_cost=0.5),
         AssociationStage(tracks=("tentative",), similarity="height_iou", fuse_score=True, max_cost=0.8),
     )
@@ -245,6 +252,44 @@ class TrackingConfig(Section):
     """Time constant of the moving average of what a track looks like, in seconds."""
 
     motion: MotionConfig = MotionConfig()
+
+
+class LikenessConfig(Section):
+    """What cosines between tracks mean before this site was seen: of the network that ships.
+
+    Means and standard deviations, once the mean of each camera is taken out. Measured on people
+    that it was not trained on; docs/identity.md says how.
+    """
+
+    mean_different: float = Field(default=-0.05, ge=-1, le=1)
+    sd_different: float = Field(default=0.25, gt=0, le=1)
+    """Of two people."""
+
+    mean_same: float = Field(default=0.70, ge=-1, le=1)
+    sd_same: float = Field(default=0.15, gt=0, le=1)
+    """Of one person in two stays."""
+
+    mean_within: float = Field(default=0.88, ge=-1, le=1)
+    sd_within: float = Field(default=0.10, gt=0, le=1)
+    """Of two halves of one track."""
+
+    prior_pairs: float = Field(default=20.0, gt=0)
+    """So many pairs of this site weigh as much as these numbers."""
+
+
+class IdentityConfig(Section):
+    """When two tracks are one person. Its numbers: docs/identity.md."""
+
+    max_false_merge_rate: float = Field(default=0.01, gt=0, lt=0.5)
+    """The share of new people that may be taken for somebody who was seen before."""
+
+    decide_s: float = Field(default=2.0, ge=0)
+    """Seconds after which a track that is like nobody is a new person; before, it is undecided."""
+
+    min_looks: int = Field(default=3, ge=1)
+    """A track that was looked at less often is not compared with anybody before ``decide_s``."""
+
+    likeness: LikenessConfig = LikenessConfig()
 
 
 class OutputConfig(Section):
@@ -272,8 +317,9 @@ class RunConfig(Section):
 
     reading: SourceConfig = SourceConfig()
     detector: DetectorConfig = UltralyticsDetectorConfig()
-    embedder: EmbedderConfig = NoEmbedderConfig()
+    embedder: EmbedderConfig = ReidEmbedderConfig()
     tracking: TrackingConfig = TrackingConfig()
+    identity: IdentityConfig = IdentityConfig()
     output: OutputConfig = OutputConfig()
 
     @field_validator("source", mode="before")

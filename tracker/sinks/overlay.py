@@ -44,7 +44,7 @@ class OverlayPainter:
             # Far outside the picture OpenCV's fixed-point coordinates would overflow.
             x1, y1, x2, y2 = np.clip(box, -10_000, 20_000).round().astype(int).tolist()
             cv2.rectangle(picture, (x1, y1), (x2, y2), color, thickness)
-            _label(picture, str(identity), x1, y1, color, 0.6 * scale)
+            _label(picture, str(identity) if identity else "?", x1, y1, color, 0.6 * scale)
         return picture
 
     def _remember(self, frame: Frame, sightings: Sightings) -> None:

@@ -1,0 +1,94 @@
+"""How alike is alike enough, here: cosines turned into odds and error rates for this site."""
+
+import numpy as np
+from scipy.special import betainc, betaln
+
+from tracker.config import LikenessConfig
+from tracker.types import FloatArray
+
+MIN_SD = 0.03
+"""No site is so clear-cut; fewer pairs than a handful may look so."""
+
+GRID: FloatArray = np.linspace(-1.0, 1.0, 4001)
+"""Cosines for which odds and rates are tabulated."""
+
+
+class Likeness:
+    """What cosines between tracks mean at this site.
+
+    Every video gives two kinds of pairs for nothing. Tracks that one camera sees together are
+    different people; two halves of one track are the same person, under the same light. A
+    prior, worth some pairs, serves until there are enough. What one camera cannot show is
+    how much less alike a person is in another stay: that share is the prior's.
+
+    Cosines of either kind follow a beta distribution on [-1, 1], as those of random directions do
+    exactly: unlike a Gaussian it ends where cosines end, which is where strangers are taken for somebody.
+
+    Attributes:
+        different: Mean and standard deviation of the cosine of two people.
+        within: Of two halves of one track.
+        same: Of one person in two stays.
+        cosines: (P,) of the pairs of different people, and (W,) of halves, that this site gave.
+        pairs: How many they are.
+    """
+
+    def __init__(
+        self, config: LikenessConfig, different: FloatArray | None = None, within: FloatArray | None = None
+    ) -> None:
+        """Learn from the (P,) cosines of tracks seen together, and the (W,) ones of halves of one track."""
+        nothing = np.empty(0)
+        different, within = (nothing if found is None else found for found in (different, within))
+        self.cosines, self.pairs = (different, within), (len(different), len(within))
+        self.different = _moments(different, config.mean_different, config.sd_different, config.prior_pairs)
+        self.within = _moments(within, config.mean_within, config.sd_within, config.prior_pairs)
+        kept = (config.mean_same - config.mean_different) / (config.mean_within - config.mean_different)
+        mean = self.different[0] + kept * max(self.within[0] - self.different[0], MIN_SD)
+        self.same = mean, self.within[1] * config.sd_same / config.sd_within
+        two, one = _beta(*self.different), _beta(*self.same)
+        shares = np.clip((GRID + 1) / 2, 1e-9, 1 - 1e-9)
+        odds = (one[0] - two[0]) * np.log(shares) + (one[1] - two[1]) * np.log1p(-shares)
+        # The likest and the least alike are no odder than those between: more alike never counts less.
+        self._log_odds = np.maximum.accumulate(odds + betaln(*two) - betaln(*one))
+        self._stranger_rate: FloatArray = 1 - betainc(*two, shares)
+        self._miss_rate: FloatArray = betainc(*one, shares)
+
+    def log_odds(self, cosines: FloatArray) -> FloatArray:
+        """How much likelier a cosine is for one person than for two: natural logarithm, never falling."""
+        return np.interp(cosines, GRID, self._log_odds)
+
+    def stranger_rate(self, cosines: FloatArray) -> FloatArray:
+        """Share of strangers that are at least so alike to a given person."""
+        return np.interp(cosines, GRID, self._stranger_rate)
+
+    def stranger_rate_at(self, log_odds: FloatArray) -> FloatArray:
+        """Share of strangers whose `log_odds` are at least these."""
+        place = np.searchsorted(self._log_odds, log_odds)
+        return np.append(self._stranger_rate, 0.0)[place]
+
+    def miss_rate(self, cosine: float) -> float:
+        """Share of returns that are less alike than this."""
+        return float(np.interp(cosine, GRID, self._miss_rate))
+
+    def densities(self) -> tuple[FloatArray, FloatArray]:
+        """(G,) how often two people, and one person in two stays, have the cosines of `GRID`; area 1."""
+        return -np.gradient(self._stranger_rate, GRID), np.gradient(self._miss_rate, GRID)
+
+    def threshold(self, candidates: int, rate: float) -> float:
+        """The cosine that strangers reach with at most this chance against so many people; inf if none is."""
+        place = np.searchsorted(-self._stranger_rate, -rate / max(candidates, 1))
+        return float(np.append(GRID, np.inf)[place])
+
+
+def _moments(values: FloatArray, mean: float, sd: float, pairs: float) -> tuple[float, float]:
+    """Mean and standard deviation of the values and of ``pairs`` more that have these."""
+    count = len(values) + pairs
+    new_mean = (values.sum() + pairs * mean) / count
+    squares = ((values - new_mean) ** 2).sum() + pairs * (sd**2 + (mean - new_mean) ** 2)
+    return float(new_mean), max(float(np.sqrt(squares / count)), MIN_SD)
+
+
+def _beta(mean: float, sd: float) -> tuple[float, float]:
+    """The two exponents of a beta distribution on [-1, 1] with this mean and standard deviation."""
+    share, variance = (mean + 1) / 2, sd * sd / 4
+    size = max(share * (1 - share) / variance - 1, 0.5)
+    return share * size, (1 - share) * size

@@ -1,0 +1,209 @@
+"""IdentityLinker: tracks of all cameras become people, online as they come and offline once more."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tracker.config import IdentityConfig
+from tracker.identity.candidates import Candidates, find_candidates, required_log_odds
+from tracker.identity.likeness import GRID, Likeness
+from tracker.identity.offline import link_all
+from tracker.identity.passages import HIT_RATE, Passages
+from tracker.identity.stays import Stays, directions
+from tracker.identity.table import UNDECIDED, IdentityTable
+from tracker.types import CameraName, FeatureArray, Frame, IntArray, SiteCalibration, State, Tracks
+
+HALF_LOOKS = 6
+"""With so many looks the two halves of a track tell how alike a person is to himself."""
+
+SURE_LOG_ODDS = 3.0
+"""A match teaches the ways between cameras if looks alone are so much likelier than for the next person."""
+
+MAX_PAIRS = 4096
+"""Pairs of tracks seen together that are remembered; the newest."""
+
+TOGETHER_S = 1.0
+"""Tracks of two cameras that were seen at once for so long say whether both see the same place."""
+
+
+class IdentityLinker:
+    """Says which person each track of each camera is; one for a run.
+
+    A new track is undecided until looks, time and place suffice to join it to a person who is not
+    in view, at the configured rate of error, or until it is old enough to be a new person.
+    """
+
+    def __init__(self, config: IdentityConfig, cameras: Sequence[CameraName]) -> None:
+        """Know nobody yet."""
+        self.table = IdentityTable()
+        self.likeness = Likeness(config.likeness)
+        self._pairs = np.empty((0, 2), np.int64)
+        self._is_stale = False
+        self.passages = Passages(len(cameras))
+        self._config = config
+        self._cameras = sorted(cameras)  # the order in which they were named must not matter
+        self._index = {camera: index for index, camera in enumerate(self._cameras)}
+        self._stays = Stays()
+
+    def observe(self, frame: Frame, tracks: Tracks) -> IntArray:
+        """Take the tracks of one frame; who they are (M,), `UNDECIDED` where nobody can tell yet.
+
+        Called for the frames of all cameras as they come, of one camera in rising order.
+        """
+        stays, camera = self._stays, self._index[frame.camera]
+        rows = stays.rows(camera, tracks.track_ids, frame.time, tracks.features.shape[1])
+        stays.end[rows] = frame.time
+        looked = tracks.features.any(axis=1)
+        if looked.any():
+            seen = rows[looked]
+            stays.look(seen, tracks.features[looked])
+            for row in seen[stays.looks[seen] == HALF_LOOKS]:
+                self._learn(int(row), rows)
+        for row in rows[stays.identity[rows] == UNDECIDED].tolist():
+            # Where nobody ever looks, waiting brings nothing.
+            is_last = frame.time - stays.begin[row] >= self._config.decide_s or not stays.length
+            if is_last or self._config.min_looks <= stays.looks[row] > stays.tried[row]:
+                self._decide(row, is_last)
+        return stays.identity[rows]
+
+    def relink(self) -> None:
+        """After the last frame: say of all tracks once more who they are, with everything known."""
+        stays = self._stays
+        self._is_stale = True  # what was seen since the last pair counts too
+        self._refresh()
+        rate = self._config.max_false_merge_rate
+        people = link_all(stays, self._looks(), self.likeness, self.passages, rate)
+        stays.identity[:] = people
+        self.table.reassign(
+            (self._cameras[camera], track_id, identity)
+            for camera, track_id, identity in zip(
+                stays.camera.tolist(), stays.track_id.tolist(), people.tolist(), strict=True
+            )
+        )
+
+    def lookup(self, camera: CameraName, track_ids: IntArray) -> IntArray:
+        """The identities (R,) of tracks (R,); one that was never decided becomes a new person."""
+        self.table.identify(camera, np.unique(track_ids))
+        return self.table.lookup(camera, track_ids)
+
+    @property
+    def people(self) -> int:
+        """How many different people the tracks are, as far as it is decided."""
+        return self.table.people
+
+    def calibration(self) -> SiteCalibration | None:
+        """What looks mean at this site by now, and which errors to expect; None where nobody ever looked."""
+        stays, rate = self._stays, self._config.max_false_merge_rate
+        if not stays.length:
+            return None
+        self._refresh()
+        likeness = self.likeness
+        people = len(np.unique(stays.identity[(stays.identity != UNDECIDED) & (stays.looks > 0)]))
+        threshold = min(likeness.threshold(people, rate), 1.0)
+        of_one = float(likeness.stranger_rate(np.array([threshold]))[0])
+        different, within = likeness.cosines
+        density_different, density_same = likeness.densities()
+        return SiteCalibration(
+            different=different,
+            within=within,
+            prior_pairs=self._config.likeness.prior_pairs,
+            mean_sd_different=likeness.different,
+            mean_sd_within=likeness.within,
+            mean_sd_same=likeness.same,
+            grid=GRID,
+            density_different=density_different,
+            density_same=density_same,
+            people=people,
+            threshold=threshold,
+            max_false_merge_rate=rate,
+            expected_false_merge_rate=min(people * of_one, 1.0),  # a bound: the chances are added up (Boole)
+            expected_missed_rate=likeness.miss_rate(threshold),
+        )
+
+    def state(self) -> State:
+        """All that `restore` needs."""
+        return {"pairs": self._pairs.copy()} | {
+            f"{name}:{key}": value
+            for name, part in self._parts().items()
+            for key, value in part.state().items()
+        }
+
+    def restore(self, state: State) -> None:
+        """Take up a state that `state` gave."""
+        self._pairs = state["pairs"].copy()
+        for name, part in self._parts().items():
+            start = f"{name}:"
+            own = {key.removeprefix(start): state[key] for key in state if key.startswith(start)}
+            part.restore(own)
+        self._is_stale = True
+
+    def _parts(self) -> dict[str, IdentityTable | Passages | Stays]:
+        return {"table": self.table, "passages": self.passages, "stays": self._stays}
+
+    def _decide(self, row: int, is_last: bool) -> None:
+        """Join the track to a person, or, at the last try, open a new one."""
+        stays = self._stays
+        stays.tried[row] = stays.looks[row]
+        identity = UNDECIDED
+        if stays.looks[row]:
+            self._refresh()
+            found = find_candidates(stays, self._looks(), row, self.likeness, self.passages)
+            if len(found.people):
+                needed = required_log_odds(found, self.likeness, self._config.max_false_merge_rate)
+                best = int(found.log_odds.argmax())
+                if found.log_odds[best] >= needed:
+                    identity = int(found.people[best])
+                    self._learn_passage(row, found, best)
+        if identity == UNDECIDED and is_last:
+            identity = self.table.open()
+        if identity != UNDECIDED:
+            stays.identity[row] = identity
+            self.table.assign(self._cameras[stays.camera[row]], int(stays.track_id[row]), identity)
+
+    def _looks(self) -> FeatureArray:
+        """(N, D) the appearance of each track with the mean of its camera taken out."""
+        stays = self._stays
+        return directions(stays.mean - stays.centre(len(self._cameras))[stays.camera])
+
+    def _refresh(self) -> None:
+        """Learn what cosines mean here from all tracks so far, if there are new ones."""
+        if not self._is_stale:
+            return
+        stays, looks = self._stays, self._looks()
+        first, second = self._pairs.T
+        whole = np.nonzero(stays.looks >= HALF_LOOKS)[0]
+        centre = stays.centre(len(self._cameras))[stays.camera[whole]]
+        halves = directions(directions(stays.halves[whole]) - centre[:, None])
+        self.likeness = Likeness(
+            self._config.likeness,
+            (looks[first] * looks[second]).sum(axis=1).astype(np.float64),
+            (halves[:, 0] * halves[:, 1]).sum(axis=1).astype(np.float64),
+        )
+        self._is_stale = False
+
+    def _learn(self, row: int, seen: IntArray) -> None:
+        """A track has enough looks: who is beside it in its camera is somebody else."""
+        stays = self._stays
+        beside = seen[(seen != row) & (stays.looks[seen] >= HALF_LOOKS)]
+        pairs = np.column_stack((np.full(len(beside), row), beside))
+        self._pairs = np.concatenate((self._pairs, pairs))[-MAX_PAIRS:]
+        self._is_stale = True
+        shared_s = stays.end[row] - np.maximum(stays.begin, stays.begin[row])
+        elsewhere = (stays.camera != stays.camera[row]) & (stays.looks >= HALF_LOOKS)
+        away = np.nonzero(elsewhere & (stays.end >= stays.end[row] - TOGETHER_S) & (shared_s >= TOGETHER_S))[
+            0
+        ]
+        if len(away):
+            looks = self._looks()
+            self._refresh()
+            cosines = (looks[away] @ looks[row]).astype(np.float64)
+            hits = self.likeness.stranger_rate(cosines) <= HIT_RATE
+            self.passages.add_together(stays.camera[away], int(stays.camera[row]), hits)
+
+    def _learn_passage(self, row: int, found: Candidates, best: int) -> None:
+        looks = self.likeness.log_odds(found.cosines)
+        others = np.delete(looks, best)
+        if looks[best] - max(others.max(initial=0.0), 0.0) >= SURE_LOG_ODDS:
+            last, stays = int(found.last_rows[best]), self._stays
+            absence_s = float(stays.begin[row] - stays.end[last])
+            self.passages.add(int(stays.camera[last]), int(stays.camera[row]), absence_s)

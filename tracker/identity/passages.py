@@ -1,0 +1,89 @@
+"""When and where help: how long people take from camera to camera, and which cameras see the same place."""
+
+import numpy as np
+
+from tracker.types import BoolArray, FloatArray, IntArray, State
+
+SHORTEST_S, LONGEST_S = 0.1, 3600.0
+BROAD = 1 / np.log(LONGEST_S / SHORTEST_S)
+"""Density of the logarithm of an absence that nothing is known about."""
+
+PRIOR_PASSAGES = 5.0
+"""So many passages weigh as much as knowing nothing."""
+
+WIDTH = 0.35
+"""Standard deviation of each learnt absence on the logarithmic scale: a third longer or shorter."""
+
+MAX_KEPT = 64
+"""Passages remembered of each pair of cameras; the newest."""
+
+SHARED_LOG_ODDS = 1.5
+"""For somebody who is seen at this moment in a camera that sees the same place."""
+
+HIT_RATE = 0.003
+"""A pair of tracks seen at once in two cameras is a hit when so few strangers are as alike."""
+
+MIN_HITS, MIN_RATIO = 5, 10.0
+"""So many hits, and so many times what chance gives, and two cameras see the same place."""
+
+
+class Passages:
+    """What sure matches taught of the ways between C cameras."""
+
+    def __init__(self, cameras: int) -> None:
+        """Know nothing."""
+        self._absences: dict[tuple[int, int], list[float]] = {}
+        self._tests = np.zeros((cameras, cameras))
+        self._hits = np.zeros((cameras, cameras))
+        self._cameras = cameras
+
+    def add(self, before: int, after: int, absence_s: float) -> None:
+        """Somebody surely left one camera and came into another (or the same) so much later."""
+        if absence_s > 0:
+            known = self._absences.setdefault((before, after), [])
+            known.append(float(np.log(np.clip(absence_s, SHORTEST_S, LONGEST_S))))
+            del known[:-MAX_KEPT]
+
+    def add_together(self, first: IntArray, second: int, is_hit: BoolArray) -> None:
+        """Tracks of cameras ``first`` (N,) were seen while one of ``second`` was; ``is_hit`` (N,): alike."""
+        self._tests[:, second] += np.bincount(first, minlength=self._cameras)
+        self._hits[:, second] += np.bincount(first, is_hit, self._cameras)
+
+    @property
+    def overlap(self) -> BoolArray:
+        """(C, C) which cameras see the same place; a camera does not overlap itself."""
+        tests, hits = self._tests + self._tests.T, self._hits + self._hits.T
+        found = (hits >= MIN_HITS) & (hits >= MIN_RATIO * HIT_RATE * tests)
+        np.fill_diagonal(found, False)
+        return found
+
+    def log_odds(self, before: IntArray, after: int, absence_s: FloatArray) -> FloatArray:
+        """(N,) how much likelier these absences are for one person than for two, natural logarithm."""
+        result = np.zeros(len(before))
+        away = np.log(np.clip(absence_s, SHORTEST_S, LONGEST_S))
+        for camera in np.unique(before):
+            known = np.array(self._absences.get((int(camera), after), ()))
+            from_here = sum(len(v) for (b, _), v in self._absences.items() if b == camera)
+            rows = before == camera
+            share = (len(known) + 1) / (from_here + self._cameras) * self._cameras
+            density = np.exp(-0.5 * ((away[rows, None] - known) / WIDTH) ** 2).sum(axis=1)
+            density /= WIDTH * np.sqrt(2 * np.pi)
+            mixed = (density + PRIOR_PASSAGES * BROAD) / (len(known) + PRIOR_PASSAGES)
+            result[rows] = np.log(mixed / BROAD) + np.log(share)
+        return np.clip(result, -3.0, 3.0)
+
+    def state(self) -> State:
+        """What was learnt."""
+        pairs = [(*pair, value) for pair, values in self._absences.items() for value in values]
+        return {
+            "absences": np.array(pairs, np.float64).reshape(-1, 3),
+            "tests": self._tests.copy(),
+            "hits": self._hits.copy(),
+        }
+
+    def restore(self, state: State) -> None:
+        """Take up a state that `state` gave."""
+        self._absences = {}
+        for before, after, value in state["absences"]:
+            self._absences.setdefault((int(before), int(after)), []).append(float(value))
+        self._tests, self._hits = state["tests"].copy(), state["hits"].copy()
