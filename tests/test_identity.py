@@ -17,6 +17,7 @@ from tracker.types import CameraName, FeatureArray, FloatArray, Frame, Tracks, b
 A, B, C = (CameraName(name) for name in ("a", "b/last", "c"))
 CONFIG = IdentityConfig()
 LENGTH = 64
+STEP_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,13 @@ def play(
     seed: int = 0,
     spread: float = 0.4,
     cameras: tuple[CameraName, ...] = (A, B, C),
-    step_s: float = 0.25,
 ) -> dict[Visit, list[int]]:
     """Show the visits to the linker; the identities that each had, look by look."""
     random = np.random.default_rng(seed + 1)
     looks = looks_of(1 + max(visit.person for visit in visits), seed)
     numbers = {visit: 1 + number for number, visit in enumerate(visits)}
     said: dict[Visit, list[int]] = {visit: [] for visit in visits}
-    times = np.arange(0, max(visit.end for visit in visits) + step_s, step_s)
+    times = np.arange(0, max(visit.end for visit in visits) + STEP_S, STEP_S)
     for frame, time in enumerate(times, start=1):
         for camera in cameras:
             here = [visit for visit in visits if visit.camera == camera and visit.begin <= time <= visit.end]
@@ -68,6 +68,12 @@ def play(
             for visit, identity in zip(here, identities.tolist(), strict=True):
                 said[visit].append(identity)
     return said
+
+
+def seen_together(first: Visit, second: Visit) -> bool:
+    """Whether one frame of one camera shows both."""
+    begin, end = max(first.begin, second.begin), min(first.end, second.end)
+    return first.camera == second.camera and np.ceil(begin / STEP_S) * STEP_S <= end
 
 
 def crowd(seed: int, people: int = 8, cameras: tuple[CameraName, ...] = (A, B, C)) -> list[Visit]:
@@ -125,7 +131,7 @@ def test_a_track_is_undecided_until_it_is_known_and_at_most_so_long() -> None:
     (identities,) = said.values()
     assert identities[0] == UNDECIDED
     decided = identities.index(1)
-    assert decided * 0.25 <= CONFIG.decide_s + 0.25
+    assert decided * STEP_S <= CONFIG.decide_s + STEP_S
     assert set(identities[decided:]) == {1}
 
 
@@ -155,8 +161,7 @@ def test_nobody_is_two_people_of_one_camera_at_one_time(seed: int, spread: float
     for first in visits:
         used.update(said[first])
         for second in visits:
-            apart = first.camera != second.camera or first.begin > second.end or second.begin > first.end
-            if first is second or apart:
+            if first is second or not seen_together(first, second):
                 continue
             both = set(said[first]) & set(said[second]) - {UNDECIDED}
             assert not both, f"{first} and {second}"
@@ -248,7 +253,7 @@ def test_enough_pairs_of_a_site_outweigh_the_prior() -> None:
 
 def test_odds_never_fall_and_rates_are_what_samples_show() -> None:
     cosines = draw(-0.05, 0.25, 200_000, 2)
-    likeness = Likeness(LikenessConfig(mean_different=-0.05, sd_different=0.25))
+    likeness = Likeness(LikenessConfig(mean_different=-0.05, sd_different=0.25, look_alikes=0))
     odds = likeness.log_odds(np.linspace(-1, 1, 500))
     assert (np.diff(odds) >= 0).all()
     for cosine in (0.0, 0.3, 0.5):
@@ -261,6 +266,18 @@ def test_odds_never_fall_and_rates_are_what_samples_show() -> None:
     )
 
 
+def test_look_alikes_lift_the_rate_of_strangers_where_few_would_be_otherwise() -> None:
+    plain, dressed = (Likeness(LikenessConfig(look_alikes=share)) for share in (0.0, 0.05))
+    config = LikenessConfig()
+    mixed = draw(config.mean_different, config.sd_different, 950_000, 0)
+    mean = config.mean_different + config.more_of_look_alikes
+    mixed = np.concatenate((mixed, draw(mean, config.sd_of_look_alikes, 50_000, 1)))
+    at = np.array([0.6])
+    assert dressed.stranger_rate(at)[0] == pytest.approx((mixed >= 0.6).mean(), rel=0.1)
+    assert dressed.stranger_rate(at)[0] > 20 * plain.stranger_rate(at)[0]
+    assert dressed.log_odds(at)[0] < plain.log_odds(at)[0]
+
+
 def test_where_strangers_are_too_alike_no_cosine_suffices() -> None:
     likeness = Likeness(LikenessConfig(mean_different=0.3, sd_different=0.6))
     assert likeness.threshold(10_000, 0.01) == np.inf
@@ -268,7 +285,7 @@ def test_where_strangers_are_too_alike_no_cosine_suffices() -> None:
 
 @pytest.mark.parametrize("rate", [0.01, 0.1])
 def test_strangers_reach_the_required_odds_as_rarely_as_stated(rate: float) -> None:
-    config = LikenessConfig(mean_different=0.0, sd_different=0.2)
+    config = LikenessConfig(mean_different=0.0, sd_different=0.2, look_alikes=0)
     likeness, people = Likeness(config), 30
     extra = np.random.default_rng(0).normal(0, 1.5, people)
     nobody = np.zeros(people, np.int64)

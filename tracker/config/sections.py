@@ -261,16 +261,21 @@ class LikenessConfig(Section):
     that it was not trained on; docs/identity.md says how.
     """
 
-    mean_different: float = Field(default=-0.05, ge=-1, le=1)
-    sd_different: float = Field(default=0.25, gt=0, le=1)
+    mean_different: float = Field(default=0.0, ge=-1, le=1)
+    sd_different: float = Field(default=0.14, gt=0, le=1)
     """Of two people."""
 
-    mean_same: float = Field(default=0.70, ge=-1, le=1)
-    sd_same: float = Field(default=0.15, gt=0, le=1)
+    look_alikes: float = Field(default=0.05, ge=0, lt=1)
+    more_of_look_alikes: float = Field(default=0.30, ge=0, le=1)
+    sd_of_look_alikes: float = Field(default=0.17, gt=0, le=1)
+    """People dress alike: this share of pairs of two people has a mean so much higher."""
+
+    mean_same: float = Field(default=0.66, ge=-1, le=1)
+    sd_same: float = Field(default=0.14, gt=0, le=1)
     """Of one person in two stays."""
 
-    mean_within: float = Field(default=0.88, ge=-1, le=1)
-    sd_within: float = Field(default=0.10, gt=0, le=1)
+    mean_within: float = Field(default=0.77, ge=-1, le=1)
+    sd_within: float = Field(default=0.14, gt=0, le=1)
     """Of two halves of one track."""
 
     prior_pairs: float = Field(default=20.0, gt=0)

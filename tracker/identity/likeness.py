@@ -13,6 +13,13 @@ GRID: FloatArray = np.linspace(-1.0, 1.0, 4001)
 """Cosines for which odds and rates are tabulated."""
 
 
+SHARES: FloatArray = np.clip((GRID + 1) / 2, 1e-9, 1 - 1e-9)
+"""The same on [0, 1], without its ends, where densities may be infinite."""
+
+TINY = 1e-30
+"""A density below this says no more than that something never happens."""
+
+
 class Likeness:
     """What cosines between tracks mean at this site.
 
@@ -44,13 +51,21 @@ class Likeness:
         kept = (config.mean_same - config.mean_different) / (config.mean_within - config.mean_different)
         mean = self.different[0] + kept * max(self.within[0] - self.different[0], MIN_SD)
         self.same = mean, self.within[1] * config.sd_same / config.sd_within
+        mean = self.different[0]
         two, one = _beta(*self.different), _beta(*self.same)
-        shares = np.clip((GRID + 1) / 2, 1e-9, 1 - 1e-9)
-        odds = (one[0] - two[0]) * np.log(shares) + (one[1] - two[1]) * np.log1p(-shares)
-        # The likest and the least alike are no odder than those between: more alike never counts less.
-        self._log_odds = np.maximum.accumulate(odds + betaln(*two) - betaln(*one))
-        self._stranger_rate: FloatArray = 1 - betainc(*two, shares)
-        self._miss_rate: FloatArray = betainc(*one, shares)
+        alike = _beta(min(mean + config.more_of_look_alikes, 0.9), config.sd_of_look_alikes)
+        share = config.look_alikes
+        density_two = (1 - share) * _density(*two) + share * _density(*alike)
+        odds = np.log(_density(*one) + TINY) - np.log(density_two + TINY)
+        # Both densities vanish at either end, and their ratio may be anything there. From the cosine that
+        # speaks most against one person on, more alike never counts less; below it, no less either.
+        least = int(np.argmin(np.where(self.same[0] >= GRID, odds, np.inf)))
+        odds[:least] = odds[least]
+        self._log_odds = np.maximum.accumulate(odds)
+        self._stranger_rate: FloatArray = (
+            1 - (1 - share) * betainc(*two, SHARES) - share * betainc(*alike, SHARES)
+        )
+        self._miss_rate: FloatArray = betainc(*one, SHARES)
 
     def log_odds(self, cosines: FloatArray) -> FloatArray:
         """How much likelier a cosine is for one person than for two: natural logarithm, never falling."""
@@ -92,3 +107,9 @@ def _beta(mean: float, sd: float) -> tuple[float, float]:
     share, variance = (mean + 1) / 2, sd * sd / 4
     size = max(share * (1 - share) / variance - 1, 0.5)
     return share * size, (1 - share) * size
+
+
+def _density(a: float, b: float) -> FloatArray:
+    """Of the beta distribution with these exponents, at `SHARES`."""
+    logarithm = (a - 1) * np.log(SHARES) + (b - 1) * np.log1p(-SHARES) - betaln(a, b)
+    return np.asarray(np.exp(logarithm), np.float64)

@@ -122,20 +122,26 @@ class IdentityLinker:
 
     def state(self) -> State:
         """All that `restore` needs."""
-        return {"pairs": self._pairs.copy()} | {
-            f"{name}:{key}": value
-            for name, part in self._parts().items()
-            for key, value in part.state().items()
-        }
+        different, within = self.likeness.cosines
+        own = {"pairs": self._pairs.copy(), "different": different, "within": within}
+        return (
+            own
+            | {"is_stale": np.array(self._is_stale)}
+            | {
+                f"{name}:{key}": value
+                for name, part in self._parts().items()
+                for key, value in part.state().items()
+            }
+        )
 
     def restore(self, state: State) -> None:
         """Take up a state that `state` gave."""
-        self._pairs = state["pairs"].copy()
+        self._pairs, self._is_stale = state["pairs"].copy(), bool(state["is_stale"])
+        self.likeness = Likeness(self._config.likeness, state["different"], state["within"])
         for name, part in self._parts().items():
             start = f"{name}:"
             own = {key.removeprefix(start): state[key] for key in state if key.startswith(start)}
             part.restore(own)
-        self._is_stale = True
 
     def _parts(self) -> dict[str, IdentityTable | Passages | Stays]:
         return {"table": self.table, "passages": self.passages, "stays": self._stays}
