@@ -141,6 +141,15 @@ def test_a_decision_is_never_taken_back_while_the_track_lasts() -> None:
         assert len(set(decided)) <= 1
 
 
+def test_where_nobody_is_joined_every_track_is_somebody_at_once() -> None:
+    linker = IdentityLinker(IdentityConfig(link=False), (A, B, C))
+    said = play(linker, [Visit(0, A, 0, 6), Visit(0, B, 12, 18)])
+    assert [set(identities) for identities in said.values()] == [{1}, {2}]
+    linker.relink()
+    assert linker.lookup(B, np.array([2])).tolist() == [2]
+    assert linker.calibration() is None
+
+
 def test_without_looks_every_track_is_somebody_at_once() -> None:
     linker = IdentityLinker(CONFIG, (A,))
     tracks = Tracks(

@@ -285,6 +285,10 @@ class LikenessConfig(Section):
 class IdentityConfig(Section):
     """When two tracks are one person. Its numbers: docs/identity.md."""
 
+    link: bool = True
+    """Whether tracks are joined at all; off, every track is a person of its own, as in MOTChallenge's ground
+    truth, which gives whoever returns a new number."""
+
     max_false_merge_rate: float = Field(default=0.01, gt=0, lt=0.5)
     """The share of new people that may be taken for somebody who was seen before."""
 

@@ -60,14 +60,17 @@ class IdentityLinker:
             for row in seen[stays.looks[seen] == HALF_LOOKS]:
                 self._learn(int(row), rows)
         for row in rows[stays.identity[rows] == UNDECIDED].tolist():
-            # Where nobody ever looks, waiting brings nothing.
-            is_last = frame.time - stays.begin[row] >= self._config.decide_s or not stays.length
+            # Where nobody ever looks or nobody is joined, waiting brings nothing.
+            is_last = not (self._config.link and stays.length)
+            is_last |= bool(frame.time - stays.begin[row] >= self._config.decide_s)
             if is_last or self._config.min_looks <= stays.looks[row] > stays.tried[row]:
                 self._decide(row, is_last)
         return stays.identity[rows]
 
     def relink(self) -> None:
         """After the last frame: say of all tracks once more who they are, with everything known."""
+        if not self._config.link:
+            return
         stays = self._stays
         self._is_stale = True  # what was seen since the last pair counts too
         self._refresh()
@@ -94,7 +97,7 @@ class IdentityLinker:
     def calibration(self) -> SiteCalibration | None:
         """What looks mean at this site by now, and which errors to expect; None where nobody ever looked."""
         stays, rate = self._stays, self._config.max_false_merge_rate
-        if not stays.length:
+        if not (stays.length and self._config.link):
             return None
         self._refresh()
         likeness = self.likeness
@@ -151,7 +154,7 @@ class IdentityLinker:
         stays = self._stays
         stays.tried[row] = stays.looks[row]
         identity = UNDECIDED
-        if stays.looks[row]:
+        if stays.looks[row] and self._config.link:
             self._refresh()
             found = find_candidates(stays, self._looks(), row, self.likeness, self.passages)
             if len(found.people):
