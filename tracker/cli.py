@@ -6,6 +6,10 @@ from importlib import import_module
 COMMANDS = {
     "track": ("tracker.run", "track the people in videos or live streams"),
     "evaluate": ("tracker.evaluate", "score results against ground truth: MOTA, IDF1, HOTA"),
+    "gallery": (
+        "tracker.gallery.command",
+        "list, merge, split and forget people who are remembered between runs",
+    ),
     "simulate": ("tracker.simulate", "make a world of cameras and people with known identities"),
 }
 

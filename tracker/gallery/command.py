@@ -1,0 +1,263 @@
+"""The command line: python -m tracker.gallery."""
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from tracker.errors import ReuniteError
+from tracker.gallery.export import export_gallery, person_as_dict, pictures_of
+from tracker.gallery.people import PersonSummary, PictureKey
+from tracker.gallery.store import Gallery, UnknownPersonError
+
+EXIT_DECLINED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+DEFAULT_PATH = Path("gallery.sqlite")
+UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+EXAMPLES = """examples:
+  python -m tracker.gallery list
+  python -m tracker.gallery show 12 --json
+  python -m tracker.gallery merge 12 31             31 was person 12 all along
+  python -m tracker.gallery split 31                no, it was not
+  python -m tracker.gallery forget 12
+  python -m tracker.gallery prune --older-than 7d --dry-run
+  python -m tracker.gallery export my-export --gallery shop.sqlite
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 0 done, 1 not confirmed, 2 it cannot be done, 130 interrupted."""
+    arguments = make_parser().parse_args(argv)
+    try:
+        with Gallery(arguments.gallery) as gallery:
+            return run_command(gallery, arguments)
+    except ReuniteError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    careful = argparse.ArgumentParser(add_help=False)
+    careful.add_argument("--yes", action="store_true", help="do not ask")
+    careful.add_argument("--dry-run", action="store_true", help="only say who would be forgotten")
+
+    parser = argparse.ArgumentParser(
+        prog="python -m tracker.gallery",
+        description="Look at the people that are remembered between runs, and put them in order.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[_everywhere(DEFAULT_PATH, as_json=False)],
+    )
+    # Once more for each command, so that they may stand before it or after it; there, left out is not said.
+    everywhere = _everywhere(argparse.SUPPRESS, as_json=argparse.SUPPRESS)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, purpose: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        description = f"{purpose[0].upper()}{purpose[1:]}."
+        return commands.add_parser(
+            name, help=purpose, description=description, parents=[everywhere, *parents]
+        )
+
+    add("list", "everybody: when and where they were seen, and how often")
+    add("show", "one person, with every camera and picture").add_argument("number", type=int, metavar="ID")
+    merge = add("merge", "say that two people are one; A stands for both, and 'split' undoes it")
+    merge.add_argument("kept", type=int, metavar="A")
+    merge.add_argument("merged", type=int, metavar="B")
+    split = add(
+        "split", "take a person that was merged out again; of one that others were merged into, the last"
+    )
+    split.add_argument("number", type=int, metavar="ID")
+    forget = add("forget", "leave nothing of a person in the file; cannot be undone", careful)
+    forget.add_argument("number", type=int, metavar="ID")
+    export = add("export", "write people.json, embeddings.npy and the thumbnails into a folder")
+    export.add_argument(
+        "folder",
+        type=Path,
+        nargs="?",
+        metavar="FOLDER",
+        help="must be empty or not exist (default: the gallery's name with -export)",
+    )
+    prune = add("prune", "forget everybody who was not seen for some time; cannot be undone", careful)
+    prune.add_argument(
+        "--older-than",
+        type=read_duration,
+        required=True,
+        metavar="AGE",
+        help="how long ago they were last seen: a number and s, m, h, d or w, for example 7d",
+    )
+    return parser
+
+
+def _everywhere(gallery: Path | str, as_json: bool | str) -> argparse.ArgumentParser:
+    """The options of every command, with these defaults."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--gallery",
+        type=Path,
+        default=gallery,
+        metavar="PATH",
+        help=f"the gallery's file (default: {DEFAULT_PATH} in the working folder)",
+    )
+    parser.add_argument(
+        "--json", action="store_true", default=as_json, help="print JSON instead of tables and sentences"
+    )
+    return parser
+
+
+def read_duration(text: str) -> float:
+    """Seconds that ``7d``, ``12h`` and the like stand for.
+
+    Raises:
+        argparse.ArgumentTypeError: It stands for nothing.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a number and s, m, h, d or w, for example 7d")
+    return float(match[1]) * UNITS_S[match[2]]
+
+
+def run_command(gallery: Gallery, arguments: argparse.Namespace) -> int:
+    """Do what was asked and say what was done; the exit code."""
+    # A file or pipe has no width to fit into.
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False)
+
+    def say(report: dict[str, Any], *lines: str | Table) -> int:
+        if arguments.json:
+            print(json.dumps(report, indent=2))
+            return 0
+        for line in lines:
+            console.print(line, soft_wrap=isinstance(line, str))
+        return 0
+
+    def forget(people: list[PersonSummary], carry_out: Callable[[], list[int]]) -> int:
+        numbers = sorted(number for person in people for number in (person.number, *person.also))
+        listed = ", ".join(map(str, numbers)) or "none"
+        if arguments.dry_run:
+            return say({"would_forget": numbers}, people_table(people), f"would forget: {listed}")
+        if not people:
+            return say({"forgotten": []}, "forgot: none")
+        if not arguments.yes:
+            if not arguments.json:
+                console.print(people_table(people))
+            if not confirmed(f"forget {listed} for good?"):
+                print("nobody was forgotten", file=sys.stderr)
+                return EXIT_DECLINED
+        gone = carry_out()
+        return say({"forgotten": gone}, f"forgot: {', '.join(map(str, gone))}")
+
+    match arguments.command:
+        case "list":
+            people = gallery.people()
+            report = {"network": asdict(gallery.network), "people": [person_as_dict(it) for it in people]}
+            return say(report, people_table(people), f"people: {len(people)}; network: {gallery.network}")
+        case "show":
+            person = find_person(gallery, arguments.number)
+            pictures = [(key, bool(jpeg)) for key, _, jpeg in pictures_of(gallery, person)]
+            rows = [{**key._asdict(), "has_thumbnail": has} for key, has in pictures]
+            report = {**person_as_dict(person), "pictures": rows}
+            return say(report, people_table([person]), cameras_table(person), pictures_table(pictures))
+        case "merge":
+            kept, merged = gallery.survivor(arguments.kept), gallery.survivor(arguments.merged)
+            if kept == merged:
+                raise ReuniteError(f"{arguments.kept} and {arguments.merged} are one person already")
+            gallery.merge(kept, merged)
+            return say(
+                {"kept": kept, "merged": merged}, f"{merged} is person {kept} now; 'split {merged}' undoes it"
+            )
+        case "split":
+            undone = gallery.split(arguments.number)
+            return say(asdict(undone), f"{undone.kept} and {undone.merged} are two people again")
+        case "forget":
+            person = find_person(gallery, arguments.number)
+            return forget([person], lambda: gallery.forget(person.number))
+        case "prune":
+            before = time.time() - arguments.older_than
+            old = [person for person in gallery.people() if person.seen.last_seen < before]
+            return forget(old, lambda: gallery.prune(before))
+        case _:
+            folder = arguments.folder or gallery.path.with_name(f"{gallery.path.stem}-export")
+            report = export_gallery(gallery, folder)
+            return say(report, f"people: {len(report['people'])}; written to {folder}")
+
+
+def find_person(gallery: Gallery, number: int) -> PersonSummary:
+    """The person that a number stands for, whether it was merged or not.
+
+    Raises:
+        UnknownPersonError: Nobody is remembered under it.
+    """
+    for person in gallery.people():
+        if number == person.number or number in person.also:
+            return person
+    raise UnknownPersonError(f"{gallery.path}: nobody is remembered as person {number}")
+
+
+def confirmed(question: str) -> bool:
+    """Whether the user says yes.
+
+    Raises:
+        ReuniteError: Nobody is there to be asked.
+    """
+    if not sys.stdin.isatty():
+        raise ReuniteError(f"{question} There is no terminal to ask at: add --yes, or --dry-run to see who")
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def people_table(people: Sequence[PersonSummary]) -> Table:
+    """A row for each person."""
+    table = _table("person", "also", "first seen", "last seen", "sightings", "pictures", "cameras")
+    for person in people:
+        also, cameras = ", ".join(map(str, person.also)), ", ".join(person.presence)
+        pictures = f"{person.pictures} ({person.thumbnails})" if person.thumbnails else str(person.pictures)
+        seen = person.seen
+        times = _local(seen.first_seen), _local(seen.last_seen)
+        table.add_row(str(person.number), also, *times, str(seen.sightings), pictures, cameras)
+    return table
+
+
+def cameras_table(person: PersonSummary) -> Table:
+    """A row for each camera that saw a person."""
+    table = _table("camera", "first seen", "last seen", "sightings")
+    for camera, seen in person.presence.items():
+        times = _local(seen.first_seen), _local(seen.last_seen)
+        table.add_row(camera, *times, str(seen.sightings))
+    return table
+
+
+def pictures_table(pictures: Sequence[tuple[PictureKey, bool]]) -> Table:
+    """A row for each picture, and whether it has a thumbnail."""
+    table = _table("picture", "saved as", "time", "thumbnail", "camera")
+    for count, (key, has_thumbnail) in enumerate(pictures, start=1):
+        what = "yes" if has_thumbnail else "no"
+        table.add_row(str(count), str(key.number), _local(key.time), what, key.camera)
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for column in columns:
+        numbers = column in ("person", "sightings", "pictures", "picture", "saved as")
+        table.add_column(
+            column, justify="right" if numbers else "left", no_wrap=column not in ("also", "cameras")
+        )
+    return table
+
+
+def _local(unix_s: float) -> str:
+    return datetime.fromtimestamp(unix_s).strftime("%Y-%m-%d %H:%M:%S")
