@@ -5,12 +5,14 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from reid.errors import ReidError
 from reid.retrieval import normalise
-from reid.runtime import open_embedder
-from reid.training_pictures import TrainingPictures
+from reid.runtime import Embedder, open_embedder
+from reid.training_pictures import Batch, TrainingPictures
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +21,24 @@ PICTURES_AT_ONCE = 64
 
 LINE_EVERY = 32
 """Parts between two lines of progress."""
+
+
+class Teacher:
+    """What a better network says about pictures.
+
+    Attributes:
+        bank: (N, E) its embeddings of all training pictures, each of length 1.
+    """
+
+    def __init__(self, bank: Tensor, live: Embedder | None) -> None:
+        """``live`` looks at the batches themselves; None says of each picture what stands in the bank."""
+        self.bank, self._live = bank, live
+
+    def targets(self, batch: Batch) -> Tensor:
+        """(B, E) what the student should say of the pictures of a batch; where the bank lies."""
+        if self._live is None:
+            return self.bank[batch.rows.to(self.bank.device)]
+        return torch.from_numpy(self._live.embed(list(batch.images.numpy()))).to(self.bank.device)
 
 
 def teacher_embeddings(

@@ -57,18 +57,18 @@ def metric_loss(config: MetricLossConfig, features: Tensor, labels: Tensor) -> T
 
 
 def distillation_parts(
-    config: DistillationConfig, output: ReidOutput, teacher: Tensor, rows: Tensor, projection: nn.Module
+    config: DistillationConfig, output: ReidOutput, targets: Tensor, bank: Tensor, projection: nn.Module
 ) -> dict[str, Tensor]:
     """What the student still has to learn from the teacher, by name and weighted.
 
     Args:
         config: How much each part weighs.
         output: Of the student, for a batch of B.
-        teacher: (N, E) embeddings of all training pictures, each of length 1.
-        rows: (B,) which of them are in the batch.
+        targets: (B, E) the teacher's embeddings of the batch.
+        bank: (N, E) those of all training pictures, each of length 1.
         projection: From the student's embedding into the teacher's space.
     """
-    embedding, targets = output.embedding.float(), teacher[rows]
+    embedding = output.embedding.float()
     projected = projection(embedding)
     parts = {}
     if config.distances:
@@ -77,6 +77,6 @@ def distillation_parts(
         parts["teacher_embeddings"] = config.embeddings * losses.distillation_embeddings(projected, targets)
     if config.neighbours:
         parts["teacher_neighbours"] = config.neighbours * losses.distillation_neighbours(
-            projected, targets, teacher, config.neighbours_temperature
+            projected, targets, bank, config.neighbours_temperature
         )
     return parts

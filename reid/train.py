@@ -185,7 +185,7 @@ def train(config: TrainConfig, folder: Path) -> None:
         check_fits(state, folder, config, pictures)
     sampler = PersonSampler(pictures.labels.tolist(), config.batch.people, config.batch.pictures, config.seed)
     augment = Augmenter(config.augment, fill=[round(255 * channel) for channel in preprocess.mean[::-1]])
-    teacher = open_teacher(config, pictures, cache_folder=folder.parent)
+    teacher = open_teacher(config, pictures, folder.parent, device)
     torch.manual_seed(config.seed)  # only now: what comes before may draw, or find its work done already
     model = build_model(config.model.name, pictures.people, **config.model.settings)
     if config.model.imagenet is not None and state is None:
@@ -193,9 +193,8 @@ def train(config: TrainConfig, folder: Path) -> None:
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     projection = None
     if teacher is not None:
-        teacher = teacher.to(device)
         length: int = model.embedding_length
-        projection = nn.Linear(length, teacher.shape[1], bias=False).to(device)
+        projection = nn.Linear(length, teacher.bank.shape[1], bias=False).to(device)
     optimiser = make_optimiser(config, model, projection)
     scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
     average = make_average(config)
@@ -237,8 +236,10 @@ def train(config: TrainConfig, folder: Path) -> None:
                 if config.distillation is not None:
                     assert teacher is not None
                     assert projection is not None
-                    shown = batch.rows.to(device)
-                    parts |= distillation_parts(config.distillation, output, teacher, shown, projection)
+                    targets = teacher.targets(batch)
+                    parts |= distillation_parts(
+                        config.distillation, output, targets, teacher.bank, projection
+                    )
                 loss = torch.stack(list(parts.values()))
                 values = dict(zip(parts, loss.tolist(), strict=True))
                 if not np.isfinite(sum(values.values())):

@@ -3,31 +3,35 @@
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from reid.config import AdamConfig, AdamWConfig, SgdConfig, TrainConfig
-from reid.distillation import teacher_embeddings
+from reid.distillation import Teacher, teacher_embeddings
 from reid.errors import ReidError
+from reid.runtime import open_embedder
 from reid.training_pictures import TrainingPictures
 
 
-def open_teacher(config: TrainConfig, pictures: TrainingPictures, cache_folder: Path) -> Tensor | None:
-    """The teacher's (N, E) embeddings of the training pictures, where the config has a teacher.
+def open_teacher(
+    config: TrainConfig, pictures: TrainingPictures, cache_folder: Path, device: torch.device
+) -> Teacher | None:
+    """The teacher, where the config has one, with what it says of the training pictures as they lie there.
 
     Raises:
         ReidError: There is no such teacher, or it cannot be opened.
     """
-    if config.distillation is None:
+    wanted = config.distillation
+    if wanted is None:
         return None
-    teacher = Path(config.distillation.teacher)
-    if not teacher.exists():
+    path = Path(wanted.teacher)
+    if not path.exists():
         raise ReidError(
-            f"{teacher}: there is no such teacher; say where it is with --set distillation.teacher=PATH, or "
+            f"{path}: there is no such teacher; say where it is with --set distillation.teacher=PATH, or "
             "learn without one with --set distillation=null"
         )
-    return torch.from_numpy(
-        teacher_embeddings(teacher, config.distillation.convention, pictures, cache_folder)
-    )
+    bank = torch.from_numpy(teacher_embeddings(path, wanted.convention, pictures, cache_folder))
+    live = open_embedder(path, convention=wanted.convention, exact=True) if wanted.sees_augmented else None
+    return Teacher(bank.to(device), live)
 
 
 def start_from_imagenet(model: nn.Module, source: str) -> None:

@@ -1,5 +1,6 @@
 """What is minimised: parts by name, weighted, and the mean over the heads."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -7,8 +8,11 @@ from torch.nn import functional
 
 from reid import losses
 from reid.config import DistillationConfig, LossConfig
+from reid.distillation import Teacher
 from reid.models import ReidOutput
 from reid.objective import distillation_parts, loss_parts
+from reid.runtime import Embedder
+from reid.training_pictures import Batch
 
 LABELS = torch.tensor([0, 0, 1, 1, 2, 2])
 
@@ -91,7 +95,7 @@ def test_the_teacher_is_copied_by_the_parts_that_have_a_weight() -> None:
     whole = distillation(distances=10.0, embeddings=2.0, neighbours=0.5, neighbours_temperature=0.1)
     parts = {
         name: value.item()
-        for name, value in distillation_parts(whole, found, teacher, ROWS, projection).items()
+        for name, value in distillation_parts(whole, found, teacher[ROWS], teacher, projection).items()
     }
     assert parts == {
         "teacher_distances": pytest.approx(
@@ -103,7 +107,7 @@ def test_the_teacher_is_copied_by_the_parts_that_have_a_weight() -> None:
         ),
     }
     for name in ("distances", "embeddings", "neighbours"):
-        alone = distillation_parts(distillation(**{name: 1.0}), found, teacher, ROWS, projection)
+        alone = distillation_parts(distillation(**{name: 1.0}), found, teacher[ROWS], teacher, projection)
         assert list(alone) == [f"teacher_{name}"]
 
 
@@ -111,8 +115,23 @@ def test_what_is_near_in_the_bank_moves_network_and_projection() -> None:
     found = output()
     found.embedding.requires_grad_()
     teacher, projection = teacher_and_projection()
-    (part,) = distillation_parts(distillation(neighbours=1.0), found, teacher, ROWS, projection).values()
+    (part,) = distillation_parts(
+        distillation(neighbours=1.0), found, teacher[ROWS], teacher, projection
+    ).values()
     torch.autograd.backward(part)
     for grad in (found.embedding.grad, projection.weight.grad):
         assert grad is not None
         assert grad.abs().sum() > 0
+
+
+def test_a_teacher_says_what_it_knows_or_what_it_sees() -> None:
+    bank = torch.eye(4)
+    images = torch.randint(
+        1, 255, (2, 8, 4, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
+    batch = Batch(images, torch.tensor([0, 0]), torch.tensor([3, 1]))
+    assert Teacher(bank, None).targets(batch).tolist() == bank[[3, 1]].tolist()
+    live = Embedder("mean", "none", np.stack, lambda seen: seen.mean(axis=(1, 2)).astype(np.float32), 8, 3)
+    colours = images.double().mean(dim=(1, 2))
+    expected = colours / colours.norm(dim=1, keepdim=True)
+    assert Teacher(bank, live).targets(batch).numpy() == pytest.approx(expected.numpy(), abs=1e-5)

@@ -143,6 +143,10 @@ class DistillationConfig(Section):
     convention: str | None = None
     """How a teacher that does not say it itself wants its pictures: a name in `reid.runtime.CONVENTIONS`."""
 
+    sees_augmented: bool = False
+    """Whether the teacher looks at each picture as the student does, augmented and in every step, not only
+    once as it lies there: consistent teaching (Beyer et al. 2022, arXiv:2106.05237), at its cost."""
+
     distances: float = Field(default=1.0, ge=0)
     """Share of the loss that copies the cosine distances between the pictures of a batch."""
 
