@@ -5,9 +5,11 @@ with PyTorch before anything is said to be well. OpenVINO can have INT8 weights 
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from torch import nn
 
 from reid.checkpoint import load_model
 from reid.convert import EmbeddingOnly, load_torchscript, save_torchscript, to_onnx, to_openvino
-from reid.data import open_dataset, read_pictures
+from reid.data import Dataset, Image, open_dataset, read_pictures
 from reid.errors import ReidError
 from reid.evaluate import judge
 from reid.preprocess import Preprocess
@@ -32,7 +34,14 @@ CHECKED_BATCHES = (1, 5)
 """Neither is the number of pictures that the network is traced with."""
 
 CALIBRATION_PICTURES = 300
-"""As nncf has by default. They come from the training people: whoever is judged has not been seen."""
+"""At most, as nncf has by default. They show training people: whoever is judged has not been seen."""
+
+MAX_INT8_LOSS = 0.5
+"""Points of mAP; a greater loss by INT8 is warned of."""
+
+INT8_KEY = "reunite_int8"
+"""In the metadata of an INT8 file: what it was calibrated and judged on, and its scores beside
+those in 32 bits, as JSON in fractions."""
 
 EXAMPLES = """examples:
   python -m reid.export reid/weights/robust-reid-025x.safetensors --to onnx
@@ -83,7 +92,7 @@ def _export(arguments: argparse.Namespace) -> None:
     difference = export_model(model, preprocess, arguments.to, out)
     print(f"{out}: largest difference from PyTorch {difference:.1e} (FP32)")
     if arguments.int8:
-        _quantise(arguments.data, out)
+        export_int8(arguments.data, out)
 
 
 def export_model(model: nn.Module, preprocess: Preprocess, to: str, out: Path) -> float:
@@ -153,46 +162,93 @@ def _run_fp32(path: Path, pictures: Floats) -> Floats:
             return found
 
 
-def _quantise(data: str, out: Path) -> None:
-    """Write ``NAME-int8.xml`` beside ``out`` and say what it loses."""
+def export_int8(data: str, path: Path) -> None:
+    """Write ``NAME-int8.xml`` beside an OpenVINO file and print what it loses, which its metadata say too.
+
+    Args:
+        data: ``KIND=PATH``, as `reid.data.open_dataset` takes it: its training people calibrate, its test
+            people judge.
+        path: The ``.xml`` that `export_model` wrote.
+
+    Raises:
+        ReidError: There is nobody to calibrate or to judge with, or nncf is not installed.
+    """
     import openvino
 
     dataset = open_dataset(data)
-    if len(dataset.train) < CALIBRATION_PICTURES:
-        raise ReidError(
-            f"--data {data}: has {len(dataset.train)} training pictures, {CALIBRATION_PICTURES} needed"
+    images = _calibration_images(dataset)
+    full = open_embedder(path, exact=True)
+    before = judge(full.embed, dataset)
+    if not before.judged:
+        raise ReidError(f"--data {data}: no query has a right picture, so the loss cannot be stated")
+    quantised = quantise(openvino.Core().read_model(path), full.prepare(images))
+    with TemporaryDirectory(dir=path.parent) as folder:
+        candidate = Path(folder) / "int8.xml"
+        openvino.save_model(quantised, candidate, compress_to_fp16=False)
+        # What cannot be read was named before.
+        after = judge(open_embedder(candidate, exact=True).embed, dataset, tell=lambda _: None)
+    about = {
+        "data": dataset.name,
+        "calibration_pictures": len(images),
+        "fp32": before.as_dict(),
+        "int8": after.as_dict(),
+    }
+    quantised.set_rt_info(json.dumps(about), [INT8_KEY])
+    int8_file = path.with_name(f"{path.stem}-int8.xml")
+    openvino.save_model(quantised, int8_file, compress_to_fp16=False)
+    maps = [100 * scores.mean_average_precision for scores in (before, after)]
+    ranks = [100 * scores.rank(1) for scores in (before, after)]
+    print(
+        f"{int8_file}: mAP {maps[0]:.2f} -> {maps[1]:.2f} ({maps[1] - maps[0]:+.2f}), rank-1 {ranks[0]:.2f} "
+        f"-> {ranks[1]:.2f} ({ranks[1] - ranks[0]:+.2f}); {after.judged} queries of {data}, "
+        f"calibrated on {len(images)} pictures"
+    )
+    if maps[0] - maps[1] > MAX_INT8_LOSS:
+        print(
+            f"warning: {int8_file}: loses {maps[0] - maps[1]:.2f} points of mAP, more than {MAX_INT8_LOSS}; "
+            f"{path} is in 32 bits",
+            file=sys.stderr,
         )
-    # Evenly over the records, and so over people and cameras.
-    places = np.linspace(0, len(dataset.train) - 1, CALIBRATION_PICTURES).astype(int)
+
+
+def _calibration_images(dataset: Dataset) -> list[Image]:
+    """Of training people only, evenly over the records and so over people and cameras."""
+    count = min(CALIBRATION_PICTURES, len(dataset.train))
+    places = np.linspace(0, len(dataset.train) - 1, count).astype(int)
     pictures = read_pictures(dataset.images, [dataset.train[place] for place in places])
     for line in pictures.skipped:
         print(f"left out: {line}", file=sys.stderr)
-    full = open_embedder(out, exact=True)
-    int8_file = out.with_name(f"{out.stem}-int8.xml")
-    quantised = quantise(openvino.Core().read_model(out), full.prepare(pictures.images))
-    openvino.save_model(quantised, int8_file)
-    before, after = (
-        judge(embedder.embed, dataset) for embedder in (full, open_embedder(int8_file, exact=True))
-    )
-    maps = [100 * scores.mean_average_precision for scores in (before, after)]
-    print(
-        f"{int8_file}: mAP {maps[0]:.2f} -> {maps[1]:.2f}, rank-1 {100 * before.rank(1):.2f} -> "
-        f"{100 * after.rank(1):.2f} ({before.judged} queries of {data})"
-    )
+    if not pictures.images:
+        raise ReidError(f"{dataset.name}: has no training picture to calibrate INT8 with")
+    return pictures.images
 
 
 def quantise(model: Any, pictures: Floats) -> Any:
     """An OpenVINO model in INT8, its ranges taken from (N, 3, H, W) prepared pictures.
+
+    Two things differ from nncf's defaults (docs/reid-evaluation.md says what they are worth). A range reaches
+    from the smallest to the largest value of all pictures: the mean of each picture's own would cut the peaks
+    that a person is told by. The first convolution stays as it is: 256 steps are few for its input.
 
     Raises:
         ReidError: nncf is not installed.
     """
     try:
         import nncf
+        from nncf.quantization.range_estimator import RangeEstimatorParametersSet
     except ImportError:
         raise ReidError("--int8: needs nncf; pip install 'reunite[quantise]'") from None
-    dataset = nncf.Dataset([picture[None] for picture in pictures])
-    return nncf.quantize(model, dataset, subset_size=len(pictures), preset=nncf.QuantizationPreset.MIXED)
+    convolutions = [part for part in model.get_ordered_ops() if part.get_type_name() == "Convolution"]
+    return nncf.quantize(
+        model,
+        nncf.Dataset([picture[None] for picture in pictures]),
+        subset_size=len(pictures),
+        preset=nncf.QuantizationPreset.MIXED,
+        ignored_scope=nncf.IgnoredScope(names=[part.get_friendly_name() for part in convolutions[:1]]),
+        advanced_parameters=nncf.AdvancedQuantizationParameters(
+            activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX
+        ),
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
-"""Exported networks give what PyTorch gives, and say how pictures are prepared."""
+"""Exported networks give what PyTorch gives, and say how pictures are prepared and what INT8 loses."""
 
+import json
+import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino
@@ -12,11 +15,14 @@ from torch import Tensor, nn
 from reid import export
 from reid.checkpoint import save_weights
 from reid.convert import to_openvino
+from reid.data import open_dataset, read_pictures
 from reid.errors import ReidError
-from reid.export import MAX_DIFFERENCE, SUFFIXES, export_model
+from reid.evaluate import judge
+from reid.export import INT8_KEY, MAX_DIFFERENCE, SUFFIXES, export_model
 from reid.models import ReidOutput, build_model
 from reid.preprocess import DEFAULT, Preprocess
-from reid.runtime import Runtime, open_embedder
+from reid.runtime import PREPROCESS_KEY, Runtime, open_embedder
+from tests.drawn_people import PEOPLE, PICTURES, TINY, draw_market
 
 PREPROCESS = Preprocess(8, 6, (0.4, 0.5, 0.6), (0.1, 0.2, 0.3))
 RUNTIME_OF: dict[str, Runtime] = {"onnx": "onnx", "openvino": "openvino", "torchscript": "pytorch"}
@@ -152,3 +158,135 @@ def test_int8_without_nncf_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "nncf", None)
     with pytest.raises(ReidError, match=r"pip install 'reunite\[quantise\]'"):
         export.quantise(None, np.zeros((1, 3, 8, 6), np.float32))
+
+
+class NotNormalised(SmallNetwork):
+    def forward(self, pictures: Tensor) -> ReidOutput:
+        return ReidOutput(self.linear(pictures.mean(dim=(2, 3))), (), ())
+
+
+def test_a_rare_peak_is_not_cut_off() -> None:
+    pictures = np.full((10, 3, 8, 6), 0.1, np.float32)
+    pictures[7] = 10.0
+    network = NotNormalised().eval()
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(pictures[7:8])).embedding.numpy()
+    quantised = export.quantise(to_openvino(network, PREPROCESS), pictures)
+    found = np.asarray(openvino.Core().compile_model(quantised, "CPU")(pictures[7:8])[0])
+    assert np.abs(found - expected).max() < 0.02 * np.abs(expected).max()
+
+
+class TwoConvolutions(SmallNetwork):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, pictures: Tensor) -> ReidOutput:
+        return super().forward(self.second(self.first(pictures).relu()))
+
+
+def test_the_first_convolution_stays_in_32_bits() -> None:
+    pictures = PREPROCESS(pictures_of_people(20))
+    quantised = export.quantise(to_openvino(TwoConvolutions(), PREPROCESS), pictures)
+    convolutions = [part for part in quantised.get_ordered_ops() if part.get_type_name() == "Convolution"]
+    inputs = [part.input_value(0).get_node().get_type_name() for part in convolutions]
+    assert inputs == ["Parameter", "FakeQuantize"]
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return draw_market(tmp_path_factory.mktemp("market"))
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("exported") / "tiny.xml"
+    torch.manual_seed(0)
+    export_model(build_model("robust-reid-025x", **TINY), DEFAULT, "openvino", path)
+    return path
+
+
+@pytest.fixture
+def tiny(exported: Path, tmp_path: Path) -> Path:
+    for file in exported.parent.iterdir():
+        shutil.copy(file, tmp_path)
+    return tmp_path / exported.name
+
+
+def about_int8(path: Path) -> dict[str, Any]:
+    file = path.with_name(f"{path.stem}-int8.xml")
+    about: dict[str, Any] = json.loads(openvino.Core().read_model(file).get_rt_info([INT8_KEY]).value)
+    return about
+
+
+def test_an_int8_file_states_what_it_loses(
+    market: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights, folder = tmp_path / "tiny.safetensors", tmp_path / "out"
+    folder.mkdir()
+    torch.manual_seed(0)
+    save_weights(weights, build_model("robust-reid-025x", **TINY), "robust-reid-025x", TINY, DEFAULT, {})
+    out = folder / "tiny.xml"
+    arguments = [str(weights), "--to", "openvino", "--out", str(out), "--int8", "--data", market]
+    assert export.main(arguments) == 0
+    about = about_int8(out)
+    assert (about["data"], about["calibration_pictures"]) == ("market1501", PEOPLE * PICTURES)
+    printed = capsys.readouterr().out
+    for name, file in (("fp32", out), ("int8", folder / "tiny-int8.xml")):
+        scores = judge(open_embedder(file, exact=True).embed, open_dataset(market)).as_dict()
+        assert about[name] == pytest.approx(scores)
+        assert f"{100 * scores['mAP']:.2f}" in printed
+    files = {"tiny.xml", "tiny.bin", "tiny-int8.xml", "tiny-int8.bin"}
+    assert {path.name for path in folder.iterdir()} == files
+
+
+def test_int8_is_calibrated_on_nobody_who_is_judged(
+    market: str, tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[Any] = []
+
+    def leave_as_it_is(model: Any, pictures: Any) -> Any:
+        seen.append(pictures)
+        return model
+
+    monkeypatch.setattr(export, "quantise", leave_as_it_is)
+    export.export_int8(market, tiny)
+    dataset = open_dataset(market)
+    assert np.array_equal(seen[0], DEFAULT(read_pictures(dataset.images, dataset.train).images))
+    about = about_int8(tiny)
+    assert about["int8"] == about["fp32"]
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_a_great_loss_by_int8_is_warned_of(
+    market: str, tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def see_nothing(model: Any, pictures: object) -> Any:
+        blind = Preprocess(DEFAULT.height, DEFAULT.width, std=(1e30, 1e30, 1e30))
+        model.set_rt_info(json.dumps(blind.to_dict()), [PREPROCESS_KEY])
+        return model
+
+    monkeypatch.setattr(export, "quantise", see_nothing)
+    export.export_int8(market, tiny)
+    about = about_int8(tiny)
+    loss = 100 * (about["fp32"]["mAP"] - about["int8"]["mAP"])
+    assert loss > export.MAX_INT8_LOSS
+    assert f"loses {loss:.2f} points of mAP, more than 0.5" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("bounding_box_train", "no training picture to calibrate INT8 with"),
+        ("query", "nothing to judge with"),
+    ],
+)
+def test_int8_needs_people_to_train_on_and_people_to_find(
+    tmp_path: Path, tiny: Path, missing: str, message: str
+) -> None:
+    market = draw_market(tmp_path / "market")
+    for picture in (tmp_path / "market" / missing).iterdir():
+        picture.unlink()
+    with pytest.raises(ReidError, match=message):
+        export.export_int8(market, tiny)
+    assert not tiny.with_name("tiny-int8.xml").exists()
