@@ -14,6 +14,10 @@ from reid.models import build_model
 from reid.preprocess import DEFAULT
 from reid.runtime import open_embedder
 from tests.drawn_people import PEOPLE, TINY, draw_market, draw_person
+from tracker.camera_tracker import CameraTracker
+from tracker.config import AssociationStage, ReidEmbedderConfig, TrackingConfig
+from tracker.embedders.reid import ReidEmbedder
+from tracker.types import CameraName, Detections, Frame, Tick
 
 RECIPE = Path(__file__).resolve().parents[1] / "configs" / "reid" / "robust-reid-025x.yaml"
 EPOCHS = 10
@@ -86,3 +90,35 @@ def test_an_exported_network_is_the_trained_one(
     expected_figures = judged(trained, market, tmp_path / "ours.json", "pytorch")
     found_figures = judged(out, market, tmp_path / "theirs.json", runtime)
     assert found_figures == pytest.approx(expected_figures, abs=1e-6)
+
+
+@pytest.mark.parametrize("file", ["averaged.safetensors", "network.onnx"])
+def test_the_tracker_uses_it(run_folder: Path, tmp_path: Path, file: str) -> None:
+    """Two people stand side by side and change their coats: they are two new people, not the same two."""
+    weights = run_folder / "averaged.safetensors"
+    if file == "network.onnx":
+        assert export.main([str(weights), "--to", "onnx", "--out", str(tmp_path / file)]) == 0
+        weights = tmp_path / file
+    embedder = ReidEmbedder(ReidEmbedderConfig(weights=str(weights)))
+    random = np.random.default_rng(3)
+    boxes = np.array([[20.0, 10.0, 52.0, 74.0], [90.0, 10.0, 122.0, 74.0]])
+    found = Detections(boxes, np.full(2, 0.9))
+    looks = []
+    for people in ((0, 3), (0, 3), (3, 0)):
+        image = np.full((100, 160, 3), 128, np.uint8)
+        for (x1, y1, x2, y2), person in zip(boxes.astype(int), people, strict=True):
+            image[y1:y2, x1:x2] = draw_person(person, random)[: y2 - y1, : x2 - x1]
+        tick = Tick(0.0, (Frame(CameraName("door"), 1, 0.0, image),))
+        looks.append(embedder.embed(tick, [found], [np.ones(2, np.bool_)])[0])
+    first, second, changed = (seen.features for seen in looks)
+    alike, unlike = (first * second).sum(axis=1), (first * changed).sum(axis=1)
+    assert (alike > unlike + 0.05).all()
+    strict = AssociationStage(
+        tracks=("tracked",),
+        max_cost=0.9,
+        appearance_weight=0.5,
+        max_cosine_distance=1 - float(alike.min()) + 0.01,
+    )
+    tracker = CameraTracker(CameraName("door"), TrackingConfig(stages=(strict,)))
+    ids = [tracker.update(0.1 * number, seen).track_ids.tolist() for number, seen in enumerate(looks)]
+    assert ids == [[1, 2], [1, 2], []]
