@@ -22,6 +22,9 @@ SURE_LOG_ODDS = 3.0
 MAX_PAIRS = 4096
 """Pairs of tracks seen together that are remembered; the newest."""
 
+GROWTH = 1.1
+"""What cosines mean here is learnt anew when there are so many times more pairs than the last time."""
+
 TOGETHER_S = 1.0
 """Tracks of two cameras that were seen at once for so long say whether both see the same place."""
 
@@ -196,7 +199,9 @@ class IdentityLinker:
         beside = seen[(seen != row) & (stays.looks[seen] >= HALF_LOOKS)]
         pairs = np.column_stack((np.full(len(beside), row), beside))
         self._pairs = np.concatenate((self._pairs, pairs))[-MAX_PAIRS:]
-        self._is_stale = True
+        self._is_stale |= len(self._pairs) + (stays.looks >= HALF_LOOKS).sum() > GROWTH * sum(
+            self.likeness.pairs
+        )
         shared_s = stays.end[row] - np.maximum(stays.begin, stays.begin[row])
         elsewhere = (stays.camera != stays.camera[row]) & (stays.looks >= HALF_LOOKS)
         away = np.nonzero(elsewhere & (stays.end >= stays.end[row] - TOGETHER_S) & (shared_s >= TOGETHER_S))[

@@ -80,8 +80,7 @@ class Stays:
         means, camera = self.mean[rows], self.camera[rows]
         overall = means.sum(axis=0) / (len(rows) + CENTRE_STAYS)
         counts = np.bincount(camera, minlength=cameras)[:, None]
-        sums = np.zeros((cameras, self.length), np.float32)
-        np.add.at(sums, camera, means)
+        sums = np.stack([means[camera == index].sum(axis=0) for index in range(cameras)])
         return np.asarray((sums + CENTRE_STAYS * overall) / (counts + CENTRE_STAYS), np.float32)
 
     def state(self) -> State:
