@@ -30,7 +30,7 @@ def open_teacher(
             "learn without one with --set distillation=null"
         )
     bank = torch.from_numpy(teacher_embeddings(path, wanted.convention, pictures, cache_folder))
-    live = open_embedder(path, convention=wanted.convention, exact=True) if wanted.sees_augmented else None
+    live = open_embedder(path, convention=wanted.convention) if wanted.sees_augmented else None
     return Teacher(bank.to(device), live)
 
 
