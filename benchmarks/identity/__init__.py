@@ -1,0 +1,1 @@
+"""Benchmark of identities over cameras and after absence: python -m benchmarks.identity."""

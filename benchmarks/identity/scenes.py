@@ -1,0 +1,225 @@
+"""What the cameras of a benchmark scene see: real pixels, a simulated world, real boxes without pixels."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from inspect import getfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.identity.appearance import NOBODY, CameraLooks, DrawnPeople, Spread
+from benchmarks.identity.cache import Arrays, cached, digest
+from reid.weights import DEFAULT_WEIGHTS
+from tracker.build import build_detector, build_embedder
+from tracker.config import FileDetectorConfig, ReidEmbedderConfig, SourceConfig, UltralyticsDetectorConfig
+from tracker.errors import ReuniteError
+from tracker.geometry import xywh_to_xyxy
+from tracker.metrics import GroundTruth, compare
+from tracker.metrics.overlap import EPSILON, MIN_IOU, match_highest
+from tracker.mot_files import MotTable, SequenceInfo, read_mot, read_seqinfo
+from tracker.simulate import SimulationConfig, simulate
+from tracker.sources import open_source
+from tracker.types import BoolArray, Detections, FeatureArray, IntArray, Tick
+
+PETS = {"pets-2x1": (2, 1, 120), "pets-2x2": (2, 2, 24)}
+"""Columns, rows and blind pixels between the cells that PETS09-S2L1 is cut into."""
+CAMPUS_LIKELY_SCORE = 0.5
+"""From which score on somebody is likely there; the detections that come with CAMPUS all have it."""
+COLUMNS = ("frames", "boxes", "scores", "features")
+NEWCOMERS = 0.9
+"""Share of a simulation in which people come for the first time, at random times; else all would come in its
+first seconds, when nobody has left yet for whom a stranger could be taken."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Watched:
+    """What a detector found in one camera, and what that looks like.
+
+    Attributes:
+        truth: Who is there; its name is the camera's.
+        info: Picture size, frame rate, number of frames.
+        found: All R detections, by frame.
+        limits: (F + 1,) the detections of frame f (from 0) are rows ``limits[f]`` to ``limits[f + 1]``.
+        likely_score: The detector's score from which somebody is likely there.
+        look: Frame (from 0) and (N,) whose appearance is wanted -> (N, D), zeros for the others. Frames
+            are asked for in rising order.
+    """
+
+    truth: GroundTruth
+    info: SequenceInfo
+    found: Detections
+    limits: IntArray
+    likely_score: float
+    look: Callable[[int, BoolArray], FeatureArray]
+
+
+def watch_pets(name: str, use_truth: bool, shared: Path, cache: Path) -> list[Watched]:
+    """PETS09-S2L1 cut into virtual cameras: real pixels, the shipped network; YOLO11n or true boxes."""
+    folder = _cut_pets(name, shared, cache)
+    detector = UltralyticsDetectorConfig(weights=str(shared / "weights" / "yolo11n_int8_openvino_model"))
+    embedder = ReidEmbedderConfig()
+    truths = {video.stem: _read_truth(folder / video.stem) for video in sorted(folder.glob("*.mp4"))}
+
+    def look_at_everybody() -> Arrays:
+        find = None if use_truth else build_detector(detector, {})
+        embed = build_embedder(embedder)
+        source = open_source([str(folder / f"{camera}.mp4") for camera in truths], SourceConfig(), {})
+        seen_by: dict[str, list[tuple[NDArray[Any], ...]]] = {camera: [] for camera in truths}
+        for tick in source.ticks():
+            found = find.detect(tick) if find else _true_boxes(tick, truths)
+            wanted = [np.ones(len(people), np.bool_) for people in found]
+            for frame, seen in zip(tick.frames, embed.embed(tick, found, wanted), strict=True):
+                numbers = np.full(len(seen), frame.number)
+                seen_by[frame.camera].append((numbers, seen.boxes, seen.scores, seen.features))
+        source.close()
+        if problems := [report.problem for report in source.reports.values() if report.problem]:
+            raise ReuniteError("; ".join(problems))
+        return {
+            f"{camera}/{column}": np.concatenate(parts)
+            for camera, frames in seen_by.items()
+            for column, parts in zip(COLUMNS, zip(*frames, strict=True), strict=True)
+        }
+
+    networks = [Path(detector.weights), DEFAULT_WEIGHTS, DEFAULT_WEIGHTS.with_suffix(".onnx")]
+    made_of = digest(folder.name, use_truth, detector, embedder, *networks)
+    looks = cached(cache / f"{name}{'-truth' * use_truth}-looks-{made_of}.npz", look_at_everybody)
+    watched = []
+    for camera, (truth, info) in truths.items():
+        frames, features = looks[f"{camera}/frames"], looks[f"{camera}/features"]
+        found = Detections(looks[f"{camera}/boxes"], looks[f"{camera}/scores"])
+        limits = _limits(frames, info.length)
+
+        def look(
+            frame: int, wanted: BoolArray, features: FeatureArray = features, limits: IntArray = limits
+        ) -> FeatureArray:
+            return features[limits[frame] : limits[frame + 1]] * wanted[:, None]
+
+        watched.append(Watched(truth, info, found, limits, detector.likely_score, look))
+    return watched
+
+
+def watch_campus(folder: Path, use_truth: bool, spread: Spread, seed: int) -> list[Watched]:
+    """CAMPUS auditorium: four real views in two pairs that overlap; drawn embeddings."""
+    cameras = []
+    for path in sorted(file.parent for file in folder.glob("*/seqinfo.ini")):
+        truth, info = _read_truth(path)
+        found = read_mot(path / "det" / "det.txt")
+        cameras.append((truth, info, truth.table if use_truth else match_people(found, truth)))
+    if not cameras:
+        raise ReuniteError(f"{folder}: has no sequences; --shared names the folder of real data")
+    return _with_drawn_looks(cameras, CAMPUS_LIKELY_SCORE, spread, seed)
+
+
+def watch_simulated(config: SimulationConfig, spread: Spread, cache: Path) -> list[Watched]:
+    """A simulated world without pixels: its detections, whose noise the config states; drawn embeddings.
+
+    Everybody has a time, up to `NEWCOMERS` of the whole, before which they are taken out.
+    """
+    folder = cache / f"simulated-{digest(config, Path(getfile(SimulationConfig)).parent)}"
+    if not (folder / "calibration.json").exists():
+        simulate(folder, config)
+    detector = FileDetectorConfig()
+    last = max(2, round(NEWCOMERS * config.frames))
+    first_frame = np.random.default_rng(config.seed).integers(1, last, config.people + 1)
+    cameras = []
+    for number in range(1, config.cameras + 1):
+        truth, info = _read_truth(folder / f"cam{number}")
+        found = read_mot(folder / f"cam{number}" / "det" / "det.txt")
+        found = match_people(found[found.scores >= detector.min_score], truth)
+        found = found[(found.ids == NOBODY) | (found.frames >= first_frame[found.ids])]
+        table = truth.table[truth.table.frames >= first_frame[truth.table.ids]]
+        cameras.append((replace(truth, table=table), info, found))
+    return _with_drawn_looks(cameras, detector.likely_score, spread, config.seed)
+
+
+def match_people(found: MotTable, truth: GroundTruth) -> MotTable:
+    """The detections with ids: of whom each overlaps by `MIN_IOU` or more, one to one, else `NOBODY`."""
+    people = np.full(len(found), NOBODY)
+    for pair in compare(replace(found, ids=np.arange(len(found))), truth):
+        rows, columns = match_highest(np.where(pair.ious >= MIN_IOU - EPSILON, pair.ious, 0.0))
+        people[pair.tracks[columns]] = pair.people[rows]
+    return replace(found, ids=people)
+
+
+def _with_drawn_looks(
+    cameras: Sequence[tuple[GroundTruth, SequenceInfo, MotTable]],
+    likely_score: float,
+    spread: Spread,
+    seed: int,
+) -> list[Watched]:
+    """Truth, sequence and detections, whose ids say who each is, of cameras that share their people."""
+    ids = np.unique(np.concatenate([truth.table.ids for truth, _, _ in cameras]))
+    own, *others = np.random.default_rng(seed).spawn(1 + len(cameras))
+    drawn = DrawnPeople(spread, len(ids), own)
+    watched = []
+    for (truth, info, found), rng in zip(cameras, others, strict=True):
+        found = found[np.argsort(found.frames, kind="stable")]
+        people = np.where(found.ids == NOBODY, NOBODY, np.searchsorted(ids, found.ids))
+        limits = _limits(found.frames, info.length)
+        draw = CameraLooks(drawn, rng).draw
+
+        def look(
+            frame: int,
+            wanted: BoolArray,
+            draw: Callable[[float, IntArray, BoolArray], FeatureArray] = draw,
+            people: IntArray = people,
+            limits: IntArray = limits,
+            frame_rate: float = info.frame_rate,
+        ) -> FeatureArray:
+            return draw(frame / frame_rate, people[limits[frame] : limits[frame + 1]], wanted)
+
+        boxes = Detections(xywh_to_xyxy(found.boxes), found.scores)
+        watched.append(Watched(truth, info, boxes, limits, likely_score, look))
+    return watched
+
+
+def _limits(frames: IntArray, num_frames: int) -> IntArray:
+    """(F + 1,) where each frame's rows begin; ``frames`` (R,) count from 1 and rise."""
+    return np.searchsorted(frames, np.arange(1, num_frames + 2))
+
+
+def _read_truth(folder: Path) -> tuple[GroundTruth, SequenceInfo]:
+    info = read_seqinfo(folder / "seqinfo.ini")
+    return GroundTruth(folder.name, read_mot(folder / "gt" / "gt.txt", unique_ids=True), info.length), info
+
+
+def _true_boxes(tick: Tick, truths: dict[str, tuple[GroundTruth, SequenceInfo]]) -> list[Detections]:
+    found = []
+    for frame in tick.frames:
+        table = truths[frame.camera][0].table
+        rows = table[(table.frames == frame.number) & (table.scores != 0)]
+        found.append(Detections(xywh_to_xyxy(rows.boxes), np.ones(len(rows))))
+    return found
+
+
+def _cut_pets(name: str, shared: Path, cache: Path) -> Path:
+    tool = shared / "tools" / "split_cameras.py"
+    video = shared / "data" / "video" / "PETS09-S2L1.mp4"
+    truth = video.with_suffix("") / "gt" / "gt.txt"
+    for path in (tool, video, truth):
+        if not path.is_file():
+            raise ReuniteError(f"{path}: no such file; --shared names the folder of real data")
+    columns, rows, gap = PETS[name]
+    folder = cache / f"{name}-{digest(tool, video, truth, columns, rows, gap)}"
+    if not folder.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as unfinished:
+            out = Path(unfinished) / "cells"
+            cut = [
+                str(tool),
+                str(video),
+                str(truth),
+                str(out),
+                "--columns",
+                str(columns),
+                "--rows",
+                str(rows),
+            ]
+            subprocess.run([sys.executable, *cut, "--gap", str(gap)], check=True, capture_output=True)
+            out.rename(folder)
+    return folder

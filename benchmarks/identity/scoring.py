@@ -1,0 +1,183 @@
+"""What a method made of a scene: identities, returns, strangers, and how soon it knew."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from benchmarks.identity.tracked import TrackedScene
+from tracker.errors import ReuniteError
+from tracker.metrics import FramePair, Scores, count_identity, score_cameras
+from tracker.metrics.reentry import (
+    MIN_AWAY_S,
+    NOT_FOUND,
+    ROUNDING_S,
+    Presence,
+    ReentryCounts,
+    count_reentries,
+    find_stays,
+    seconds_until_decided,
+)
+from tracker.types import CameraName, FloatArray, Frame, IntArray, Tracks
+
+UNDECIDED = 0
+
+
+class Linker(Protocol):
+    """Says which person each track of each camera is."""
+
+    def observe(self, frame: Frame, tracks: Tracks) -> IntArray:
+        """The identities (M,) of the tracks of the next frame, `UNDECIDED` for those it cannot tell yet."""
+
+    def lookup(self, camera: CameraName, track_ids: IntArray) -> IntArray:
+        """The identities (R,) of tracks (R,) that were observed, of all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The figures of one row; fractions, counts and seconds.
+
+    Attributes:
+        scores: Over all cameras.
+        reentry: What became of those who came back, and of those who were new.
+        decided_s: Median and 95 % quantile, over the stays that were found, of the time until the identity
+            was settled, inf for never; None where nothing is decided on the way.
+        together: Times a person was found in two cameras at once (in three: two times).
+        together_as_one: Of these, those under one identity.
+    """
+
+    scores: Scores
+    reentry: ReentryCounts
+    decided_s: tuple[float, float] | None
+    together: int
+    together_as_one: int
+
+    @property
+    def recognised_rate(self) -> float:
+        """Share of the returns found that were recognised; 0 where there are none."""
+        return self.reentry.returns_recognised / max(1, self.reentry.returns_found)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, ready for JSON."""
+        return {
+            **self.scores.as_dict(),
+            **asdict(self.reentry),
+            "recognised_rate": self.recognised_rate,
+            "false_merge_rate": self.reentry.false_merge_rate,
+            "decided_s": [s if math.isfinite(s) else None for s in self.decided_s]
+            if self.decided_s
+            else None,
+            "together": self.together,
+            "together_as_one": self.together_as_one,
+        }
+
+
+def observe_all(scene: TrackedScene, linkers: Sequence[Linker]) -> FloatArray:
+    """Show each of L linkers all frames as they come.
+
+    Returns:
+        (L, K) when each track last changed its identity, seconds: since then it is settled; inf for never.
+    """
+    said = np.full((len(linkers), scene.num_keys), UNDECIDED)
+    settled_s = np.full(said.shape, np.inf)
+    for index, frame, tracks in scene.frames():
+        keys = scene.offsets[index] + tracks.track_ids
+        identities = np.array([linker.observe(frame, tracks) for linker in linkers])
+        rows, columns = np.nonzero(said[:, keys] != identities)
+        settled_s[rows, keys[columns]] = frame.time
+        said[:, keys] = identities
+    settled_s[said == UNDECIDED] = np.inf
+    return settled_s
+
+
+def identities_of(scene: TrackedScene, linker: Linker) -> IntArray:
+    """(K,) who each track is in the end; `UNDECIDED` for a key that no track has."""
+    identities = np.full(scene.num_keys, UNDECIDED)
+    for offset, camera in zip(scene.offsets, scene.cameras, strict=True):
+        tracks = np.unique(camera.tracks.track_ids)
+        identities[offset + tracks] = linker.lookup(camera.name, tracks)
+    return identities
+
+
+def idf1_of(scene: TrackedScene, identities: IntArray) -> float:
+    """IDF1 over all cameras alone, for a sweep."""
+    counts = count_identity([pair for camera in _named(scene, identities) for pair in camera])
+    right = 2 * counts.true_positives
+    return right / max(1, right + counts.false_positives + counts.false_negatives)
+
+
+def score(scene: TrackedScene, identities: IntArray, settled_s: FloatArray | None) -> Outcome:
+    """All figures of a method.
+
+    Args:
+        scene: The tracks.
+        identities: (K,) who each track is.
+        settled_s: (K,) since when that is settled, inf for never; None where all was decided afterwards.
+
+    Raises:
+        ReuniteError: A track has no identity, or one identity is on two tracks of a camera at one time.
+    """
+    pairs = _named(scene, identities)
+    found = scene.presence.identity_ids != NOT_FOUND
+    names = np.where(found, identities[scene.presence.identity_ids], NOT_FOUND)
+    presence = Presence(
+        scene.presence.people, scene.presence.cameras, scene.presence.times, scene.presence.is_scored, names
+    )
+    stays = find_stays(presence)
+    decided = None
+    if settled_s is not None:
+        keys, known_s = _known_since(scene.presence[found], settled_s)
+        was_found = stays[stays.identity_ids != NOT_FOUND]
+        waited_s = seconds_until_decided(was_found, identities[keys], known_s)
+        decided = _quantile(waited_s, 0.5), _quantile(waited_s, 0.95)
+    both = presence[found]
+    both = both[np.lexsort((both.times, both.people))]
+    at_once = (np.diff(both.people) == 0) & (np.diff(both.times) == 0)
+    return Outcome(
+        scores=score_cameras(pairs),
+        reentry=count_reentries(stays),
+        decided_s=decided,
+        together=int(at_once.sum()),
+        together_as_one=int((at_once & (np.diff(both.identity_ids) == 0)).sum()),
+    )
+
+
+def _known_since(found: Presence, settled_s: FloatArray) -> tuple[IntArray, FloatArray]:
+    """When it was known who a track is on: (D,) keys and (D,) seconds, once for each time it found somebody.
+
+    A track may be settled before it finds a person: it begins where they are not yet to be found, or
+    goes over from somebody else.
+    """
+    rows = found[np.lexsort((found.times, found.people, found.identity_ids))]
+    is_other = (np.diff(rows.identity_ids) != 0) | (np.diff(rows.people) != 0)
+    begins = np.concatenate(([True], is_other | (np.diff(rows.times) >= MIN_AWAY_S - ROUNDING_S)))[
+        : len(rows)
+    ]
+    keys = rows.identity_ids[begins]
+    known_s = np.maximum(settled_s[keys], rows.times[begins])
+    return keys[np.isfinite(known_s)], known_s[np.isfinite(known_s)]
+
+
+def _named(scene: TrackedScene, identities: IntArray) -> list[list[FramePair]]:
+    """Truth and result of each camera's frames, under the identities (K,)."""
+    for offset, camera in zip(scene.offsets, scene.cameras, strict=True):
+        people = identities[offset + camera.tracks.track_ids]
+        if (people == UNDECIDED).any():
+            raise ReuniteError(f"camera {camera.name!r}: a track has no identity")
+        rows, counts = np.unique(np.column_stack((camera.frame_of_row, people)), axis=0, return_counts=True)
+        if (counts > 1).any():
+            frame, person = rows[counts.argmax()]
+            raise ReuniteError(
+                f"camera {camera.name!r}, frame {frame}: identity {person} is on {counts.max()} tracks"
+            )
+    return [
+        [FramePair(pair.people, identities[pair.tracks], pair.ious) for pair in pairs]
+        for pairs in scene.pairs
+    ]
+
+
+def _quantile(values: FloatArray, share: float) -> float:
+    """The least value that so large a share of all does not exceed; values may be inf. 0 of none."""
+    return float(np.sort(values)[math.ceil(share * len(values)) - 1]) if len(values) else 0.0

@@ -1,0 +1,391 @@
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.identity import __main__ as command
+from benchmarks.identity.appearance import NOBODY, CameraLooks, DrawnPeople, Spread
+from benchmarks.identity.cache import Arrays, cached, digest
+from benchmarks.identity.nearest import NearestNeighbour
+from benchmarks.identity.scenes import match_people, watch_simulated
+from benchmarks.identity.scoring import Linker, identities_of, idf1_of, observe_all, score
+from benchmarks.identity.tracked import TrackedCamera, TrackedScene, pack, unpack
+from tracker.config import IdentityConfig
+from tracker.errors import ReuniteError
+from tracker.geometry import xyxy_to_xywh
+from tracker.metrics import GroundTruth
+from tracker.mot_files import MotTable
+from tracker.simulate import SimulationConfig
+from tracker.types import CameraName, FeatureArray, FloatArray, Frame, IntArray, Tracks, blank_image
+
+DOOR, HALL = CameraName("door"), CameraName("hall")
+PEOPLE = np.arange(300)
+EVERYBODY = np.ones(len(PEOPLE), np.bool_)
+
+
+def looks_of_two_cameras(spread: Spread) -> list[CameraLooks]:
+    drawn = DrawnPeople(spread, len(PEOPLE), np.random.default_rng(1))
+    return [CameraLooks(drawn, np.random.default_rng(seed)) for seed in (2, 3)]
+
+
+def cosines(a: FeatureArray, b: FeatureArray) -> FloatArray:
+    return np.asarray((a * b).sum(axis=1), np.float64)
+
+
+@pytest.mark.parametrize(
+    "spread",
+    [
+        Spread(),
+        Spread(
+            0.8, 0.7, 0.6, 0.1, look_alike=0.4, different_same_camera=0.3, different=0.2, sd_different=0.1
+        ),
+    ],
+)
+def test_drawn_pictures_have_the_stated_cosines(spread: Spread) -> None:
+    door, hall = looks_of_two_cameras(spread)
+    first = door.draw(0.0, PEOPLE, EVERYBODY)
+    for half_seconds in range(1, 20):
+        door.draw(half_seconds / 2, PEOPLE, ~EVERYBODY)
+    same_stay, next_stay = (door.draw(time, PEOPLE, EVERYBODY) for time in (10.0, 60.0))
+    elsewhere = [hall.draw(time, PEOPLE, EVERYBODY) for time in (0.0, 60.0, 120.0, 180.0)]
+    alike = PEOPLE[:, None] // spread.group_size == PEOPLE // spread.group_size
+    np.fill_diagonal(alike, False)
+    others = ~alike & ~np.eye(len(PEOPLE), dtype=np.bool_)
+    across = first @ elsewhere[0].T
+    returned = np.concatenate(
+        [cosines(picture, there) for picture in (first, next_stay) for there in elsewhere]
+    )
+
+    assert first.dtype == np.float32
+    assert np.allclose(np.linalg.norm(first, axis=1), 1, atol=1e-5)
+    assert cosines(first, same_stay).mean() == pytest.approx(spread.same_stay, abs=0.02)
+    assert cosines(first, next_stay).mean() == pytest.approx(spread.same_camera, abs=0.03)
+    assert returned.mean() == pytest.approx(spread.other_camera, abs=0.03)
+    assert returned.std() == pytest.approx(spread.sd_other_camera, abs=0.015)
+    assert across[alike].mean() == pytest.approx(spread.look_alike, abs=0.03)
+    assert across[others].mean() == pytest.approx(spread.different, abs=0.03)
+    assert across[others].std() == pytest.approx(spread.sd_different, abs=0.01)
+    assert (first @ first.T)[others].mean() == pytest.approx(spread.different_same_camera, abs=0.03)
+
+
+def test_pictures_of_one_moment_are_nearly_the_same() -> None:
+    door, _ = looks_of_two_cameras(Spread())
+    first, next_frame = (door.draw(time, PEOPLE, EVERYBODY) for time in (0.0, 0.05))
+    assert cosines(first, next_frame).min() > 0.95
+
+
+def test_nobody_asked_for_is_drawn_and_a_false_alarm_is_like_no_one() -> None:
+    door, _ = looks_of_two_cameras(Spread())
+    people = np.array([4, NOBODY, NOBODY, 7])
+    features = door.draw(0.0, people, np.array([True, True, True, False]))
+    assert features.any(axis=1).tolist() == [True, True, True, False]
+    assert abs(features[1] @ features[2] - Spread().different) < 5 * Spread().sd_different
+    assert door.draw(1.0, np.empty(0, np.int64), np.empty(0, np.bool_)).shape == (0, Spread().length)
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"other_camera": 0.8}, "other_camera must be at most same_camera, 0.75"),
+        ({"same_stay": 1.2}, "same_stay must be at most 1"),
+        ({"sd_other_camera": 0.02}, "sd_other_camera 0.02 cannot be reached"),
+        ({"sd_other_camera": 0.5}, "sd_other_camera 0.5 cannot be reached"),
+        ({"different_same_camera": 0.4}, "a camera makes two people more alike"),
+        ({"pose_s": 0.0}, "pose_s must be above 0"),
+    ],
+)
+def test_a_spread_that_no_pictures_can_have_is_refused(values: dict[str, float], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        Spread(**values)  # type: ignore[arg-type]
+
+
+def picture(*values: float) -> FeatureArray:
+    return np.array(values, np.float32) / np.float32(np.linalg.norm(values))
+
+
+A, B, NOT_LOOKED = picture(1, 0, 0), picture(0, 1, 0), np.zeros(3, np.float32)
+
+
+def show(linker: Linker, camera: CameraName, time: float, people: dict[int, FeatureArray]) -> list[int]:
+    """The identities of tracks that look like this."""
+    boxes = np.tile([0.0, 0.0, 10.0, 20.0], (len(people), 1))
+    features = np.array([*people.values()], np.float32).reshape(len(people), 3)
+    tracks = Tracks(np.array([*people], np.int64), boxes, np.ones(len(people)), features)
+    return [*map(int, linker.observe(Frame(camera, 1, time, blank_image(64, 64)), tracks))]
+
+
+def test_whoever_comes_back_alike_enough_is_the_same_person() -> None:
+    nearest = NearestNeighbour(0.6, [DOOR, HALL], max_lost_s=1.0)
+    assert show(nearest, DOOR, 0.0, {1: A, 2: B}) == [1, 2]
+    assert show(nearest, DOOR, 0.1, {}) == []
+    assert show(nearest, HALL, 5.0, {1: picture(0.7, 0, 0.7), 2: picture(0.5, 0, 0.9)}) == [1, 3]
+    assert show(nearest, HALL, 5.1, {1: NOT_LOOKED, 2: NOT_LOOKED}) == [1, 3]
+    assert nearest.lookup(DOOR, np.array([1, 2])).tolist() == [1, 2]
+
+
+def test_nobody_who_is_tracked_now_comes_back() -> None:
+    nearest = NearestNeighbour(0.6, [DOOR, HALL], max_lost_s=1.0)
+    assert show(nearest, DOOR, 0.0, {1: A}) == [1]
+    assert show(nearest, HALL, 0.0, {1: A}) == [2]
+    assert show(nearest, DOOR, 0.1, {1: A, 2: A}) == [1, 3]
+
+
+def test_in_one_camera_a_track_is_waited_for_until_it_has_ended() -> None:
+    nearest = NearestNeighbour(0.6, [DOOR, HALL], max_lost_s=1.0)
+    show(nearest, DOOR, 0.0, {1: A})
+    show(nearest, DOOR, 0.5, {})
+    assert show(nearest, DOOR, 0.6, {2: A}) == [2]
+    assert show(nearest, DOOR, 1.1, {1: A, 2: A}) == [1, 2]
+
+
+def test_a_new_track_is_compared_with_several_pictures() -> None:
+    nearest = NearestNeighbour(0.9, [DOOR, HALL], max_lost_s=1.0)
+    for time, looks in enumerate([A, B, picture(0, 0, 1)]):
+        assert show(nearest, DOOR, time / 10, {1: looks}) == [1]
+    show(nearest, DOOR, 0.3, {})
+    assert show(nearest, HALL, 9.0, {1: B}) == [1]
+
+
+def test_a_track_that_nobody_looked_at_is_open_and_in_the_end_a_new_person() -> None:
+    nearest = NearestNeighbour(0.6, [DOOR], max_lost_s=1.0)
+    assert show(nearest, DOOR, 0.0, {1: A, 2: NOT_LOOKED}) == [1, 0]
+    assert nearest.lookup(DOOR, np.array([1, 2])).tolist() == [1, 2]
+
+
+def test_people_beyond_the_first_arrays_keep_their_pictures() -> None:
+    nearest = NearestNeighbour(0.9995, [DOOR, HALL], max_lost_s=0.1)
+    angles = np.linspace(0, 2 * np.pi, 150, endpoint=False)
+    circle = [picture(np.cos(angle), np.sin(angle), 0) for angle in angles]
+    for track, looks in enumerate(circle, start=1):
+        assert show(nearest, DOOR, track, {track: looks}) == [track]
+    show(nearest, DOOR, 200.0, {})
+    for track, looks in enumerate(circle, start=1):
+        assert show(nearest, HALL, 200.0 + track, {track: looks}) == [track]
+
+
+def camera_of(
+    name: CameraName, rows: Sequence[tuple[int, int, int, float]], num_frames: int
+) -> TrackedCamera:
+    """Rows (frame, person, track, left) of boxes without any error, at 10 frames per second."""
+    frames, people, track_ids = (np.array([row[place] for row in rows], np.int64) for place in range(3))
+    left = np.array([row[3] for row in rows])
+    boxes = np.column_stack([left, np.zeros(len(rows)), np.full(len(rows), 10.0), np.full(len(rows), 20.0)])
+    corners = boxes.copy()
+    corners[:, 2] += left
+    truth = GroundTruth(name, MotTable.of_people(frames, people, boxes, np.ones(len(rows))), num_frames)
+    return TrackedCamera(
+        truth=truth,
+        frame_rate=10.0,
+        size=(640, 480),
+        limits=np.searchsorted(frames, np.arange(1, num_frames + 2)),
+        tracks=Tracks(track_ids, corners, np.ones(len(rows)), np.empty((len(rows), 0), np.float32)),
+        looked=people > 0,
+        features=np.eye(8, dtype=np.float32)[people],
+    )
+
+
+def returning_scene() -> TrackedScene:
+    """Person 1 leaves the door and comes to the hall 2 s later, 2 is in both at once, 3 only in the hall."""
+    door = [(frame, 1, 1, 0.0) for frame in range(1, 11)] + [(frame, 2, 2, 50.0) for frame in range(21, 41)]
+    hall = [(frame, 1, 1, 0.0) for frame in range(31, 41)] + [(frame, 2, 3, 90.0) for frame in range(31, 41)]
+    hall += [(frame, 3, 2, 40.0) for frame in range(1, 11)]
+    return TrackedScene([camera_of(DOOR, sorted(door), 40), camera_of(HALL, sorted(hall), 40)])
+
+
+class Knowing:
+    """A stand-in that reads the identity from drawn features, half a second late."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[CameraName, int], tuple[int, float]] = {}
+
+    def observe(self, frame: Frame, tracks: Tracks) -> IntArray:
+        said = []
+        for track, looks in zip(tracks.track_ids.tolist(), tracks.features, strict=True):
+            person, since = self._known.setdefault((frame.camera, track), (int(looks.argmax()), frame.time))
+            said.append(person if frame.time >= since + 0.5 else 0)
+        return np.array(said, np.int64)
+
+    def lookup(self, camera: CameraName, track_ids: IntArray) -> IntArray:
+        return np.array([self._known[camera, track][0] for track in track_ids.tolist()], np.int64)
+
+
+def test_a_linker_that_knows_everybody_has_every_figure_right() -> None:
+    scene, linker = returning_scene(), Knowing()
+    settled_s = observe_all(scene, [linker])[0]
+    outcome = score(scene, identities_of(scene, linker), settled_s)
+    assert (outcome.scores.idf1, outcome.scores.hota, outcome.scores.ass_a) == (1.0, 1.0, 1.0)
+    assert idf1_of(scene, identities_of(scene, linker)) == 1.0
+    assert (outcome.reentry.returns, outcome.reentry.returns_recognised) == (1, 1)
+    assert (outcome.reentry.strangers, outcome.reentry.strangers_mistaken) == (3, 0)
+    assert outcome.decided_s == pytest.approx((0.5, 0.5))
+    assert (outcome.together, outcome.together_as_one) == (10, 10)
+
+
+def test_without_linking_nobody_is_recognised() -> None:
+    scene = returning_scene()
+    outcome = score(scene, np.arange(1, scene.num_keys + 1), scene.begin_s)
+    # Of each person who has two tracks only the longer one counts: 10 + 20 + 10 of 60 boxes.
+    assert outcome.scores.idf1 == pytest.approx(40 / 60)
+    assert idf1_of(scene, np.arange(1, scene.num_keys + 1)) == outcome.scores.idf1
+    assert (outcome.reentry.returns_found, outcome.reentry.returns_missed) == (1, 1)
+    assert outcome.decided_s == (0.0, 0.0)
+    assert (outcome.together, outcome.together_as_one) == (10, 0)
+
+
+def test_frames_come_in_the_order_of_time_and_each_once() -> None:
+    order = [(frame.time, frame.camera) for _, frame, _ in returning_scene().frames()]
+    assert order == sorted(order)
+    assert len(order) == 80
+
+
+def test_an_undecided_track_never_counts_as_decided() -> None:
+    class Silent(Knowing):
+        def observe(self, frame: Frame, tracks: Tracks) -> IntArray:
+            return super().observe(frame, tracks) * (frame.camera == DOOR)
+
+    scene, linker = returning_scene(), Silent()
+    settled_s = observe_all(scene, [linker])[0]
+    decided_s = score(scene, identities_of(scene, linker), settled_s).decided_s
+    assert decided_s == pytest.approx((0.5, np.inf))
+
+
+def test_a_track_that_goes_over_to_somebody_was_settled_when_it_did() -> None:
+    rows = [(frame, 1, 1, 0.0) for frame in range(1, 11)] + [(frame, 2, 1, 0.0) for frame in range(11, 31)]
+    scene = TrackedScene([camera_of(DOOR, rows, 30)])
+    assert score(scene, np.arange(1, scene.num_keys + 1), scene.begin_s).decided_s == (0.0, 0.0)
+
+
+def test_one_identity_on_two_tracks_at_once_is_no_result() -> None:
+    scene = returning_scene()
+    with pytest.raises(ReuniteError, match="camera 'hall', frame 31: identity 1 is on 2 tracks"):
+        score(scene, np.ones(scene.num_keys, np.int64), None)
+    with pytest.raises(ReuniteError, match="camera 'door': a track has no identity"):
+        score(scene, np.zeros(scene.num_keys, np.int64), None)
+
+
+def test_a_packed_scene_is_the_same_scene() -> None:
+    scene = returning_scene()
+    again = TrackedScene(unpack(pack(scene.cameras)))
+    for (_, frame, tracks), (_, frame2, tracks2) in zip(scene.frames(), again.frames(), strict=True):
+        assert (frame.camera, frame.number, frame.time, frame.size) == (
+            frame2.camera,
+            frame2.number,
+            frame2.time,
+            frame2.size,
+        )
+        assert np.array_equal(tracks.track_ids, tracks2.track_ids)
+        assert np.array_equal(tracks.boxes, tracks2.boxes)
+        assert np.array_equal(tracks.features, tracks2.features)
+    names = np.arange(1, scene.num_keys + 1)
+    assert score(again, names, None).as_dict() == score(scene, names, None).as_dict()
+
+
+def test_detections_are_the_people_whom_they_overlap() -> None:
+    boxes = np.array([[0.0, 0, 10, 20], [30, 0, 10, 20]])
+    truth = GroundTruth("door", MotTable.of_people(np.array([1, 1]), np.array([5, 7]), boxes, np.ones(2)), 2)
+    found = np.array([[31.0, 0, 10, 20], [36, 0, 10, 20], [1, 1, 10, 20], [0, 0, 10, 20]])
+    table = MotTable.of_people(np.array([1, 1, 1, 2]), np.full(4, -1), found, np.ones(4))
+    assert match_people(table, truth).ids.tolist() == [7, NOBODY, 5, NOBODY]
+
+
+def test_people_of_a_simulation_come_one_after_another_and_look_like_themselves(tmp_path: Path) -> None:
+    config = SimulationConfig(cameras=2, people=8, seconds=60, frame_rate=5, video=False)
+    door, hall = watch_simulated(config, Spread(), tmp_path)
+    tables = [camera.truth.table for camera in (door, hall)]
+    frames, people = (np.concatenate([getattr(table, key) for table in tables]) for key in ("frames", "ids"))
+    first_s = [frames[people == person].min() / 5 for person in np.unique(people)]
+    assert len(first_s) > 4
+    assert max(first_s) > 25  # without `NEWCOMERS` everybody comes in the first seconds
+    for camera in (door, hall):
+        assert len(camera.limits) == config.frames + 1
+        assert camera.limits[-1] == len(camera.found)
+        matched = match_people(
+            MotTable.of_people(
+                np.repeat(np.arange(1, config.frames + 1), np.diff(camera.limits)),
+                np.zeros(len(camera.found), np.int64),
+                xyxy_to_xywh(camera.found.boxes),
+                camera.found.scores,
+            ),
+            camera.truth,
+        ).ids
+        looks = np.concatenate(
+            [
+                camera.look(frame, np.ones(np.diff(camera.limits)[frame], np.bool_))
+                for frame in range(config.frames)
+            ]
+        )
+        known = matched != NOBODY
+        cosine = looks[known] @ looks[known].T
+        same = matched[known][:, None] == matched[known]
+        assert cosine[same].mean() > Spread().other_camera
+        assert cosine[~same].mean() < Spread().other_camera
+
+
+def test_what_is_kept_is_made_once_and_named_after_what_it_is_made_of(tmp_path: Path) -> None:
+    made = []
+
+    def make() -> Arrays:
+        made.append(1)
+        return {"numbers": np.arange(3)}
+
+    for _ in range(2):
+        assert cached(tmp_path / "new" / "file.npz", make)["numbers"].tolist() == [0, 1, 2]
+    assert len(made) == 1
+    (tmp_path / "code.py").write_text("one")
+    before = digest("scene", tmp_path)
+    assert before == digest("scene", tmp_path) != digest("other scene", tmp_path)
+    (tmp_path / "code.py").write_text("two")
+    assert before != digest("scene", tmp_path)
+
+
+class StandIn(NearestNeighbour):
+    """A linker with the interface of ours."""
+
+    def __init__(self, config: IdentityConfig, cameras: Sequence[CameraName]) -> None:
+        super().__init__(1 - config.max_false_merge_rate, cameras, max_lost_s=1.5)
+        self.was_relinked = False
+
+    def relink(self) -> None:
+        self.was_relinked = True
+
+    def lookup(self, camera: CameraName, track_ids: IntArray) -> IntArray:
+        # Nobody stays the same: enough to see that the offline row is read after relinking.
+        return super().lookup(camera, track_ids) + 1000 * self.was_relinked * (1 + track_ids)
+
+
+def test_the_command_prints_a_row_for_each_method(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny = SimulationConfig(cameras=2, people=5, seconds=90, frame_rate=5, video=False)
+    monkeypatch.setitem(command.SIMULATED, "simulated-6", tiny)
+    monkeypatch.setattr(command, "IdentityLinker", StandIn)
+    monkeypatch.setattr(command, "THRESHOLDS", np.array([0.3, 0.5, 0.7]))
+    arguments = ["--data", "simulated-6", "--cache", str(tmp_path), "--json", str(tmp_path / "scores.json")]
+    arguments += ["--set", "identity.max_false_merge_rate=0.4"]
+    assert command.main(arguments) == 0
+    printed = capsys.readouterr().out
+    rows = json.loads((tmp_path / "scores.json").read_text())["rows"]
+    methods = [row["method"] for row in rows]
+    assert methods[0] == "no linking"
+    assert methods[1].startswith("nearest neighbour, best of sweep (0.")
+    assert methods[2:] == ["nearest neighbour, middle of sweep (0.50)", "ours, online", "ours, offline"]
+    assert all(f"| {method} " in printed for method in methods)
+    none, best, middle, online, offline = rows
+    assert none["IDF1"] < best["IDF1"] >= middle["IDF1"]
+    assert none["returns_recognised"] == 0
+    assert (none["stated_rate"], online["stated_rate"]) == (None, 0.4)
+    assert online["decided_s"] is not None
+    assert offline["decided_s"] is None
+    assert online["IDF1"] >= offline["IDF1"]
+
+    monkeypatch.setattr(command, "follow", None)  # a second run reads the tracks from the cache
+    assert command.main([*arguments, "--method", "none"]) == 0
+    assert json.loads((tmp_path / "scores.json").read_text())["rows"] == [none]
+
+
+def test_missing_data_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--data", "pets-2x1", "--shared", str(tmp_path), "--cache", str(tmp_path / "cache")]
+    assert command.main(arguments) == 2
+    assert f"{tmp_path}/tools/split_cameras.py: no such file" in capsys.readouterr().err
