@@ -305,17 +305,19 @@ def test_strangers_reach_the_required_odds_as_rarely_as_stated(rate: float) -> N
 
 
 def test_the_most_alike_stays_of_a_person_count() -> None:
-    cosines, group = np.array([0.1, 0.9, 0.5, 0.8, -0.2, 0.7]), np.array([0, 0, 0, 0, 1, 2])
-    assert mean_of_best(cosines, group, 3) == pytest.approx([(0.9 + 0.8 + 0.5) / 3, -0.2, 0.7])
+    cosines = np.array([0.1, 0.9, 0.5, 0.8, -0.2, 0.7])
+    assert mean_of_best(cosines, np.array([0, 4, 5])) == pytest.approx([(0.9 + 0.8 + 0.5) / 3, -0.2, 0.7])
 
 
 def test_learnt_ways_and_times_count_for_and_against() -> None:
     passages = Passages(3)
-    nothing = passages.log_odds(np.array([0, 1]), 2, np.array([5.0, 5.0]))
+    nothing = passages.log_odds(np.array([0, 1]), np.array([2, 2]), np.array([5.0, 5.0]))
     assert nothing == pytest.approx(0.0)
     for away_s in np.linspace(8, 12, 30):
         passages.add(0, 2, float(away_s))
-    usual, late, elsewhere = passages.log_odds(np.array([0, 0, 1]), 2, np.array([10.0, 600.0, 10.0]))
+    usual, late, elsewhere = passages.log_odds(
+        np.array([0, 0, 1]), np.array([2, 2, 2]), np.array([10.0, 600.0, 10.0])
+    )
     assert usual > 1.5
     assert late < -0.5
     assert abs(elsewhere) < 0.5

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, NewType, Self
+from typing import Any, Literal, NewType, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,6 +171,85 @@ class Sightings(Columns):
         check_shape("Sightings.identity_ids", self.identity_ids, (len(self.track_ids),))
         check_shape("Sightings.boxes", self.boxes, (len(self.track_ids), 4))
         check_shape("Sightings.scores", self.scores, (len(self.track_ids),))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackTable(Columns):
+    """Every track of a run so far, one row each, in the order in which they were first seen.
+
+    Attributes:
+        cameras: (T,) names, strings.
+        track_ids: (T,) as in `Tracks`.
+        identity_ids: (T,) who it is, as far as it is known now; 0 where nobody can tell yet.
+        begin_s: (T,), end_s: (T,) when first and last seen, as `Frame.time`.
+        decided_s: (T,) when somebody first could tell, nan where nobody can yet. Linking all once more
+            after the last frame does not change it.
+        frames: (T,) in how many frames it was seen.
+        looks: (T,) how often its appearance was taken.
+        features: (T, D) mean appearance, each row of length 1, or of zeros where nobody looked.
+    """
+
+    cameras: NDArray[np.object_]
+    track_ids: IntArray
+    identity_ids: IntArray
+    begin_s: FloatArray
+    end_s: FloatArray
+    decided_s: FloatArray
+    frames: IntArray
+    looks: IntArray
+    features: FeatureArray
+
+    def __post_init__(self) -> None:
+        for name in ("cameras", "track_ids", "identity_ids", "begin_s", "end_s", "decided_s"):
+            check_shape(f"TrackTable.{name}", getattr(self, name), (len(self.features),))
+        for name in ("frames", "looks"):
+            check_shape(f"TrackTable.{name}", getattr(self, name), (len(self.features),))
+        check_shape("TrackTable.features", self.features, (None, None))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownPeople(Columns):
+    """People who were remembered before a run, one row for each person and camera.
+
+    Attributes:
+        numbers: (R,) identities.
+        cameras: (R,) names, strings; of cameras that the run has, or others.
+        last_seen_s: (R,) as `Frame.time`; before 0 where the run reads files.
+        features: (R, D) mean appearance there, each row of length 1.
+    """
+
+    numbers: IntArray
+    cameras: NDArray[np.object_]
+    last_seen_s: FloatArray
+    features: FeatureArray
+
+    def __post_init__(self) -> None:
+        check_shape("KnownPeople.features", self.features, (None, None))
+        for name in ("numbers", "cameras", "last_seen_s"):
+            check_shape(f"KnownPeople.{name}", getattr(self, name), (len(self.features),))
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityEvent:
+    """Something that was found out about who is who, when it was found out.
+
+    Attributes:
+        time: As `Frame.time`.
+        kind: ``new``: a track is somebody nobody has seen; ``returned``: it is somebody who was seen before;
+            ``merged``: who was thought to be new is somebody who was seen before; ``split``: who was taken
+            for somebody is somebody else.
+        camera, track_id: The track.
+        identity: Who it is now.
+        other: Who it was until now, for ``merged`` and ``split``; else 0. After ``merged`` this number is
+            nobody's any more.
+    """
+
+    time: float
+    kind: Literal["new", "returned", "merged", "split"]
+    camera: CameraName
+    track_id: int
+    identity: int
+    other: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,7 @@
 """IdentityLinker: tracks of all cameras become people, online as they come and offline once more."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -9,9 +10,19 @@ from tracker.identity.candidates import Candidates, find_candidates, required_lo
 from tracker.identity.likeness import GRID, Likeness
 from tracker.identity.offline import link_all
 from tracker.identity.passages import HIT_RATE, Passages
-from tracker.identity.stays import Stays, directions
-from tracker.identity.table import UNDECIDED, IdentityTable
-from tracker.types import CameraName, FeatureArray, Frame, IntArray, SiteCalibration, State, Tracks
+from tracker.identity.stays import Stays
+from tracker.identity.table import UNDECIDED, IdentityTable, Reserve
+from tracker.types import (
+    CameraName,
+    Frame,
+    IdentityEvent,
+    IntArray,
+    KnownPeople,
+    SiteCalibration,
+    State,
+    Tracks,
+    TrackTable,
+)
 
 HALF_LOOKS = 6
 """With so many looks the two halves of a track tell how alike a person is to himself."""
@@ -28,6 +39,15 @@ GROWTH = 1.1
 TOGETHER_S = 1.0
 """Tracks of two cameras that were seen at once for so long say whether both see the same place."""
 
+AGAIN = 1.5
+"""Who a track is is asked again when there are so many times more looks than the last time."""
+
+MOST_LOOKS = 48
+"""And no more when there are more than these."""
+
+SPLIT_LOG_ODDS = -2.0
+"""A track is no longer the person it was taken for when its odds are below this."""
+
 
 class IdentityLinker:
     """Says which person each track of each camera is; one for a run.
@@ -36,17 +56,29 @@ class IdentityLinker:
     in view, at the configured rate of error, or until it is old enough to be a new person.
     """
 
-    def __init__(self, config: IdentityConfig, cameras: Sequence[CameraName]) -> None:
-        """Know nobody yet."""
-        self.table = IdentityTable()
+    def __init__(
+        self, config: IdentityConfig, cameras: Sequence[CameraName], reserve: Reserve | None = None
+    ) -> None:
+        """Know nobody yet; ``reserve`` gives numbers for new people, None: 1, 2, 3, and so on."""
+        self.table = IdentityTable(reserve)
         self.likeness = Likeness(config.likeness)
         self._pairs = np.empty((0, 2), np.int64)
         self._is_stale = False
-        self.passages = Passages(len(cameras))
         self._config = config
-        self._cameras = sorted(cameras)  # the order in which they were named must not matter
+        self._events: list[IdentityEvent] = []
+        self._open_for([], sorted(cameras))  # the order in which they were named must not matter
+
+    def _open_for(self, gone: Sequence[CameraName], cameras: Sequence[CameraName]) -> None:
+        """Begin with these cameras, and others that the run does not have but some people are known from."""
+        self._cameras = [*cameras, *gone]
         self._index = {camera: index for index, camera in enumerate(self._cameras)}
-        self._stays = Stays()
+        self._stays, self.passages = Stays(len(self._cameras)), Passages(len(self._cameras))
+
+    def remember(self, known: KnownPeople) -> None:
+        """Take up people from before the run; once, before its first frame, not where a state is restored."""
+        if len(known) and self._config.link:
+            self._open_for(sorted(set(known.cameras.tolist()) - self._index.keys()), self._cameras)
+            self._stays.remember(known, np.array([self._index[camera] for camera in known.cameras]))
 
     def observe(self, frame: Frame, tracks: Tracks) -> IntArray:
         """Take the tracks of one frame; who they are (M,), `UNDECIDED` where nobody can tell yet.
@@ -55,7 +87,6 @@ class IdentityLinker:
         """
         stays, camera = self._stays, self._index[frame.camera]
         rows = stays.rows(camera, tracks.track_ids, frame.time, tracks.features.shape[1])
-        stays.end[rows] = frame.time
         looked = tracks.features.any(axis=1)
         if looked.any():
             seen = rows[looked]
@@ -68,6 +99,10 @@ class IdentityLinker:
             is_last |= bool(frame.time - stays.begin[row] >= self._config.decide_s)
             if is_last or self._config.min_looks <= stays.looks[row] > stays.tried[row]:
                 self._decide(row, is_last)
+        if self._config.link:
+            again = (stays.looks[rows] >= AGAIN * stays.tried[rows]) & (stays.tried[rows] > 0)
+            for row in rows[again & (stays.identity[rows] != UNDECIDED) & (stays.looks[rows] <= MOST_LOOKS)]:
+                self._reconsider(int(row))
         return stays.identity[rows]
 
     def relink(self) -> None:
@@ -77,20 +112,37 @@ class IdentityLinker:
         stays = self._stays
         self._is_stale = True  # what was seen since the last pair counts too
         self._refresh()
-        rate = self._config.max_false_merge_rate
-        people = link_all(stays, self._looks(), self.likeness, self.passages, rate)
-        stays.identity[:] = people
-        self.table.reassign(
-            (self._cameras[camera], track_id, identity)
-            for camera, track_id, identity in zip(
-                stays.camera.tolist(), stays.track_id.tolist(), people.tolist(), strict=True
-            )
-        )
+        people = link_all(stays, self.likeness, self.passages, self._config.max_false_merge_rate)
+        known = ~stays.is_track
+        numbers = dict(zip(people[known].tolist(), stays.identity[known].tolist(), strict=True))
+        identities = self.table.number_all(people, numbers)
+        for row, identity in enumerate(identities.tolist()):
+            self._assign(row, identity)
 
     def lookup(self, camera: CameraName, track_ids: IntArray) -> IntArray:
         """The identities (R,) of tracks (R,); one that was never decided becomes a new person."""
         self.table.identify(camera, np.unique(track_ids))
         return self.table.lookup(camera, track_ids)
+
+    def tracks(self) -> TrackTable:
+        """All tracks so far, and who they are as far as it is known."""
+        stays, own = self._stays, self._stays.is_track
+        return TrackTable(
+            cameras=np.array(self._cameras, np.object_)[stays.camera[own]],
+            track_ids=stays.track_id[own],
+            identity_ids=stays.identity[own],
+            begin_s=stays.begin[own],
+            end_s=stays.end[own],
+            decided_s=stays.decided[own],
+            frames=stays.frames[own],
+            looks=stays.looks[own],
+            features=stays.mean[own],
+        )
+
+    def events(self) -> list[IdentityEvent]:
+        """What was found out since the last call, in its order."""
+        events, self._events = self._events, []
+        return events
 
     @property
     def people(self) -> int:
@@ -104,7 +156,7 @@ class IdentityLinker:
             return None
         self._refresh()
         likeness = self.likeness
-        people = len(np.unique(stays.identity[(stays.identity != UNDECIDED) & (stays.looks > 0)]))
+        people = len(stays.people().people)
         threshold = min(likeness.threshold(people, rate), 1.0)
         of_one = float(likeness.stranger_rate(np.array([threshold]))[0])
         different, within = likeness.cosines
@@ -132,7 +184,7 @@ class IdentityLinker:
         own = {"pairs": self._pairs.copy(), "different": different, "within": within}
         return (
             own
-            | {"is_stale": np.array(self._is_stale)}
+            | {"is_stale": np.array(self._is_stale), "cameras": np.array(self._cameras, np.str_)}
             | {
                 f"{name}:{key}": value
                 for name, part in self._parts().items()
@@ -143,6 +195,8 @@ class IdentityLinker:
     def restore(self, state: State) -> None:
         """Take up a state that `state` gave."""
         self._pairs, self._is_stale = state["pairs"].copy(), bool(state["is_stale"])
+        cameras = [CameraName(camera) for camera in state["cameras"].tolist()]
+        self._open_for(cameras[len(self._cameras) :], self._cameras)
         self.likeness = Likeness(self._config.likeness, state["different"], state["within"])
         for name, part in self._parts().items():
             start = f"{name}:"
@@ -159,36 +213,67 @@ class IdentityLinker:
         identity = UNDECIDED
         if stays.looks[row] and self._config.link:
             self._refresh()
-            found = find_candidates(stays, self._looks(), row, self.likeness, self.passages)
-            if len(found.people):
-                needed = required_log_odds(found, self.likeness, self._config.max_false_merge_rate)
-                best = int(found.log_odds.argmax())
-                if found.log_odds[best] >= needed:
-                    identity = int(found.people[best])
-                    self._learn_passage(row, found, best)
-        if identity == UNDECIDED and is_last:
-            identity = self.table.open()
+            identity = self._known_person(row, self._candidates(row))
         if identity != UNDECIDED:
-            stays.identity[row] = identity
-            self.table.assign(self._cameras[stays.camera[row]], int(stays.track_id[row]), identity)
+            self._tell("returned", row, identity)
+        elif is_last:
+            self._tell("new", row, self.table.open())
 
-    def _looks(self) -> FeatureArray:
-        """(N, D) the appearance of each track with the mean of its camera taken out."""
+    def _reconsider(self, row: int) -> None:
+        """With more looks: somebody new may be known after all, and somebody known may be another."""
+        stays, now = self._stays, int(self._stays.identity[row])
+        stays.tried[row] = stays.looks[row]
+        self._refresh()
+        found = self._candidates(row)
+        if (stays.identity == now).sum() > 1:
+            odds = found.log_odds[found.people == now]
+            if odds.max(initial=-np.inf) >= SPLIT_LOG_ODDS:
+                return
+            self._tell("split", row, self.table.open())
+        elif (identity := self._known_person(row, found)) != UNDECIDED:
+            self.table.merge(now, identity)
+            self._tell("merged", row, identity)
+
+    def _candidates(self, row: int) -> Candidates:
+        return find_candidates(self._stays, row, self.likeness, self.passages)
+
+    def _known_person(self, row: int, found: Candidates) -> int:
+        """Who a track is among those it may be; `UNDECIDED` if nobody is sure enough."""
+        if not len(found.people):
+            return UNDECIDED
+        needed = required_log_odds(found, self.likeness, self._config.max_false_merge_rate)
+        best = int(found.log_odds.argmax())
+        if found.log_odds[best] < needed:
+            return UNDECIDED
+        self._learn_passage(row, found, best)
+        return int(found.people[best])
+
+    def _tell(self, kind: Literal["new", "returned", "merged", "split"], row: int, identity: int) -> None:
+        """Say who a track is, and that this was found out now."""
         stays = self._stays
-        return directions(stays.mean - stays.centre(len(self._cameras))[stays.camera])
+        if np.isnan(stays.decided[row]):
+            stays.decided[row] = stays.end[row]
+        camera, track_id = self._cameras[stays.camera[row]], int(stays.track_id[row])
+        time, before = float(stays.end[row]), int(stays.identity[row])
+        self._events.append(IdentityEvent(time, kind, camera, track_id, identity, before))
+        self._assign(row, identity)
+
+    def _assign(self, row: int, identity: int) -> None:
+        stays = self._stays
+        stays.identify(row, identity)
+        if stays.track_id[row] >= 0:
+            self.table.assign(self._cameras[stays.camera[row]], int(stays.track_id[row]), identity)
 
     def _refresh(self) -> None:
         """Learn what cosines mean here from all tracks so far, if there are new ones."""
         if not self._is_stale:
             return
-        stays, looks = self._stays, self._looks()
+        stays = self._stays
         first, second = self._pairs.T
-        whole = np.nonzero(stays.looks >= HALF_LOOKS)[0]
-        centre = stays.centre(len(self._cameras))[stays.camera[whole]]
-        halves = directions(directions(stays.halves[whole]) - centre[:, None])
+        halves = stays.halves_centred(np.nonzero(stays.looks >= HALF_LOOKS)[0])
         self.likeness = Likeness(
             self._config.likeness,
-            (looks[first] * looks[second]).sum(axis=1).astype(np.float64),
+            (stays.centred[first] * stays.centred[second]).sum(axis=1).astype(np.float64),
             (halves[:, 0] * halves[:, 1]).sum(axis=1).astype(np.float64),
         )
         self._is_stale = False
@@ -208,9 +293,8 @@ class IdentityLinker:
             0
         ]
         if len(away):
-            looks = self._looks()
             self._refresh()
-            cosines = (looks[away] @ looks[row]).astype(np.float64)
+            cosines = (stays.centred[away] @ stays.centred[row]).astype(np.float64)
             hits = self.likeness.stranger_rate(cosines) <= HIT_RATE
             self.passages.add_together(stays.camera[away], int(stays.camera[row]), hits)
 

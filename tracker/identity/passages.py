@@ -8,6 +8,10 @@ SHORTEST_S, LONGEST_S = 0.1, 3600.0
 BROAD = 1 / np.log(LONGEST_S / SHORTEST_S)
 """Density of the logarithm of an absence that nothing is known about."""
 
+STEP = 0.05
+GRID = np.arange(np.log(SHORTEST_S), np.log(LONGEST_S) + STEP, STEP)
+"""Logarithms of absences for which the odds are tabulated; much finer than `WIDTH`."""
+
 PRIOR_PASSAGES = 5.0
 """So many passages weigh as much as knowing nothing."""
 
@@ -36,6 +40,8 @@ class Passages:
         self._tests = np.zeros((cameras, cameras))
         self._hits = np.zeros((cameras, cameras))
         self._cameras = cameras
+        self._table = np.zeros((cameras, cameras, len(GRID)))
+        self._is_known = np.zeros(cameras, np.bool_)  # whether its rows of the table are up to date
 
     def add(self, before: int, after: int, absence_s: float) -> None:
         """Somebody surely left one camera and came into another (or the same) so much later."""
@@ -43,6 +49,7 @@ class Passages:
             known = self._absences.setdefault((before, after), [])
             known.append(float(np.log(np.clip(absence_s, SHORTEST_S, LONGEST_S))))
             del known[:-MAX_KEPT]
+            self._is_known[before] = False
 
     def add_together(self, first: IntArray, second: int, is_hit: BoolArray) -> None:
         """Tracks of cameras ``first`` (N,) were seen while one of ``second`` was; ``is_hit`` (N,): alike."""
@@ -57,20 +64,30 @@ class Passages:
         np.fill_diagonal(found, False)
         return found
 
-    def log_odds(self, before: IntArray, after: int, absence_s: FloatArray) -> FloatArray:
-        """(N,) how much likelier these absences are for one person than for two, natural logarithm."""
-        result = np.zeros(len(before))
-        away = np.log(np.clip(absence_s, SHORTEST_S, LONGEST_S))
-        for camera in np.unique(before):
-            known = np.array(self._absences.get((int(camera), after), ()))
-            from_here = sum(len(v) for (b, _), v in self._absences.items() if b == camera)
-            rows = before == camera
+    def log_odds(self, before: IntArray, after: IntArray, absence_s: FloatArray) -> FloatArray:
+        """(N,) how much likelier these absences are for one person than for two, natural logarithm.
+
+        ``before`` (N,) are the cameras that were left, ``after`` (N,) those that were entered.
+        """
+        for camera in np.nonzero(~self._is_known)[0]:
+            self._tabulate(int(camera))
+        place = (np.log(np.clip(absence_s, SHORTEST_S, LONGEST_S)) - GRID[0]) / STEP
+        left = np.minimum(place.astype(np.int64), len(GRID) - 2)
+        share, rows = place - left, (before * self._cameras + after) * len(GRID) + left
+        table = self._table.ravel()
+        return np.asarray((1 - share) * table[rows] + share * table[rows + 1])
+
+    def _tabulate(self, before: int) -> None:
+        """Log odds of all absences on `GRID` after leaving one camera."""
+        from_here = sum(len(known) for (camera, _), known in self._absences.items() if camera == before)
+        for after in range(self._cameras):
+            known = np.array(self._absences.get((before, after), ()))
             share = (len(known) + 1) / (from_here + self._cameras) * self._cameras
-            density = np.exp(-0.5 * ((away[rows, None] - known) / WIDTH) ** 2).sum(axis=1)
+            density = np.exp(-0.5 * ((GRID[:, None] - known) / WIDTH) ** 2).sum(axis=1)
             density /= WIDTH * np.sqrt(2 * np.pi)
             mixed = (density + PRIOR_PASSAGES * BROAD) / (len(known) + PRIOR_PASSAGES)
-            result[rows] = np.log(mixed / BROAD) + np.log(share)
-        return np.clip(result, -3.0, 3.0)
+            self._table[before, after] = np.clip(np.log(mixed / BROAD) + np.log(share), -3.0, 3.0)
+        self._is_known[before] = True
 
     def state(self) -> State:
         """What was learnt."""
@@ -86,4 +103,5 @@ class Passages:
         self._absences = {}
         for before, after, value in state["absences"]:
             self._absences.setdefault((int(before), int(after)), []).append(float(value))
+        self._is_known[:] = False
         self._tests, self._hits = state["tests"].copy(), state["hits"].copy()
