@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from tracker.config import IdentityConfig, LikenessConfig
 from tracker.identity import UNDECIDED, IdentityLinker, IdentityTable
-from tracker.identity.candidates import Candidates, mean_of_best, required_log_odds
+from tracker.identity.candidates import required_log_odds
 from tracker.identity.likeness import Likeness
 from tracker.identity.passages import Passages
+from tracker.identity.stays import Stays
 from tracker.types import CameraName, FeatureArray, FloatArray, Frame, Tracks, blank_image
 
 A, B, C = (CameraName(name) for name in ("a", "b/last", "c"))
@@ -254,7 +255,8 @@ def test_enough_pairs_of_a_site_outweigh_the_prior() -> None:
     assert likeness.different == pytest.approx((0.3, 0.1), abs=0.01)
     assert likeness.within == pytest.approx((0.9, 0.05), abs=0.01)
     assert likeness.pairs == (5000, 5000)
-    assert likeness.different[0] < likeness.same[0] <= likeness.within[0]
+    kept = (LikenessConfig().mean_same - 0.0) / LikenessConfig().mean_within  # of what looks have in common
+    assert likeness.same[0] == pytest.approx(0.3 + 0.6 * kept, abs=0.01)
     prior = LikenessConfig()
     assert Likeness(prior).different == pytest.approx((prior.mean_different, prior.sd_different))
     assert Likeness(prior).same == pytest.approx((prior.mean_same, prior.sd_same))
@@ -297,16 +299,35 @@ def test_strangers_reach_the_required_odds_as_rarely_as_stated(rate: float) -> N
     config = LikenessConfig(mean_different=0.0, sd_different=0.2, look_alikes=0)
     likeness, people = Likeness(config), 30
     extra = np.random.default_rng(0).normal(0, 1.5, people)
-    nobody = np.zeros(people, np.int64)
-    needed = required_log_odds(Candidates(nobody, extra, extra, extra, nobody), likeness, rate)
+    needed = required_log_odds(extra, likeness, rate)
     strangers = draw(0.0, 0.2, 20_000 * people, 1).reshape(-1, people)
     taken = (likeness.log_odds(strangers) + extra >= needed).any(axis=1).mean()
     assert 0.7 * rate < taken < 1.1 * rate
 
 
-def test_the_most_alike_stays_of_a_person_count() -> None:
-    cosines = np.array([0.1, 0.9, 0.5, 0.8, -0.2, 0.7])
-    assert mean_of_best(cosines, np.array([0, 4, 5])) == pytest.approx([(0.9 + 0.8 + 0.5) / 3, -0.2, 0.7])
+def test_a_track_is_compared_with_the_mean_of_everybody_elses_and_its_own_other_stays() -> None:
+    stays, looks, who = Stays(1), looks_of(5, 0), [7, 7, 3, 3, 9]
+    rows = stays.rows(0, np.arange(1, 6), 0.0, LENGTH)
+    stays.look(rows, looks)
+    for row, identity in zip(rows.tolist(), who, strict=True):
+        stays.identify(row, identity)
+    for change in (None, 1):
+        if change is not None:
+            stays.look(rows[[change]], looks[change + 1 : change + 2])
+            stays.identify(change, 9)
+            who[change] = 9
+        centred = stays.centred.astype(np.float64)
+        for row in range(5):
+            others = {
+                person: [other for other in range(5) if who[other] == person and other != row]
+                for person in (3, 7, 9)
+            }
+            assert stays.people().people.tolist() == [3, 7, 9]
+            cosines = stays.cosines(np.array([row]))
+            for cosine, theirs in zip(cosines.tolist(), others.values(), strict=True):
+                if theirs:
+                    expected = unit(centred[theirs].sum(axis=0)) @ centred[row]
+                    assert cosine == pytest.approx(float(expected), abs=1e-5)
 
 
 def test_learnt_ways_and_times_count_for_and_against() -> None:

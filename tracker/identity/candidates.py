@@ -1,4 +1,4 @@
-"""Who a track could be: everybody who is not in view, how alike, and how likely here and now."""
+"""Who somebody could be: everybody who was not seen elsewhere meanwhile, how alike, and how likely now."""
 
 from typing import NamedTuple
 
@@ -6,106 +6,102 @@ import numpy as np
 
 from tracker.identity.likeness import Likeness
 from tracker.identity.passages import SHARED_LOG_ODDS, Passages
-from tracker.identity.stays import PeopleRows, Stays
+from tracker.identity.stays import Stays
 from tracker.types import BoolArray, FloatArray, IntArray
 
 CLOCK_TOLERANCE_S = 0.5
 """Cameras may disagree by so much about when somebody left one and came into another."""
 
-BEST_STAYS = 3
-"""Of a person's stays the most alike count, at most so many."""
-
 
 class Candidates(NamedTuple):
-    """The P people whom a track may be.
+    """The P people whom a track, or all tracks of a person, may be.
 
     Attributes:
         people: (P,) identities.
         cosines: (P,) how alike they are.
         extra: (P,) log odds of time and place.
-        log_odds: (P,) of looks, time and place together that the track is this person.
-        last_rows: (P,) the last stay of each before the track.
+        log_odds: (P,) of looks, time and place together that it is this person.
     """
 
     people: IntArray
     cosines: FloatArray
     extra: FloatArray
     log_odds: FloatArray
-    last_rows: IntArray
 
 
-def find_candidates(stays: Stays, row: int, likeness: Likeness, passages: Passages) -> Candidates:
-    """Everybody whom the track of this row may be: not seen elsewhere meanwhile, except where both look."""
-    known = _without(stays.people(), row)
-    if not len(known.rows):
+def find_candidates(stays: Stays, own: IntArray, likeness: Likeness, passages: Passages) -> Candidates:
+    """Everybody whom the tracks in these rows (M,), of one person, may be."""
+    known = stays.people()
+    others = ~np.isin(known.rows, own)
+    starts = np.searchsorted(np.nonzero(others)[0], known.starts)
+    has_other = np.diff(starts, append=int(others.sum())) > 0  # nobody is known by these tracks alone
+    if not has_other.any():
         nobody, nothing = np.empty(0, np.int64), np.empty(0)
-        return Candidates(nobody, nothing, nothing, nothing, nobody)
-    is_other = conflicts(stays, known.rows, row, passages.overlap)
-    free = ~np.logical_or.reduceat(is_other, known.starts)
-    cosines = mean_of_best((stays.centred @ stays.centred[row])[known.rows], known.starts)
-    last_rows = _last_of_each(stays, known)
-    absence_s = stays.begin[row] - stays.end[last_rows]
-    here = np.full(len(last_rows), stays.camera[row])
-    extra = passages.log_odds(stays.camera[last_rows], here, absence_s)
-    extra[absence_s < -CLOCK_TOLERANCE_S] = SHARED_LOG_ODDS
+        return Candidates(nobody, nothing, nothing, nothing)
+    cannot, extra = evidence(stays, passages, own, known.rows[others], starts[has_other])
+    cosines = stays.cosines(own)[has_other]
     log_odds = likeness.log_odds(cosines) + extra
-    return Candidates(known.people[free], cosines[free], extra[free], log_odds[free], last_rows[free])
+    people, free = known.people[has_other], ~cannot
+    return Candidates(people[free], cosines[free], extra[free], log_odds[free])
 
 
-def conflicts(stays: Stays, others: IntArray, row: int, overlap: BoolArray) -> BoolArray:
-    """(N,) which of other tracks cannot be the same person: seen at one time, not in cameras that overlap."""
-    shared_s = np.minimum(stays.end[others], stays.end[row]) - np.maximum(
-        stays.begin[others], stays.begin[row]
-    )
-    camera = stays.camera[row]
-    in_one = stays.camera[others] == camera
-    in_two = ~overlap[stays.camera[others], camera] & (shared_s > CLOCK_TOLERANCE_S)
-    return np.asarray(np.where(in_one, shared_s >= 0, in_two))
+def evidence(
+    stays: Stays, passages: Passages, own: IntArray, rows: IntArray, starts: IntArray
+) -> tuple[BoolArray, FloatArray]:
+    """Whether somebody cannot be each of P people, and what time and place say about it.
+
+    Args:
+        stays: All tracks.
+        passages: What is known of the ways between cameras.
+        own: (M,) the rows of somebody, in the order in which they began.
+        rows: (R,) those of the others, each one's side by side and in the order in which they began.
+        starts: (P,) where the rows of each begin.
+
+    Returns:
+        (P,) who was seen at the same time, not in cameras that see the same place; and (P,) the mean log
+        odds of the passages that one person would have made: where, in the order of all, a stay of one
+        follows a stay of the other.
+    """
+    cannot = np.logical_or.reduceat(conflicts(stays, rows, own, passages.overlap), starts)
+    group = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(rows)))
+    place = np.searchsorted(stays.begin[own], stays.begin[rows], side="right")
+    changes = (np.diff(place) != 0) | (np.diff(group) != 0)
+    into = np.nonzero(np.concatenate(([True], changes)) & (place > 0))[0]
+    out = np.nonzero(np.concatenate((changes, [True])) & (place < len(own)))[0]
+    before = np.concatenate((own[place[into] - 1], rows[out]))
+    after = np.concatenate((rows[into], own[place[out]]))
+    absence_s = stays.begin[after] - stays.end[before]
+    log_odds = passages.log_odds(stays.camera[before], stays.camera[after], absence_s)
+    log_odds[absence_s < -CLOCK_TOLERANCE_S] = SHARED_LOG_ODDS
+    whose = group[np.concatenate((into, out))]
+    counts = np.bincount(whose, minlength=len(starts))
+    return cannot, np.bincount(whose, log_odds, len(starts)) / np.maximum(counts, 1)
 
 
-def mean_of_best(cosines: FloatArray, starts: IntArray) -> FloatArray:
-    """(P,) mean of the highest `BEST_STAYS` cosines of each person, whose (R,) stay side by side."""
-    counts = np.diff(starts, append=len(cosines))
-    # Sorted within each person by one sort of plain numbers: a cosine takes less than the step of 4.
-    offsets = np.repeat(4.0 * np.arange(len(starts)), counts)
-    ranked = offsets - np.sort(offsets - cosines)
-    total = np.zeros(len(starts))
-    for place in range(BEST_STAYS):
-        has = counts > place
-        total[has] += ranked[starts[has] + place]
-    return total / np.minimum(counts, BEST_STAYS)
+def conflicts(stays: Stays, rows: IntArray, own: IntArray, overlap: BoolArray) -> BoolArray:
+    """(R,) which tracks cannot be of the person who has the tracks ``own`` (M,).
+
+    They were seen at one time, not by two cameras that see the same place.
+    """
+    cannot = np.zeros(len(rows), np.bool_)
+    camera, begin, end = stays.camera[rows], stays.begin[rows], stays.end[rows]
+    for row in own.tolist():
+        shared_s = np.minimum(end, stays.end[row]) - np.maximum(begin, stays.begin[row])
+        in_two = ~overlap[camera, stays.camera[row]] & (shared_s > CLOCK_TOLERANCE_S)
+        cannot |= np.where(camera == stays.camera[row], shared_s >= 0, in_two)
+    return cannot
 
 
-def required_log_odds(found: Candidates, likeness: Likeness, rate: float) -> float:
+def required_log_odds(extra: FloatArray, likeness: Likeness, rate: float) -> float:
     """What somebody's log odds must be so that a stranger reaches them with at most this chance.
 
-    The chance is shared out: somebody who is likely here and now may be less alike, somebody who is
-    not has to be more. It is a bound, as the chances of all are added up (Boole).
+    The chance is shared out among P people, for whom time and place speak with ``extra`` (P,): somebody who
+    is likely here and now may be less alike, somebody who is not has to be more. It is a bound, as the
+    chances of all are added up (Boole).
     """
     low, high = -20.0, 60.0
     while high - low > 1e-4:
         middle = (low + high) / 2
-        chance = likeness.stranger_rate_at(middle - found.extra).sum()
+        chance = likeness.stranger_rate_at(middle - extra).sum()
         low, high = (middle, high) if chance > rate else (low, middle)
     return high
-
-
-def _without(known: PeopleRows, row: int) -> PeopleRows:
-    """The same without one stay, and without its person if there is no other."""
-    keep = known.rows != row
-    if keep.all():
-        return known
-    group = known.group[keep]
-    is_left = np.bincount(group, minlength=len(known.people)) > 0
-    group = (np.cumsum(is_left) - 1)[group]
-    starts = np.searchsorted(group, np.arange(int(is_left.sum())))
-    return PeopleRows(known.people[is_left], known.rows[keep], starts, group)
-
-
-def _last_of_each(stays: Stays, known: PeopleRows) -> IntArray:
-    """(P,) the stay of each person that ended last; of several, the one that began last."""
-    ends = stays.end[known.rows]
-    is_last = ends == np.maximum.reduceat(ends, known.starts)[known.group]
-    last = np.zeros(len(known.people), np.int64)
-    np.maximum.at(last, known.group[is_last], known.rows[is_last])
-    return last

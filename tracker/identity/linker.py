@@ -24,8 +24,8 @@ from tracker.types import (
     TrackTable,
 )
 
-HALF_LOOKS = 6
-"""With so many looks the two halves of a track tell how alike a person is to himself."""
+MATURE_LOOKS = 6
+"""With so many looks a track says how alike different people are."""
 
 SURE_LOG_ODDS = 3.0
 """A match teaches the ways between cameras if looks alone are so much likelier than for the next person."""
@@ -41,9 +41,6 @@ TOGETHER_S = 1.0
 
 AGAIN = 1.5
 """Who a track is is asked again when there are so many times more looks than the last time."""
-
-MOST_LOOKS = 48
-"""And no more when there are more than these."""
 
 SPLIT_LOG_ODDS = -2.0
 """A track is no longer the person it was taken for when its odds are below this."""
@@ -91,7 +88,7 @@ class IdentityLinker:
         if looked.any():
             seen = rows[looked]
             stays.look(seen, tracks.features[looked])
-            for row in seen[stays.looks[seen] == HALF_LOOKS]:
+            for row in seen[stays.looks[seen] == MATURE_LOOKS]:
                 self._learn(int(row), rows)
         for row in rows[stays.identity[rows] == UNDECIDED].tolist():
             # Where nobody ever looks or nobody is joined, waiting brings nothing.
@@ -101,7 +98,7 @@ class IdentityLinker:
                 self._decide(row, is_last)
         if self._config.link:
             again = (stays.looks[rows] >= AGAIN * stays.tried[rows]) & (stays.tried[rows] > 0)
-            for row in rows[again & (stays.identity[rows] != UNDECIDED) & (stays.looks[rows] <= MOST_LOOKS)]:
+            for row in rows[again & (stays.identity[rows] != UNDECIDED)]:
                 self._reconsider(int(row))
         return stays.identity[rows]
 
@@ -213,7 +210,10 @@ class IdentityLinker:
         identity = UNDECIDED
         if stays.looks[row] and self._config.link:
             self._refresh()
-            identity = self._known_person(row, self._candidates(row))
+            found = self._candidates(np.array([row]))
+            identity = self._known_person(found)
+            if identity != UNDECIDED:
+                self._learn_passage(row, found, identity)
         if identity != UNDECIDED:
             self._tell("returned", row, identity)
         elif is_last:
@@ -224,29 +224,28 @@ class IdentityLinker:
         stays, now = self._stays, int(self._stays.identity[row])
         stays.tried[row] = stays.looks[row]
         self._refresh()
-        found = self._candidates(row)
-        if (stays.identity == now).sum() > 1:
-            odds = found.log_odds[found.people == now]
-            if odds.max(initial=-np.inf) >= SPLIT_LOG_ODDS:
+        own = np.nonzero(stays.identity == now)[0]
+        if len(own) > 1:
+            found = self._candidates(np.array([row]))
+            if found.log_odds[found.people == now].max(initial=-np.inf) < SPLIT_LOG_ODDS:
+                self._tell("split", row, self.table.open())
                 return
-            self._tell("split", row, self.table.open())
-        elif (identity := self._known_person(row, found)) != UNDECIDED:
+        found = self._candidates(own)
+        identity = self._known_person(found)
+        if identity != UNDECIDED and stays.is_track[own].all():
             self.table.merge(now, identity)
             self._tell("merged", row, identity)
+            for other in own.tolist():
+                stays.identify(other, identity)
 
-    def _candidates(self, row: int) -> Candidates:
-        return find_candidates(self._stays, row, self.likeness, self.passages)
+    def _candidates(self, own: IntArray) -> Candidates:
+        return find_candidates(self._stays, own, self.likeness, self.passages)
 
-    def _known_person(self, row: int, found: Candidates) -> int:
-        """Who a track is among those it may be; `UNDECIDED` if nobody is sure enough."""
-        if not len(found.people):
-            return UNDECIDED
-        needed = required_log_odds(found, self.likeness, self._config.max_false_merge_rate)
-        best = int(found.log_odds.argmax())
-        if found.log_odds[best] < needed:
-            return UNDECIDED
-        self._learn_passage(row, found, best)
-        return int(found.people[best])
+    def _known_person(self, found: Candidates) -> int:
+        """Who somebody is among those it may be; `UNDECIDED` if nobody is sure enough."""
+        needed = required_log_odds(found.extra, self.likeness, self._config.max_false_merge_rate)
+        best = int(found.log_odds.argmax()) if len(found.people) else -1
+        return int(found.people[best]) if best >= 0 and found.log_odds[best] >= needed else UNDECIDED
 
     def _tell(self, kind: Literal["new", "returned", "merged", "split"], row: int, identity: int) -> None:
         """Say who a track is, and that this was found out now."""
@@ -270,25 +269,24 @@ class IdentityLinker:
             return
         stays = self._stays
         first, second = self._pairs.T
-        halves = stays.halves_centred(np.nonzero(stays.looks >= HALF_LOOKS)[0])
         self.likeness = Likeness(
             self._config.likeness,
             (stays.centred[first] * stays.centred[second]).sum(axis=1).astype(np.float64),
-            (halves[:, 0] * halves[:, 1]).sum(axis=1).astype(np.float64),
+            stays.within(),
         )
         self._is_stale = False
 
     def _learn(self, row: int, seen: IntArray) -> None:
         """A track has enough looks: who is beside it in its camera is somebody else."""
         stays = self._stays
-        beside = seen[(seen != row) & (stays.looks[seen] >= HALF_LOOKS)]
+        beside = seen[(seen != row) & (stays.looks[seen] >= MATURE_LOOKS)]
         pairs = np.column_stack((np.full(len(beside), row), beside))
         self._pairs = np.concatenate((self._pairs, pairs))[-MAX_PAIRS:]
-        self._is_stale |= len(self._pairs) + (stays.looks >= HALF_LOOKS).sum() > GROWTH * sum(
+        self._is_stale |= len(self._pairs) + (stays.looks >= MATURE_LOOKS).sum() > GROWTH * sum(
             self.likeness.pairs
         )
         shared_s = stays.end[row] - np.maximum(stays.begin, stays.begin[row])
-        elsewhere = (stays.camera != stays.camera[row]) & (stays.looks >= HALF_LOOKS)
+        elsewhere = (stays.camera != stays.camera[row]) & (stays.looks >= MATURE_LOOKS)
         away = np.nonzero(elsewhere & (stays.end >= stays.end[row] - TOGETHER_S) & (shared_s >= TOGETHER_S))[
             0
         ]
@@ -298,10 +296,12 @@ class IdentityLinker:
             hits = self.likeness.stranger_rate(cosines) <= HIT_RATE
             self.passages.add_together(stays.camera[away], int(stays.camera[row]), hits)
 
-    def _learn_passage(self, row: int, found: Candidates, best: int) -> None:
-        looks = self.likeness.log_odds(found.cosines)
-        others = np.delete(looks, best)
-        if looks[best] - max(others.max(initial=0.0), 0.0) >= SURE_LOG_ODDS:
-            last, stays = int(found.last_rows[best]), self._stays
+    def _learn_passage(self, row: int, found: Candidates, identity: int) -> None:
+        """A track was taken for somebody: if looks alone are sure of it, they teach the way."""
+        looks, is_it = self.likeness.log_odds(found.cosines), found.people == identity
+        if looks[is_it][0] - looks[~is_it].max(initial=0.0) >= SURE_LOG_ODDS:
+            stays = self._stays
+            others = np.nonzero((stays.identity == identity) & (stays.looks > 0))[0]
+            last = others[stays.end[others].argmax()]
             absence_s = float(stays.begin[row] - stays.end[last])
             self.passages.add(int(stays.camera[last]), int(stays.camera[row]), absence_s)

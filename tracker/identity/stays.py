@@ -14,9 +14,12 @@ GROWTH = 1.05
 
 COLUMNS = (
     "camera", "track_id", "identity", "begin", "end", "decided", "frames", "looks", "tried",
-    "halves", "mean", "centred",
+    "first", "later", "sum", "mean", "centred",
 )  # fmt: skip
-REAL = ("begin", "end", "decided")
+REAL, LOOKS = COLUMNS[3:6], COLUMNS[9:]
+
+LATER_S = 3.0
+"""A look that was taken so long after the first shows a person in another pose."""
 
 
 class PeopleRows(NamedTuple):
@@ -24,12 +27,14 @@ class PeopleRows(NamedTuple):
 
     Attributes:
         people: (P,) identities, rising.
+        slots: (P,) where the table of their looks has them.
         rows: (R,) stays, those of one person side by side.
         starts: (P,) where in ``rows`` each person begins.
         group: (R,) index of the person of each.
     """
 
     people: IntArray
+    slots: IntArray
     rows: IntArray
     starts: IntArray
     group: IntArray
@@ -49,8 +54,10 @@ class Stays:
         frames: (N,) in how many frames it was seen.
         looks: (N,) how often it was looked at.
         tried: (N,) looks at the last try to say who it is.
-        halves: (N, 2, D) sums of the appearances of odd and of even looks.
-        mean: (N, D) direction of the sum of both; zeros where nobody looked.
+        first: (N, D) the first look, and later: (N, D) the first that was taken `LATER_S` after; zeros until
+            then.
+        sum: (N, D) of all looks.
+        mean: (N, D) its direction; zeros where nobody looked.
         centred: (N, D) the same without what all people of its camera have in common.
     """
 
@@ -63,7 +70,9 @@ class Stays:
     frames: IntArray
     looks: IntArray
     tried: IntArray
-    halves: FeatureArray
+    first: FeatureArray
+    later: FeatureArray
+    sum: FeatureArray
     mean: FeatureArray
     centred: FeatureArray
 
@@ -75,6 +84,9 @@ class Stays:
         self._centre = np.zeros((cameras, 0), np.float32)
         self._total_looks = self._looks_of_centre = 0
         self._people: PeopleRows | None = None
+        self._slots: dict[int, int] = {}
+        self._sums = np.zeros((0, 0), np.float32)  # of the centred looks of all stays of a person, by slot
+        self._changed: set[int] = set()  # people whose sum is to be taken anew
         self._reserve(64, 0)
 
     def __len__(self) -> int:
@@ -115,23 +127,30 @@ class Stays:
         self._people = None
 
     def look(self, rows: IntArray, features: FeatureArray) -> None:
-        """Add one look (M, D) at each of M different rows."""
-        if ((self.looks[rows] == 0) & (self.identity[rows] != 0)).any():
+        """Add one look (M, D), taken now, at each of M different rows."""
+        is_first = self.looks[rows] == 0
+        if (is_first & (self.identity[rows] != 0)).any():
             self._people = None
-        self.halves[rows, self.looks[rows] % 2] += features
+        self.first[rows[is_first]] = features[is_first]
+        is_later = (self.end[rows] - self.begin[rows] >= LATER_S) & ~self.later[rows].any(axis=1) & ~is_first
+        self.later[rows[is_later]] = features[is_later]
+        self.sum[rows] += features
         self.looks[rows] += 1
         self._total_looks += len(rows)
-        self.mean[rows] = directions(self.halves[rows].sum(axis=1))
+        self.mean[rows] = directions(self.sum[rows])
         if self._total_looks >= GROWTH * self._looks_of_centre:
             self._looks_of_centre = self._total_looks
             self._centre = self._new_centre()
-            self.centred[:] = directions(self.mean - self._centre[self.camera])
+            self.centred[:] = self._without_centre(self.mean, self.camera)
             self.centred[self.looks == 0] = 0
+            self._changed.update(self._slots)
         else:
-            self.centred[rows] = directions(self.mean[rows] - self._centre[self.camera[rows]])
+            self.centred[rows] = self._without_centre(self.mean[rows], self.camera[rows])
+            self._changed.update(self.identity[rows].tolist())
 
     def identify(self, row: int, identity: int) -> None:
         """Say who a track is."""
+        self._changed.update((int(self.identity[row]), identity))
         self.identity[row] = identity
         self._people = None
 
@@ -141,12 +160,46 @@ class Stays:
             rows = np.nonzero((self.identity != 0) & (self.looks > 0))[0]
             rows = rows[np.argsort(self.identity[rows], kind="stable")]
             people, starts, group = np.unique(self.identity[rows], return_index=True, return_inverse=True)
-            self._people = PeopleRows(people, rows, starts, group)
+            slots = [self._slots.setdefault(person, len(self._slots)) for person in people.tolist()]
+            self._people = PeopleRows(people, np.array(slots, np.int64), rows, starts, group)
         return self._people
 
-    def halves_centred(self, rows: IntArray) -> FeatureArray:
-        """(M, 2, D) the looks of each half of M tracks, without what its camera has in common."""
-        return directions(directions(self.halves[rows]) - self._centre[self.camera[rows]][:, None])
+    def cosines(self, own: IntArray) -> FloatArray:
+        """(P,) how alike somebody, in these rows (M,), is to each of the people: to the mean of their others.
+
+        Several stays of a person tell more than one, and strangers are no more alike to their mean than to
+        each of them. Of somebody who has no other stay it means nothing.
+        """
+        people = self.people()
+        self._sum_up(people)
+        sums, whole = self._sums[people.slots], self.centred[own].sum(axis=0)
+        sums[people.people == self.identity[own[0]]] -= whole
+        return np.asarray(directions(sums) @ directions(whole), np.float64)
+
+    def within(self) -> FloatArray:
+        """(W,) cosines of two looks at one track, `LATER_S` apart, without what its camera has in common."""
+        rows = np.nonzero(self.later.any(axis=1))[0]
+        camera = self.camera[rows]
+        first = self._without_centre(self.first[rows], camera)
+        later = self._without_centre(self.later[rows], camera)
+        return np.asarray((first * later).sum(axis=1), np.float64)
+
+    def _sum_up(self, known: PeopleRows) -> None:
+        """Bring the sums of those who changed up to date."""
+        if len(self._slots) > len(self._sums) or self._sums.shape[1] != self.length:
+            sums = np.zeros((2 * len(self._slots), self.length), np.float32)
+            if self._sums.shape[1] == self.length:
+                sums[: len(self._sums)] = self._sums
+            self._sums = sums
+        ends = np.append(known.starts[1:], len(known.rows))
+        place = {person: index for index, person in enumerate(known.people.tolist())}
+        for person in self._changed & place.keys():
+            rows = known.rows[known.starts[place[person]] : ends[place[person]]]
+            self._sums[self._slots[person]] = self.centred[rows].sum(axis=0)
+        self._changed.clear()
+
+    def _without_centre(self, looks: FeatureArray, camera: IntArray) -> FeatureArray:
+        return directions(looks - self._centre[camera])
 
     def _new_centre(self) -> FeatureArray:
         """(C, D) what all people of each camera have in common: its light, its view, the network's habits.
@@ -172,9 +225,10 @@ class Stays:
         pairs = zip(state["camera"].tolist(), state["track_id"].tolist(), strict=True)
         self._row_of = {pair if pair[1] >= 0 else (0, pair[1]): row for row, pair in enumerate(pairs)}
         self._store = {name: state[name].copy() for name in COLUMNS}
+        self._show()
         self._centre, self._people = state["centre"].copy(), None
         self._total_looks, self._looks_of_centre = state["counts"].tolist()
-        self._show()
+        self._slots, self._changed = {}, set(self.identity.tolist())
 
     def _row(self, camera: int, track_id: int) -> int:
         return self._row_of.setdefault((camera, track_id), len(self._row_of))
@@ -182,8 +236,7 @@ class Stays:
     def _reserve(self, rows: int, length: int) -> None:
         store: State = {name: np.zeros(rows) for name in REAL}
         store |= {name: np.zeros(rows, np.int64) for name in COLUMNS[:9] if name not in REAL}
-        store["halves"] = np.zeros((rows, 2, length), np.float32)
-        store |= {name: np.zeros((rows, length), np.float32) for name in ("mean", "centred")}
+        store |= {name: np.zeros((rows, length), np.float32) for name in LOOKS}
         for name, old in self._store.items():
             if old.ndim == 1 or old.shape[-1] == length:
                 store[name][: len(old)] = old
