@@ -6,99 +6,24 @@ import numpy as np
 import pytest
 
 from benchmarks.identity import __main__ as command
-from benchmarks.identity.appearance import NOBODY, CameraLooks, DrawnPeople, Spread
+from benchmarks.identity.appearance import NOBODY, Spread
 from benchmarks.identity.cache import Arrays, cached, digest
 from benchmarks.identity.nearest import NearestNeighbour
-from benchmarks.identity.scenes import match_people, watch_simulated
+from benchmarks.identity.scenes import PETS, PETS_PEOPLE, join_people, match_people, watch_simulated
 from benchmarks.identity.scoring import Linker, identities_of, idf1_of, observe_all, score
 from benchmarks.identity.tracked import TrackedCamera, TrackedScene, pack, unpack
+from tests.conftest import shared_folder
+from tests.test_reentry import split_cameras
 from tracker.config import IdentityConfig
 from tracker.errors import ReuniteError
 from tracker.geometry import xyxy_to_xywh
-from tracker.metrics import GroundTruth
-from tracker.mot_files import MotTable
+from tracker.metrics import GroundTruth, compare
+from tracker.metrics.reentry import Presence, count_reentries, find_presence, find_stays
+from tracker.mot_files import MotTable, read_mot
 from tracker.simulate import SimulationConfig
-from tracker.types import CameraName, FeatureArray, FloatArray, Frame, IntArray, Tracks, blank_image
+from tracker.types import CameraName, FeatureArray, Frame, IntArray, Tracks, blank_image
 
 DOOR, HALL = CameraName("door"), CameraName("hall")
-PEOPLE = np.arange(300)
-EVERYBODY = np.ones(len(PEOPLE), np.bool_)
-
-
-def looks_of_two_cameras(spread: Spread) -> list[CameraLooks]:
-    drawn = DrawnPeople(spread, len(PEOPLE), np.random.default_rng(1))
-    return [CameraLooks(drawn, np.random.default_rng(seed)) for seed in (2, 3)]
-
-
-def cosines(a: FeatureArray, b: FeatureArray) -> FloatArray:
-    return np.asarray((a * b).sum(axis=1), np.float64)
-
-
-@pytest.mark.parametrize(
-    "spread",
-    [
-        Spread(),
-        Spread(
-            0.8, 0.7, 0.6, 0.1, look_alike=0.4, different_same_camera=0.3, different=0.2, sd_different=0.1
-        ),
-    ],
-)
-def test_drawn_pictures_have_the_stated_cosines(spread: Spread) -> None:
-    door, hall = looks_of_two_cameras(spread)
-    first = door.draw(0.0, PEOPLE, EVERYBODY)
-    for half_seconds in range(1, 20):
-        door.draw(half_seconds / 2, PEOPLE, ~EVERYBODY)
-    same_stay, next_stay = (door.draw(time, PEOPLE, EVERYBODY) for time in (10.0, 60.0))
-    elsewhere = [hall.draw(time, PEOPLE, EVERYBODY) for time in (0.0, 60.0, 120.0, 180.0)]
-    alike = PEOPLE[:, None] // spread.group_size == PEOPLE // spread.group_size
-    np.fill_diagonal(alike, False)
-    others = ~alike & ~np.eye(len(PEOPLE), dtype=np.bool_)
-    across = first @ elsewhere[0].T
-    returned = np.concatenate(
-        [cosines(picture, there) for picture in (first, next_stay) for there in elsewhere]
-    )
-
-    assert first.dtype == np.float32
-    assert np.allclose(np.linalg.norm(first, axis=1), 1, atol=1e-5)
-    assert cosines(first, same_stay).mean() == pytest.approx(spread.same_stay, abs=0.02)
-    assert cosines(first, next_stay).mean() == pytest.approx(spread.same_camera, abs=0.03)
-    assert returned.mean() == pytest.approx(spread.other_camera, abs=0.03)
-    assert returned.std() == pytest.approx(spread.sd_other_camera, abs=0.015)
-    assert across[alike].mean() == pytest.approx(spread.look_alike, abs=0.03)
-    assert across[others].mean() == pytest.approx(spread.different, abs=0.03)
-    assert across[others].std() == pytest.approx(spread.sd_different, abs=0.01)
-    assert (first @ first.T)[others].mean() == pytest.approx(spread.different_same_camera, abs=0.03)
-
-
-def test_pictures_of_one_moment_are_nearly_the_same() -> None:
-    door, _ = looks_of_two_cameras(Spread())
-    first, next_frame = (door.draw(time, PEOPLE, EVERYBODY) for time in (0.0, 0.05))
-    assert cosines(first, next_frame).min() > 0.95
-
-
-def test_nobody_asked_for_is_drawn_and_a_false_alarm_is_like_no_one() -> None:
-    door, _ = looks_of_two_cameras(Spread())
-    people = np.array([4, NOBODY, NOBODY, 7])
-    features = door.draw(0.0, people, np.array([True, True, True, False]))
-    assert features.any(axis=1).tolist() == [True, True, True, False]
-    assert abs(features[1] @ features[2] - Spread().different) < 5 * Spread().sd_different
-    assert door.draw(1.0, np.empty(0, np.int64), np.empty(0, np.bool_)).shape == (0, Spread().length)
-
-
-@pytest.mark.parametrize(
-    ("values", "problem"),
-    [
-        ({"other_camera": 0.8}, "other_camera must be at most same_camera, 0.75"),
-        ({"same_stay": 1.2}, "same_stay must be at most 1"),
-        ({"sd_other_camera": 0.02}, "sd_other_camera 0.02 cannot be reached"),
-        ({"sd_other_camera": 0.5}, "sd_other_camera 0.5 cannot be reached"),
-        ({"different_same_camera": 0.4}, "a camera makes two people more alike"),
-        ({"pose_s": 0.0}, "pose_s must be above 0"),
-    ],
-)
-def test_a_spread_that_no_pictures_can_have_is_refused(values: dict[str, float], problem: str) -> None:
-    with pytest.raises(ValueError, match=problem):
-        Spread(**values)  # type: ignore[arg-type]
 
 
 def picture(*values: float) -> FeatureArray:
@@ -240,6 +165,23 @@ def test_frames_come_in_the_order_of_time_and_each_once() -> None:
     assert len(order) == 80
 
 
+def test_clocks_that_differ_move_frames_and_not_what_is_measured() -> None:
+    scene, shifted = returning_scene(), TrackedScene(returning_scene().cameras, clock_shift_s=0.75)
+    order = [(frame.time, frame.camera, frame.number) for _, frame, _ in shifted.frames()]
+    assert order == sorted(order)
+    assert {(camera, number): time for time, camera, number in order} == {
+        (frame.camera, frame.number): frame.time + (0.75 if frame.camera == HALL else 0.0)
+        for _, frame, _ in scene.frames()
+    }
+    outcomes = []
+    for one in (scene, shifted):
+        linker = Knowing()
+        settled_s = observe_all(one, [linker])[0]
+        outcomes.append(score(one, identities_of(one, linker), settled_s))
+    assert outcomes[0].decided_s == pytest.approx(outcomes[1].decided_s)
+    assert outcomes[0].as_dict() | {"decided_s": None} == outcomes[1].as_dict() | {"decided_s": None}
+
+
 def test_an_undecided_track_never_counts_as_decided() -> None:
     class Silent(Knowing):
         def observe(self, frame: Frame, tracks: Tracks) -> IntArray:
@@ -321,6 +263,52 @@ def test_people_of_a_simulation_come_one_after_another_and_look_like_themselves(
         same = matched[known][:, None] == matched[known]
         assert cosine[same].mean() > Spread().other_camera
         assert cosine[~same].mean() < Spread().other_camera
+
+
+def test_whoever_is_joined_is_one_person_and_nothing_else_changes() -> None:
+    truth = returning_scene().cameras[0].truth
+    joined = join_people(truth, {2: 1, 9: 3})
+    assert np.array_equal(joined.table.ids, np.ones(len(truth.table), np.int64))
+    assert np.array_equal(joined.table.frames, truth.table.frames)
+    assert (joined.name, joined.num_frames) == (truth.name, truth.num_frames)
+
+
+@pytest.mark.real
+def test_the_joined_people_of_pets_are_ten_and_nobody_is_twice_in_a_frame() -> None:
+    file = shared_folder() / "data" / "video" / "PETS09-S2L1" / "gt" / "gt.txt"
+    truth = GroundTruth("PETS09-S2L1", read_mot(file, unique_ids=True), 795)
+    assert len(np.unique(truth.table.ids)) == 19
+    table = join_people(truth, PETS_PEOPLE).table
+    assert np.unique(table.ids).tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 16, 17]
+    assert len(np.unique(np.column_stack((table.frames, table.ids)), axis=0)) == len(table)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("name", "returns", "elsewhere"), [("pets-2x1", 40, 29), ("pets-2x2", 40, 35)])
+def test_joined_people_return_as_often_as_the_tool_counts_that_cuts_the_cameras(
+    name: str, returns: int, elsewhere: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tool, (columns, rows, gap) = split_cameras(), PETS[name]
+    file = shared_folder() / "data" / "video" / "PETS09-S2L1" / "gt" / "gt.txt"
+    frames, ids, boxes, rest = tool.read_gt(file)
+    joined = np.array([PETS_PEOPLE.get(number, number) for number in ids.tolist()])
+    parts = []
+    for index, cell in enumerate(tool.make_grid(768, 576, columns, rows, gap)):
+        tool.assign_boxes(cell, frames, ids, boxes, rest, min_inside=0.5)
+        numbers, people, corners, _ = zip(*cell.rows, strict=True)
+        table = MotTable.of_people(
+            np.array(numbers), np.array(people), np.array(corners), np.ones(len(numbers))
+        )
+        truth = join_people(GroundTruth(cell.name, table, 795), PETS_PEOPLE)
+        parts.append(find_presence(index, truth, compare(truth.table, truth), range(1, 796), 7.0))
+    counts = count_reentries(find_stays(Presence.together(parts)))
+    assert (counts.returns, counts.returns_elsewhere, counts.strangers) == (returns, elsewhere, 10)
+
+    cells = tool.make_grid(768, 576, columns, rows, gap)
+    for cell in cells:
+        tool.assign_boxes(cell, frames, joined, boxes, rest, min_inside=0.5)
+    tool.summarise(cells, 7.0, 1.0)
+    assert f"in no cell: {returns} ({elsewhere} into another cell" in capsys.readouterr().out
 
 
 def test_what_is_kept_is_made_once_and_named_after_what_it_is_made_of(tmp_path: Path) -> None:

@@ -375,6 +375,7 @@ def test_the_json_holds_counts_rates_and_calibration(site: Path) -> None:
         "false_merge_rate": 0.0,
         "calibration": rates,
         "calibration_error": None,
+        "decided_s": None,
     }
 
 

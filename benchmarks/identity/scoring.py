@@ -10,16 +10,8 @@ import numpy as np
 from benchmarks.identity.tracked import TrackedScene
 from tracker.errors import ReuniteError
 from tracker.metrics import FramePair, Scores, count_identity, score_cameras
-from tracker.metrics.reentry import (
-    MIN_AWAY_S,
-    NOT_FOUND,
-    ROUNDING_S,
-    Presence,
-    ReentryCounts,
-    count_reentries,
-    find_stays,
-    seconds_until_decided,
-)
+from tracker.metrics.decided import decided_after
+from tracker.metrics.reentry import NOT_FOUND, Presence, ReentryCounts, count_reentries, find_stays
 from tracker.types import CameraName, FloatArray, Frame, IntArray, Tracks
 
 UNDECIDED = 0
@@ -78,7 +70,8 @@ def observe_all(scene: TrackedScene, linkers: Sequence[Linker]) -> FloatArray:
     """Show each of L linkers all frames as they come.
 
     Returns:
-        (L, K) when each track last changed its identity, seconds: since then it is settled; inf for never.
+        (L, K) when each track last changed its identity, seconds of true time: since then it is settled; inf
+        for never.
     """
     said = np.full((len(linkers), scene.num_keys), UNDECIDED)
     settled_s = np.full(said.shape, np.inf)
@@ -86,7 +79,7 @@ def observe_all(scene: TrackedScene, linkers: Sequence[Linker]) -> FloatArray:
         keys = scene.offsets[index] + tracks.track_ids
         identities = np.array([linker.observe(frame, tracks) for linker in linkers])
         rows, columns = np.nonzero(said[:, keys] != identities)
-        settled_s[rows, keys[columns]] = frame.time
+        settled_s[rows, keys[columns]] = frame.time - scene.ahead_s[index]
         said[:, keys] = identities
     settled_s[said == UNDECIDED] = np.inf
     return settled_s
@@ -126,38 +119,18 @@ def score(scene: TrackedScene, identities: IntArray, settled_s: FloatArray | Non
         scene.presence.people, scene.presence.cameras, scene.presence.times, scene.presence.is_scored, names
     )
     stays = find_stays(presence)
-    decided = None
-    if settled_s is not None:
-        keys, known_s = _known_since(scene.presence[found], settled_s)
-        was_found = stays[stays.identity_ids != NOT_FOUND]
-        waited_s = seconds_until_decided(was_found, identities[keys], known_s)
-        decided = _quantile(waited_s, 0.5), _quantile(waited_s, 0.95)
     both = presence[found]
     both = both[np.lexsort((both.times, both.people))]
     at_once = (np.diff(both.people) == 0) & (np.diff(both.times) == 0)
     return Outcome(
         scores=score_cameras(pairs),
         reentry=count_reentries(stays),
-        decided_s=decided,
+        decided_s=None
+        if settled_s is None
+        else decided_after(stays, presence, scene.presence.identity_ids, settled_s),
         together=int(at_once.sum()),
         together_as_one=int((at_once & (np.diff(both.identity_ids) == 0)).sum()),
     )
-
-
-def _known_since(found: Presence, settled_s: FloatArray) -> tuple[IntArray, FloatArray]:
-    """When it was known who a track is on: (D,) keys and (D,) seconds, once for each time it found somebody.
-
-    A track may be settled before it finds a person: it begins where they are not yet to be found, or
-    goes over from somebody else.
-    """
-    rows = found[np.lexsort((found.times, found.people, found.identity_ids))]
-    is_other = (np.diff(rows.identity_ids) != 0) | (np.diff(rows.people) != 0)
-    begins = np.concatenate(([True], is_other | (np.diff(rows.times) >= MIN_AWAY_S - ROUNDING_S)))[
-        : len(rows)
-    ]
-    keys = rows.identity_ids[begins]
-    known_s = np.maximum(settled_s[keys], rows.times[begins])
-    return keys[np.isfinite(known_s)], known_s[np.isfinite(known_s)]
 
 
 def _named(scene: TrackedScene, identities: IntArray) -> list[list[FramePair]]:
@@ -176,8 +149,3 @@ def _named(scene: TrackedScene, identities: IntArray) -> list[list[FramePair]]:
         [FramePair(pair.people, identities[pair.tracks], pair.ious) for pair in pairs]
         for pairs in scene.pairs
     ]
-
-
-def _quantile(values: FloatArray, share: float) -> float:
-    """The least value that so large a share of all does not exceed; values may be inf. 0 of none."""
-    return float(np.sort(values)[math.ceil(share * len(values)) - 1]) if len(values) else 0.0

@@ -61,8 +61,8 @@ class TrackedCamera:
         """(R,) the number of each row's frame, from 1."""
         return np.repeat(np.arange(1, len(self.limits)), np.diff(self.limits))
 
-    def frames(self) -> Iterator[tuple[Frame, Tracks]]:
-        """The frames, blank, with the tracks that were seen in each."""
+    def frames(self, ahead_s: float) -> Iterator[tuple[Frame, Tracks]]:
+        """The frames, blank, with the tracks that were seen in each, by a clock that is so far ahead."""
         image = blank_image(*self.size)
         first_look = np.concatenate(([0], np.cumsum(self.looked)))
         for index, (begin, end) in enumerate(pairwise(self.limits.tolist())):
@@ -70,7 +70,7 @@ class TrackedCamera:
             features[self.looked[begin:end]] = self.features[first_look[begin] : first_look[end]]
             rows = self.tracks[begin:end]
             yield (
-                Frame(self.name, index + 1, index / self.frame_rate, image),
+                Frame(self.name, index + 1, index / self.frame_rate + ahead_s, image),
                 Tracks(rows.track_ids, rows.boxes, rows.scores, features),
             )
 
@@ -152,12 +152,14 @@ class TrackedScene:
         cameras: At least one.
         offsets: (C,) the key of track 0 of each camera, which does not exist.
         num_keys: K, above all keys.
-        begin_s: (K,) when each track was first seen, inf for a key that no track has.
+        begin_s: (K,) when each track was truly first seen, inf for a key that no track has.
+        ahead_s: (C,) how far the clock of each camera is ahead of the truth's.
     """
 
-    def __init__(self, cameras: Sequence[TrackedCamera]) -> None:
-        """Number the tracks of all cameras."""
+    def __init__(self, cameras: Sequence[TrackedCamera], clock_shift_s: float = 0.0) -> None:
+        """Number the tracks of all cameras; the clock of every second one is ``clock_shift_s`` ahead."""
         self.cameras = tuple(cameras)
+        self.ahead_s = clock_shift_s * (np.arange(len(cameras)) % 2)
         sizes = [int(camera.tracks.track_ids.max(initial=0)) + 1 for camera in cameras]
         self.offsets = np.concatenate(([0], np.cumsum(sizes)))[:-1]
         self.num_keys = int(sum(sizes))
@@ -166,8 +168,11 @@ class TrackedScene:
             np.minimum.at(self.begin_s, keys, (camera.frame_of_row - 1) / camera.frame_rate)
 
     def frames(self) -> Iterator[tuple[int, Frame, Tracks]]:
-        """Camera index, frame and tracks, of all cameras in the order of time, at one time of cameras."""
-        parts = [zip(repeat(index), camera.frames()) for index, camera in enumerate(self.cameras)]
+        """Camera index, frame and tracks, of all cameras, by the times of their clocks."""
+        parts = [
+            zip(repeat(index), camera.frames(ahead_s))
+            for index, (camera, ahead_s) in enumerate(zip(self.cameras, self.ahead_s.tolist(), strict=True))
+        ]
         for index, (frame, tracks) in merge(*parts, key=lambda part: part[1][0].time):
             yield index, frame, tracks
 

@@ -4,6 +4,7 @@ A *stay* is a stretch of time in which a person is out of all cameras for less t
 it may lead through several cameras. docs/evaluation.md says in plain words what is counted.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -120,11 +121,14 @@ class Reentry:
         min_away_s: Seconds out of all cameras that make a return.
         counts: What happened.
         calibration: What the run had said; None where its folder does not say.
+        decided_s: Median and 95 % quantile of the seconds from when somebody was found to when it was decided
+            who it is, inf for never; None where the run's folder does not say.
     """
 
     min_away_s: float
     counts: ReentryCounts
     calibration: Calibration | None
+    decided_s: tuple[float, float] | None = None
 
     @property
     def calibration_error(self) -> float | None:
@@ -142,6 +146,9 @@ class Reentry:
             "false_merge_rate": self.counts.false_merge_rate,
             "calibration": asdict(self.calibration) if self.calibration else None,
             "calibration_error": self.calibration_error,
+            "decided_s": [s if math.isfinite(s) else None for s in self.decided_s]
+            if self.decided_s
+            else None,
         }
 
 

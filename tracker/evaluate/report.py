@@ -1,0 +1,155 @@
+"""Result files scored against ground truth files: one report over all sequences or cameras."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tracker.errors import ReuniteError
+from tracker.evaluate.files import (
+    ALL_FRAMES,
+    find_ground_truth,
+    find_results,
+    frames_to_score,
+    read_ground_truth,
+    read_info,
+)
+from tracker.metrics import FramePair, Scores, compare, score_cameras
+from tracker.metrics.calibration import read_calibration
+from tracker.metrics.decided import decided_after, find_tracks
+from tracker.metrics.reentry import (
+    MIN_AWAY_S,
+    Presence,
+    Reentry,
+    count_reentries,
+    find_presence,
+    find_stays,
+)
+from tracker.mot_files import MotTable, read_mot
+from tracker.sinks.tracks import read_tracks
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Report:
+    """Scores of every sequence and of all together.
+
+    Attributes:
+        sequences: Scores of each sequence or camera by itself, by name.
+        combined: Of all sequences, from the sums of their counts; with ``many_cameras`` of all cameras,
+            where the same id in every camera is the same person.
+        many_cameras: Which of the two ``combined`` is.
+        missing: Sequences with ground truth and no result; scored as if nobody had been found.
+        reentry: With ``many_cameras``: what became of people who came back; None where a camera is untimed.
+        untimed: Cameras without a seqinfo.ini, whose frames have no known time.
+        has_other_tracks: The tracks.csv beside the results has other tracks or another clock, so nobody knows
+            when it was decided who they are.
+    """
+
+    sequences: Mapping[str, Scores]
+    combined: Scores
+    many_cameras: bool
+    missing: tuple[str, ...]
+    reentry: Reentry | None
+    untimed: tuple[str, ...]
+    has_other_tracks: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, ready for JSON; fractions, not percent."""
+        return {
+            "many_cameras": self.many_cameras,
+            "missing": list(self.missing),
+            "combined": self.combined.as_dict(),
+            "reentry": self.reentry.as_dict() if self.reentry else None,
+            "sequences": {name: scores.as_dict() for name, scores in self.sequences.items()},
+        }
+
+
+def evaluate_results(
+    results: Path,
+    ground_truth: Path,
+    many_cameras: bool = False,
+    frames: str = ALL_FRAMES,
+    min_away_s: float = MIN_AWAY_S,
+) -> Report:
+    """Score result files against ground truth files.
+
+    Result and ground truth are paired by name. A result file that is named itself, not its folder, is
+    scored alone: with its sequence, or, where the ground truth is one sequence, with that whatever its name.
+
+    Args:
+        results: A text file, a folder of NAME.txt, or a folder that has those in ``mot`` or ``data``.
+        ground_truth: A gt.txt, a folder with gt/gt.txt, or a folder of NAME/gt/gt.txt or
+            train/NAME/gt/gt.txt. A seqinfo.ini beside ``gt`` says how many frames there are; without it
+            the last box of ground truth or result is in the last frame.
+        many_cameras: Identities are shared by all sequences, and frame 1 is taken at the same moment.
+        frames: ``all``, ``second-half`` or ``A-B``, both included.
+        min_away_s: With ``many_cameras``: seconds out of all cameras that make a return.
+
+    Raises:
+        ReuniteError: Nothing is there, a result has no ground truth, a file cannot be read, a box is in a
+            frame after the last, ``frames`` lies outside of a sequence, or ``min_away_s`` is no longer than
+            the time between two frames.
+    """
+    truth_files = find_ground_truth(ground_truth)
+    result_files = find_results(results)
+    if results.is_file():
+        name = next(iter(truth_files)) if len(truth_files) == 1 else results.stem
+        result_files = {name: results}
+        truth_files = {name: truth_files[name]} if name in truth_files else truth_files
+    for name, file in result_files.items():
+        if name not in truth_files:
+            raise ReuniteError(
+                f"{file}: no ground truth named '{name}' in {ground_truth}, "
+                f"which has {', '.join(truth_files)}"
+            )
+    sequences: dict[str, Scores] = {}
+    cameras: list[list[FramePair]] = []  # kept only where they are scored together
+    presence: list[Presence] = []
+    untimed: list[str] = []
+    for name, file in truth_files.items():
+        result = read_mot(result_files[name], unique_ids=True) if name in result_files else MotTable.empty()
+        truth = read_ground_truth(file, name, result)
+        window = frames_to_score(frames, truth)
+        pairs = compare(result, truth, window)
+        sequences[name] = score_cameras([pairs])
+        if many_cameras:
+            cameras.append(pairs)
+            info = read_info(file)
+            if info is None:
+                untimed.append(name)
+                continue
+            if not min_away_s > 1 / info.frame_rate:
+                raise ReuniteError(
+                    f"--min-away {min_away_s:g}: must be longer than the {1 / info.frame_rate:g} s between "
+                    f"two frames of {name}"
+                )
+            presence.append(find_presence(len(cameras) - 1, truth, pairs, window, info.frame_rate))
+    reentry, has_other_tracks = None, False
+    if many_cameras and not untimed:
+        reentry, has_other_tracks = judge_returns(
+            Presence.together(presence), min_away_s, results, [*truth_files]
+        )
+    first, *others = sequences.values()
+    return Report(
+        sequences=sequences,
+        combined=score_cameras(cameras) if many_cameras else sum(others, start=first),
+        many_cameras=many_cameras,
+        missing=tuple(name for name in truth_files if name not in result_files),
+        reentry=reentry,
+        untimed=tuple(untimed),
+        has_other_tracks=has_other_tracks,
+    )
+
+
+def judge_returns(
+    presence: Presence, min_away_s: float, results: Path, cameras: Sequence[str]
+) -> tuple[Reentry, bool]:
+    """What became of people who came back, beside what a run folder says; see `Report.has_other_tracks`."""
+    stays = find_stays(presence, min_away_s)
+    decided_s, table = None, read_tracks(results / "tracks.csv")
+    tracks = None if table is None else find_tracks(presence, cameras, table)
+    if table is not None and tracks is not None:
+        decided_s = decided_after(stays, presence, tracks, table.decided_s, min_away_s)
+    calibration = read_calibration(results / "calibration.json")
+    reentry = Reentry(min_away_s, count_reentries(stays), calibration, decided_s)
+    return reentry, table is not None and tracks is None

@@ -1,0 +1,72 @@
+"""``tracks.csv``: one line for each track of a run, who it was and when that was known."""
+
+import csv
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+
+from tracker.errors import ReuniteError
+from tracker.types import TrackTable
+
+HEADER = ("camera", "track", "identity", "first_seen", "last_seen", "decided", "frames", "looks")
+
+
+def write_tracks(path: Path, tracks: TrackTable) -> Path:
+    """Write ``tracks.csv``; a cut leaves the file of before, or all of the new one.
+
+    Times are seconds with three decimals, by the clock of `Frame.time`; ``decided`` is empty where nobody
+    could tell, and identity 0 where nobody can yet. What the people look like is not in it.
+    """
+    text = io.StringIO(newline="")
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(HEADER)
+    for row in range(len(tracks)):
+        lines.writerow(
+            (
+                tracks.cameras[row],
+                tracks.track_ids[row],
+                tracks.identity_ids[row],
+                f"{tracks.begin_s[row]:.3f}",
+                f"{tracks.end_s[row]:.3f}",
+                "" if math.isnan(tracks.decided_s[row]) else f"{tracks.decided_s[row]:.3f}",
+                tracks.frames[row],
+                tracks.looks[row],
+            )
+        )
+    part = path.with_name(path.name + ".part")
+    part.write_text(text.getvalue(), encoding="utf-8", newline="")
+    return part.replace(path)
+
+
+def read_tracks(path: Path) -> TrackTable | None:
+    """Read what `write_tracks` wrote, features (T, 0); None where there is no such file.
+
+    Raises:
+        ReuniteError: The file cannot be read, or is not such a table.
+    """
+    if not path.is_file():
+        return None
+    try:
+        lines = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
+        if not lines or tuple(lines[0]) != HEADER:
+            raise ValueError(f"its first line is not {','.join(HEADER)}")
+        if any(len(line) != len(HEADER) for line in lines):
+            raise ValueError("a line is cut off, or has too many columns")
+        columns = zip(*lines[1:], strict=True) if lines[1:] else [()] * len(HEADER)
+        cameras, *numbers = columns
+        track_ids, identity_ids, begin_s, end_s, decided_s, frames, looks = numbers
+        return TrackTable(
+            cameras=np.array(cameras, object),
+            track_ids=np.array(track_ids, np.int64),
+            identity_ids=np.array(identity_ids, np.int64),
+            begin_s=np.array(begin_s, np.float64),
+            end_s=np.array(end_s, np.float64),
+            decided_s=np.array([second or "nan" for second in decided_s], np.float64),
+            frames=np.array(frames, np.int64),
+            looks=np.array(looks, np.int64),
+            features=np.zeros((len(cameras), 0), np.float32),
+        )
+    except (OSError, ValueError, csv.Error) as error:
+        raise ReuniteError(f"{path}: cannot be read: {error}; delete it to do without") from None
