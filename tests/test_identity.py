@@ -359,7 +359,7 @@ def test_somebody_in_two_overlapping_cameras_at_once_is_one_person() -> None:
     linker = IdentityLinker(CONFIG, (A, B, C))
     said = play(linker, visits)
     linker.relink()
-    assert linker.passages.overlap[0, 1]
+    assert linker.places.passages.overlap[0, 1]
     numbers = {visit: 1 + number for number, visit in enumerate(visits)}
     for first, second in zip(visits[::2], visits[1::2], strict=True):
         assert linker.lookup(A, np.array([numbers[first]])) == linker.lookup(B, np.array([numbers[second]]))

@@ -198,8 +198,8 @@ def test_thirty_two_cameras_can_be_told_apart() -> None:
 
 def test_names_are_written_in_letters_that_can_be_drawn() -> None:
     names = {"Tür": "Tur", "door-2": "door-2", "вход": "camera 5", "入口-1": "camera 5"}
-    assert {name: timeline._plain(CameraName(name), 4) for name in names} == names
-    assert timeline._plain(CameraName("x" * 30 + "y" * 30), 0) == "x" * 18 + "..." + "y" * 18
+    assert {name: timeline.plain_name(CameraName(name), 4) for name in names} == names
+    assert timeline.plain_name(CameraName("x" * 30 + "y" * 30), 0) == "x" * 18 + "..." + "y" * 18
 
 
 def test_nobody_gives_a_picture_too() -> None:

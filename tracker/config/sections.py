@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from tracker.config.homography import Homography
+
 
 class Section(BaseModel):
     """A part of the configuration: unknown keys are refused, values are frozen."""
@@ -274,9 +276,9 @@ class LikenessConfig(Section):
     sd_same: float = Field(default=0.14, gt=0, le=1)
     """Of one person in two stays."""
 
-    mean_within: float = Field(default=0.77, ge=-1, le=1)
-    sd_within: float = Field(default=0.14, gt=0, le=1)
-    """Of two halves of one track."""
+    mean_within: float = Field(default=0.65, ge=-1, le=1)
+    sd_within: float = Field(default=0.15, gt=0, le=1)
+    """Of two looks at one track, three seconds apart."""
 
     prior_pairs: float = Field(default=20.0, gt=0)
     """So many pairs of this site weigh as much as these numbers."""
@@ -299,6 +301,31 @@ class IdentityConfig(Section):
     """A track that was looked at less often is not compared with anybody before ``decide_s``."""
 
     likeness: LikenessConfig = LikenessConfig()
+
+
+class GroundConfig(Section):
+    """Where on the ground people are. How to get it: docs/ground.md."""
+
+    homographies: dict[str, Homography] = {}
+    """For each camera, as far as known, the matrix that takes pixels (x, y, 1) to metres (x, y, 1), up to a
+    factor, on one plane for all of them."""
+
+    position_sd_m: float = Field(default=0.5, gt=0)
+    """Standard deviation of a position, along each axis. Where one pixel is more, people have no position."""
+
+    max_speed_m_s: float = Field(default=3.0, gt=0)
+    """Nobody is taken to move faster; 3 m/s is a slow run."""
+
+
+class GalleryConfig(Section):
+    """What is remembered of people between runs; docs/gallery.md."""
+
+    path: str | None = None
+    """The file that keeps people from run to run, made if it is not there. Without one a run knows nobody at
+    its beginning, and its own people go to ``gallery.sqlite`` in its folder, for ``tracker.search``."""
+
+    thumbnails: bool = False
+    """Whether small pictures of the people are kept too."""
 
 
 class OutputConfig(Section):
@@ -329,6 +356,8 @@ class RunConfig(Section):
     embedder: EmbedderConfig = ReidEmbedderConfig()
     tracking: TrackingConfig = TrackingConfig()
     identity: IdentityConfig = IdentityConfig()
+    gallery: GalleryConfig = GalleryConfig()
+    ground: GroundConfig = GroundConfig()
     output: OutputConfig = OutputConfig()
 
     @field_validator("source", mode="before")

@@ -5,12 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tracker.identity.likeness import Likeness
-from tracker.identity.passages import SHARED_LOG_ODDS, Passages
+from tracker.identity.places import Places
 from tracker.identity.stays import Stays
 from tracker.types import BoolArray, FloatArray, IntArray
-
-CLOCK_TOLERANCE_S = 0.5
-"""Cameras may disagree by so much about when somebody left one and came into another."""
 
 
 class Candidates(NamedTuple):
@@ -29,7 +26,7 @@ class Candidates(NamedTuple):
     log_odds: FloatArray
 
 
-def find_candidates(stays: Stays, own: IntArray, likeness: Likeness, passages: Passages) -> Candidates:
+def find_candidates(stays: Stays, own: IntArray, likeness: Likeness, places: Places) -> Candidates:
     """Everybody whom the tracks in these rows (M,), of one person, may be."""
     known = stays.people()
     others = ~np.isin(known.rows, own)
@@ -38,7 +35,7 @@ def find_candidates(stays: Stays, own: IntArray, likeness: Likeness, passages: P
     if not has_other.any():
         nobody, nothing = np.empty(0, np.int64), np.empty(0)
         return Candidates(nobody, nothing, nothing, nothing)
-    cannot, extra = evidence(stays, passages, own, known.rows[others], starts[has_other])
+    cannot, extra = evidence(stays, places, own, known.rows[others], starts[has_other])
     cosines = stays.cosines(own)[has_other]
     log_odds = likeness.log_odds(cosines) + extra
     people, free = known.people[has_other], ~cannot
@@ -46,13 +43,13 @@ def find_candidates(stays: Stays, own: IntArray, likeness: Likeness, passages: P
 
 
 def evidence(
-    stays: Stays, passages: Passages, own: IntArray, rows: IntArray, starts: IntArray
+    stays: Stays, places: Places, own: IntArray, rows: IntArray, starts: IntArray
 ) -> tuple[BoolArray, FloatArray]:
     """Whether somebody cannot be each of P people, and what time and place say about it.
 
     Args:
         stays: All tracks.
-        passages: What is known of the ways between cameras.
+        places: What is known of the ways between them, and of the ground.
         own: (M,) the rows of somebody, in the order in which they began.
         rows: (R,) those of the others, each one's side by side and in the order in which they began.
         starts: (P,) where the rows of each begin.
@@ -62,7 +59,7 @@ def evidence(
         odds of the passages that one person would have made: where, in the order of all, a stay of one
         follows a stay of the other.
     """
-    cannot = np.logical_or.reduceat(conflicts(stays, rows, own, passages.overlap), starts)
+    cannot = np.logical_or.reduceat(places.conflicts(stays, rows, own), starts)
     group = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(rows)))
     place = np.searchsorted(stays.begin[own], stays.begin[rows], side="right")
     changes = (np.diff(place) != 0) | (np.diff(group) != 0)
@@ -70,26 +67,10 @@ def evidence(
     out = np.nonzero(np.concatenate((changes, [True])) & (place < len(own)))[0]
     before = np.concatenate((own[place[into] - 1], rows[out]))
     after = np.concatenate((rows[into], own[place[out]]))
-    absence_s = stays.begin[after] - stays.end[before]
-    log_odds = passages.log_odds(stays.camera[before], stays.camera[after], absence_s)
-    log_odds[absence_s < -CLOCK_TOLERANCE_S] = SHARED_LOG_ODDS
+    log_odds = places.log_odds(stays, before, after)
     whose = group[np.concatenate((into, out))]
     counts = np.bincount(whose, minlength=len(starts))
     return cannot, np.bincount(whose, log_odds, len(starts)) / np.maximum(counts, 1)
-
-
-def conflicts(stays: Stays, rows: IntArray, own: IntArray, overlap: BoolArray) -> BoolArray:
-    """(R,) which tracks cannot be of the person who has the tracks ``own`` (M,).
-
-    They were seen at one time, not by two cameras that see the same place.
-    """
-    cannot = np.zeros(len(rows), np.bool_)
-    camera, begin, end = stays.camera[rows], stays.begin[rows], stays.end[rows]
-    for row in own.tolist():
-        shared_s = np.minimum(end, stays.end[row]) - np.maximum(begin, stays.begin[row])
-        in_two = ~overlap[camera, stays.camera[row]] & (shared_s > CLOCK_TOLERANCE_S)
-        cannot |= np.where(camera == stays.camera[row], shared_s >= 0, in_two)
-    return cannot
 
 
 def required_log_odds(extra: FloatArray, likeness: Likeness, rate: float) -> float:

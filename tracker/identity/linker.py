@@ -5,11 +5,14 @@ from typing import Literal
 
 import numpy as np
 
-from tracker.config import IdentityConfig
+from tracker.config import GroundConfig, IdentityConfig
+from tracker.ground import GroundPlane
 from tracker.identity.candidates import Candidates, find_candidates, required_log_odds
+from tracker.identity.ground import GroundLog
 from tracker.identity.likeness import GRID, Likeness
 from tracker.identity.offline import link_all
 from tracker.identity.passages import HIT_RATE, Passages
+from tracker.identity.places import Places
 from tracker.identity.stays import Stays
 from tracker.identity.table import UNDECIDED, IdentityTable, Reserve
 from tracker.types import (
@@ -54,22 +57,36 @@ class IdentityLinker:
     """
 
     def __init__(
-        self, config: IdentityConfig, cameras: Sequence[CameraName], reserve: Reserve | None = None
+        self,
+        config: IdentityConfig,
+        cameras: Sequence[CameraName],
+        reserve: Reserve | None = None,
+        ground: GroundConfig | None = None,
     ) -> None:
-        """Know nobody yet; ``reserve`` gives numbers for new people, None: 1, 2, 3, and so on."""
+        """Know nobody yet.
+
+        Args:
+            config: When two tracks are one person.
+            cameras: All of the run.
+            reserve: Gives numbers for new people; None: 1, 2, 3, and so on.
+            ground: Where the cameras have homographies, what is known of the ground.
+        """
         self.table = IdentityTable(reserve)
         self.likeness = Likeness(config.likeness)
         self._pairs = np.empty((0, 2), np.int64)
         self._is_stale = False
         self._config = config
         self._events: list[IdentityEvent] = []
-        self._open_for([], sorted(cameras))  # the order in which they were named must not matter
+        in_order = sorted(cameras)  # the order in which they were named must not matter
+        self._plane = GroundPlane(ground, in_order) if ground and ground.homographies else None
+        self._open_for([], in_order)
 
     def _open_for(self, gone: Sequence[CameraName], cameras: Sequence[CameraName]) -> None:
         """Begin with these cameras, and others that the run does not have but some people are known from."""
         self._cameras = [*cameras, *gone]
         self._index = {camera: index for index, camera in enumerate(self._cameras)}
-        self._stays, self.passages = Stays(len(self._cameras)), Passages(len(self._cameras))
+        self._stays = Stays(len(self._cameras))
+        self.places = Places(len(self._cameras), self._plane)
 
     def remember(self, known: KnownPeople) -> None:
         """Take up people from before the run; once, before its first frame, not where a state is restored."""
@@ -84,6 +101,7 @@ class IdentityLinker:
         """
         stays, camera = self._stays, self._index[frame.camera]
         rows = stays.rows(camera, tracks.track_ids, frame.time, tracks.features.shape[1])
+        self.places.see(rows, camera, frame.time, tracks.boxes)
         looked = tracks.features.any(axis=1)
         if looked.any():
             seen = rows[looked]
@@ -109,7 +127,7 @@ class IdentityLinker:
         stays = self._stays
         self._is_stale = True  # what was seen since the last pair counts too
         self._refresh()
-        people = link_all(stays, self.likeness, self.passages, self._config.max_false_merge_rate)
+        people = link_all(stays, self.likeness, self.places, self._config.max_false_merge_rate)
         known = ~stays.is_track
         numbers = dict(zip(people[known].tolist(), stays.identity[known].tolist(), strict=True))
         identities = self.table.number_all(people, numbers)
@@ -200,8 +218,9 @@ class IdentityLinker:
             own = {key.removeprefix(start): state[key] for key in state if key.startswith(start)}
             part.restore(own)
 
-    def _parts(self) -> dict[str, IdentityTable | Passages | Stays]:
-        return {"table": self.table, "passages": self.passages, "stays": self._stays}
+    def _parts(self) -> dict[str, GroundLog | IdentityTable | Passages | Stays]:
+        places = self.places
+        return {"table": self.table, "stays": self._stays, "ground": places.log, "passages": places.passages}
 
     def _decide(self, row: int, is_last: bool) -> None:
         """Join the track to a person, or, at the last try, open a new one."""
@@ -239,7 +258,7 @@ class IdentityLinker:
                 stays.identify(other, identity)
 
     def _candidates(self, own: IntArray) -> Candidates:
-        return find_candidates(self._stays, own, self.likeness, self.passages)
+        return find_candidates(self._stays, own, self.likeness, self.places)
 
     def _known_person(self, found: Candidates) -> int:
         """Who somebody is among those it may be; `UNDECIDED` if nobody is sure enough."""
@@ -294,7 +313,7 @@ class IdentityLinker:
             self._refresh()
             cosines = (stays.centred[away] @ stays.centred[row]).astype(np.float64)
             hits = self.likeness.stranger_rate(cosines) <= HIT_RATE
-            self.passages.add_together(stays.camera[away], int(stays.camera[row]), hits)
+            self.places.passages.add_together(stays.camera[away], int(stays.camera[row]), hits)
 
     def _learn_passage(self, row: int, found: Candidates, identity: int) -> None:
         """A track was taken for somebody: if looks alone are sure of it, they teach the way."""
@@ -304,4 +323,4 @@ class IdentityLinker:
             others = np.nonzero((stays.identity == identity) & (stays.looks > 0))[0]
             last = others[stays.end[others].argmax()]
             absence_s = float(stays.begin[row] - stays.end[last])
-            self.passages.add(int(stays.camera[last]), int(stays.camera[row]), absence_s)
+            self.places.passages.add(int(stays.camera[last]), int(stays.camera[row]), absence_s)

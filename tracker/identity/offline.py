@@ -6,7 +6,7 @@ import numpy as np
 
 from tracker.identity.candidates import evidence, required_log_odds
 from tracker.identity.likeness import Likeness
-from tracker.identity.passages import Passages
+from tracker.identity.places import Places
 from tracker.identity.stays import Stays
 from tracker.types import BoolArray, FloatArray, IntArray
 
@@ -20,7 +20,7 @@ Pair = tuple[float, int, int]
 """Minus the log odds that two people are one, and the two."""
 
 
-def link_all(stays: Stays, likeness: Likeness, passages: Passages, rate: float) -> IntArray:
+def link_all(stays: Stays, likeness: Likeness, places: Places, rate: float) -> IntArray:
     """The person (N,) of every stay, from 0, by first appearance; the order of the cameras plays no part.
 
     Agglomerative: the two people with the highest log odds of being one are joined, as long as a stranger
@@ -28,7 +28,7 @@ def link_all(stays: Stays, likeness: Likeness, passages: Passages, rate: float) 
     people are is the cosine between the means of their stays. Two who were seen at one time are never
     joined, unless both cameras see the place, nor are two who were remembered from before.
     """
-    people = _People(stays, likeness, passages)
+    people = _People(stays, likeness, places)
     heap = people.first_pairs()
     heapq.heapify(heap)
     threshold = likeness.threshold(1, rate)
@@ -46,8 +46,8 @@ def link_all(stays: Stays, likeness: Likeness, passages: Passages, rate: float) 
 class _People:
     """People so far: single stays first, then what joining makes; their indices are never used again."""
 
-    def __init__(self, stays: Stays, likeness: Likeness, passages: Passages) -> None:
-        self._stays, self._likeness, self._passages = stays, likeness, passages
+    def __init__(self, stays: Stays, likeness: Likeness, places: Places) -> None:
+        self._stays, self._likeness, self._places = stays, likeness, places
         remembered = np.nonzero(~stays.is_track)[0]
         numbers = np.unique(stays.identity[remembered]).tolist()
         self._members = [self._sorted(remembered[stays.identity[remembered] == number]) for number in numbers]
@@ -156,4 +156,4 @@ class _People:
         """Whom of others (M,) somebody cannot be, and the log odds of time and place."""
         parts = [self._members[other] for other in others.tolist()]
         starts = np.cumsum([0, *(len(part) for part in parts)])[:-1]
-        return evidence(self._stays, self._passages, self._members[person], np.concatenate(parts), starts)
+        return evidence(self._stays, self._places, self._members[person], np.concatenate(parts), starts)

@@ -248,7 +248,7 @@ def _draw_bars(row: Image, seen: BoolArray, cameras: Sequence[CameraName], patte
         where = seen[camera] & (lanes == place[camera])
         row[where] = patterns[camera][where]
         edges = np.flatnonzero(np.diff(seen[camera] & (at_once == 1), prepend=False, append=False))
-        name, size = _plain(cameras[camera], camera), 0.42
+        name, size = plain_name(cameras[camera], camera), 0.42
         if len(row) >= 16 and camera < len(COLORS):  # no name over stripes
             for begin, end in edges.reshape(-1, 2):
                 if end - begin >= text_width(name, size) + 12:
@@ -286,7 +286,7 @@ def _legend(cameras: Sequence[CameraName]) -> Image:
     """The colours of the cameras, in as many lines as they need."""
     places, x, y = [], MARGIN, 18
     for index, camera in enumerate(cameras):
-        name = _plain(camera, index)
+        name = plain_name(camera, index)
         width = 30 + text_width(name, 0.5) + 26
         if x > MARGIN and x + width > WIDTH - MARGIN:
             x, y = MARGIN, y + 26
@@ -299,7 +299,7 @@ def _legend(cameras: Sequence[CameraName]) -> Image:
     return legend
 
 
-def _plain(camera: CameraName, index: int) -> str:
+def plain_name(camera: CameraName, index: int) -> str:
     """A name in the letters that OpenCV can draw, accents dropped; else the camera's place in the run."""
     letters = unicodedata.normalize("NFKD", camera)
     plain = "".join(letter for letter in letters if not unicodedata.combining(letter))

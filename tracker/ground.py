@@ -1,0 +1,197 @@
+"""Where people stand on the ground: pixels to metres, and the command that finds out how.
+
+python -m tracker.ground --camera CAMERA --pixels "x,y x,y ..." --metres "x,y x,y ..."
+"""
+
+import argparse
+import difflib
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+import yaml
+
+from tracker.config import GroundConfig
+from tracker.errors import ReuniteError
+from tracker.types import CameraName, FloatArray, check_shape
+
+EXIT_USAGE = 2
+FAR_BELOW = np.array([0.0, 5000.0, 1.0])
+"""A pixel that shows the ground, not the sky, in every picture that stands upright."""
+
+EXAMPLE = """example, a floor of 6 m x 4 m whose corners are in the picture, and its middle:
+  python -m tracker.ground --camera door --pixels "212,655 1105,640 868,301 377,306 639,424" \\
+      --metres "0,0 6,0 6,4 0,4 3,2"
+
+The lines that are printed go into the configuration of the run; docs/ground.md says more.
+"""
+
+
+class GroundPlane:
+    """One plane in metres for all cameras of a run that have a homography.
+
+    Attributes:
+        config: Its homographies, and how exact they are.
+        is_y_down: Whether y grows downwards, seen from above with x to the right, as on most drawings.
+    """
+
+    def __init__(self, config: GroundConfig, cameras: Sequence[CameraName]) -> None:
+        """Take the homographies of these cameras.
+
+        Raises:
+            ReuniteError: A homography is of no camera of the run, or is a mirror image of another.
+        """
+        for name in config.homographies:
+            if name not in cameras:
+                near = difflib.get_close_matches(name, cameras, n=1, cutoff=0.5)
+                known = f"did you mean {near[0]!r}?" if near else f"the cameras are {', '.join(cameras)}"
+                raise ReuniteError(f"ground.homographies.{name}: no such camera in this run, {known}")
+        self.config = config
+        self._matrices = np.full((len(cameras), 3, 3), np.nan)
+        for index, camera in enumerate(cameras):
+            if camera in config.homographies:
+                matrix = np.array(config.homographies[camera])
+                self._matrices[index] = matrix * np.sign(FAR_BELOW @ matrix[2])
+        # In pictures y points down. Where it does on the plane too, a camera above does not turn it over.
+        y_down = {
+            camera: bool(np.linalg.det(self._matrices[index]) > 0)
+            for index, camera in enumerate(cameras)
+            if camera in config.homographies
+        }
+        self.is_y_down = any(y_down.values())
+        if self.is_y_down and not all(y_down.values()):
+            one, other = (next(name for name, it in y_down.items() if it is side) for side in (False, True))
+            raise ReuniteError(
+                f"ground.homographies: {one!r} and {other!r} are mirror images of each other; give "
+                "the points of all cameras in one system of axes, and x before y"
+            )
+
+    def positions(self, camera_index: int, boxes: FloatArray) -> FloatArray:
+        """Where people stand: the middle of the lower edge of each box.
+
+        Args:
+            camera_index: Place of the camera in ``cameras``.
+            boxes: (N, 4) x1, y1, x2, y2 in pixels of the full frame.
+
+        Returns:
+            (N, 2) metres; nan where the camera has no homography, or the point lies beyond the horizon or so
+            near to it that one pixel up or down is more than ``position_sd_m``.
+        """
+        matrix = self._matrices[camera_index]
+        feet = np.column_stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3], np.ones(len(boxes))])
+        with np.errstate(over="ignore", invalid="ignore"):
+            ground = feet @ matrix.T
+            depth = np.where(ground[:, 2:] > 0, ground[:, 2:], np.nan)
+            xy = ground[:, :2] / depth
+            pixel_m = np.linalg.norm((matrix[:2, 1] - xy * matrix[2, 1]) / depth, axis=1)
+        return np.where(pixel_m[:, None] <= self.config.position_sd_m, xy, np.nan)
+
+
+def fit_homography(pixels: FloatArray, metres: FloatArray) -> FloatArray:
+    """The matrix that takes points of a picture to points on the ground, least squares.
+
+    Args:
+        pixels: (P, 2) x, y in the picture, four points or more.
+        metres: (P, 2) x, y of the same points on the ground.
+
+    Returns:
+        (3, 3), the third coordinate of the points is 1 on average.
+
+    Raises:
+        ReuniteError: The points do not tell: too few, on a line, or not what one camera can see.
+
+    Source: Hartley and Zisserman, Multiple View Geometry, 2nd edition 2004, algorithm 4.2 (normalised DLT).
+    """
+    check_shape("pixels", pixels, (None, 2))
+    check_shape("metres", metres, (len(pixels), 2))
+    if len(pixels) < 4:
+        raise ReuniteError(f"a homography needs four points or more, got {len(pixels)}")
+    ones = np.ones((len(pixels), 1))
+    to_unit, from_unit = _to_unit(pixels), np.linalg.inv(_to_unit(metres))
+    seen = np.hstack([pixels, ones]) @ to_unit.T
+    real = np.hstack([metres, ones]) @ np.linalg.inv(from_unit).T
+    none = np.zeros_like(seen)
+    equations = np.vstack(
+        [np.hstack([seen, none, -real[:, :1] * seen]), np.hstack([none, seen, -real[:, 1:2] * seen])]
+    )
+    _, strength, directions = np.linalg.svd(equations)
+    matrix: FloatArray = from_unit @ directions[-1].reshape(3, 3) @ to_unit
+    depth = np.hstack([pixels, ones]) @ matrix[2]
+    if strength[7] < 1e-6 * strength[0] or abs(depth.mean()) <= 1e-9 * np.abs(depth).max():
+        raise ReuniteError("three of the points lie on a line, or two on one spot; take points far apart")
+    matrix /= depth.mean()
+    if (depth / depth.mean()).min() < 1e-3:
+        raise ReuniteError(
+            "no camera sees a flat ground like that: give the points in the same order in pixels and metres, "
+            "far apart and no three near one line"
+        )
+    return matrix
+
+
+def off_by(matrix: FloatArray, pixels: FloatArray, metres: FloatArray) -> FloatArray:
+    """(P,) metres between where the matrix puts points (P, 2) of the picture and where they are (P, 2)."""
+    ground = np.column_stack([pixels, np.ones(len(pixels))]) @ matrix.T
+    return np.asarray(np.linalg.norm(ground[:, :2] / ground[:, 2:] - metres, axis=1))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the lines for the configuration; 0 done, 2 it cannot be done."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tracker.ground",
+        description="Find the homography of a camera from four or more points on the ground, and print it as "
+        "lines for the configuration, with how many metres it is off.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--camera", required=True, help="its name in the run, that of its file or address")
+    parser.add_argument("--pixels", required=True, metavar='"x,y ..."', help="the points in the picture")
+    parser.add_argument("--metres", required=True, metavar='"x,y ..."', help="the same points on the ground")
+    arguments = parser.parse_args(argv)
+    try:
+        pixels, metres = (_points(f"--{it}", getattr(arguments, it)) for it in ("pixels", "metres"))
+        if len(pixels) != len(metres):
+            raise ReuniteError(f"--pixels has {len(pixels)} points, --metres has {len(metres)}; give pairs")
+        matrix = fit_homography(pixels, metres)
+        print(_as_yaml(CameraName(arguments.camera), matrix, off_by(matrix, pixels, metres)), end="")
+    except ReuniteError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    return 0
+
+
+def _to_unit(points: FloatArray) -> FloatArray:
+    """(3, 3) that moves points (P, 2) to the middle and scales them to a mean distance of the root of two."""
+    middle = points.mean(axis=0)
+    spread = np.linalg.norm(points - middle, axis=1).mean()
+    if not spread > 0:
+        raise ReuniteError("all points are one point; take points far apart")
+    scale = np.sqrt(2) / spread
+    return np.array([[scale, 0, -scale * middle[0]], [0, scale, -scale * middle[1]], [0, 0, 1]])
+
+
+def _points(option: str, text: str) -> FloatArray:
+    try:
+        points = np.array([[float(number) for number in pair.split(",")] for pair in text.split()])
+    except ValueError:
+        points = np.empty(0)
+    if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
+        raise ReuniteError(
+            f'{option}: write x,y of each point with spaces between, "0,0 6,0 6,4 0,4", got {text!r}'
+        )
+    return points
+
+
+def _as_yaml(camera: CameraName, matrix: FloatArray, errors_m: FloatArray) -> str:
+    rows = [[float(f"{number:.10g}") for number in row] for row in matrix]
+    lines = yaml.safe_dump({"ground": {"homographies": {camera: rows}}}, default_flow_style=None, width=200)
+    note = f"# {len(errors_m)} points, off by {np.sqrt((errors_m**2).mean()):.3f} m (root of the mean square)"
+    worst = int(errors_m.argmax())
+    if len(errors_m) == 4:
+        note = "# four points always fit; give a fifth or more to see how many metres this is off"
+    else:
+        note += f", most at point {worst + 1}: {errors_m[worst]:.3f} m"
+    return f"{note}\n{lines}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
