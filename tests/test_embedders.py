@@ -143,6 +143,19 @@ def test_no_embedder_gives_features_of_length_zero() -> None:
     assert observations.features.shape == (2, 0)
 
 
+def test_colours_of_other_settings_are_another_network() -> None:
+    usual, same, other = (
+        ColorEmbedder(ColorEmbedderConfig(brightness_bins=bins)).network for bins in (16, 16, 12)
+    )
+    assert usual is not None
+    assert other is not None
+    assert usual == same
+    assert usual.fingerprint != other.fingerprint
+    image = picture_of((RED, BLUE))
+    assert embed(image, people_at(box_of(0))).shape[1] == usual.dimension
+    assert NoEmbedder().network is None
+
+
 @pytest.mark.real
 def test_colours_recognise_people_a_second_later() -> None:
     """PETS09-S2L1, 7 frames per second: the most alike of all people a second later is the same person."""

@@ -355,7 +355,7 @@ def test_a_reader_that_does_not_let_go_makes_a_save_fail_as_a_whole(path: Path) 
         ("text", "is no gallery"),
         ("folder", "cannot be opened"),
         ("another program's", "is an SQLite file, but no gallery"),
-        ("next version", "is a gallery of version 2, this program knows version 1"),
+        ("next version", "is a gallery of version 99, this program knows version 2"),
         ("zeros inside", "is damaged"),
     ],
 )
@@ -373,7 +373,7 @@ def test_a_file_that_is_no_sound_gallery_is_refused_with_a_sentence(
     elif damage != "missing":
         fill(path)
     if damage == "next version":
-        sqlite_says(path, "PRAGMA user_version = 2")
+        sqlite_says(path, "PRAGMA user_version = 99")
     if damage == "zeros inside":
         raw = path.read_bytes()
         path.write_bytes(raw[:4096] + bytes(len(raw) - 4096))

@@ -18,6 +18,7 @@ from tracker.types import (
     CameraName,
     Detections,
     Frame,
+    Network,
     Observations,
     Sightings,
     State,
@@ -56,6 +57,8 @@ class ListedSource:
 
 class OneWalker:
     """Finds one person in every frame, who walks to the right."""
+
+    network: Network | None = None
 
     def detect(self, tick: Tick) -> list[Detections]:
         return [Detections(np.array([[f.number, 20.0, f.number + 40, 120]]), np.ones(1)) for f in tick.frames]

@@ -12,8 +12,9 @@ from reid.preprocess import DEFAULT
 from reid.runtime import open_embedder
 from reid.weights import DEFAULT_WEIGHTS
 from tracker.config import ReidEmbedderConfig
-from tracker.embedders.reid import ReidEmbedder, pixel_boxes
+from tracker.embedders.reid import ReidEmbedder, fingerprint
 from tracker.errors import ReuniteError
+from tracker.geometry import pixel_boxes
 from tracker.types import BoolArray, CameraName, Detections, Frame, Image, Observations, Tick, blank_image
 
 Box = tuple[float, float, float, float]
@@ -102,6 +103,34 @@ def test_the_network_that_ships_says_nothing_of_the_machine_it_was_made_on() -> 
         content = DEFAULT_WEIGHTS.with_suffix(suffix).read_bytes()
         assert b".py" not in content
         assert b"site-packages" not in content
+
+
+def test_the_network_that_ships_is_one_whatever_file_and_runtime_it_is_opened_from(weights: Path) -> None:
+    configs = [
+        ReidEmbedderConfig(runtime="onnx"),
+        ReidEmbedderConfig(runtime="pytorch"),
+        ReidEmbedderConfig(weights=str(DEFAULT_WEIGHTS.with_suffix(".onnx"))),
+    ]
+    first, *others = (ReidEmbedder(config).network for config in configs)
+    assert first is not None
+    assert others == [first, first]
+    assert (first.name, first.dimension) == (DEFAULT_WEIGHTS.stem, 256)
+    other = ReidEmbedder(ReidEmbedderConfig(weights=str(weights), runtime="pytorch")).network
+    assert other is not None
+    assert other.fingerprint != first.fingerprint
+
+
+def test_another_preprocessing_and_another_half_of_two_files_are_another_network(tmp_path: Path) -> None:
+    path = tmp_path / "other.xml"
+    path.write_bytes(b"layers")
+    path.with_suffix(".bin").write_bytes(b"weights")
+    before = fingerprint(path)
+    assert fingerprint(path, "imagenet") != fingerprint(path, "bgr255") != before
+    path.with_suffix(".bin").write_bytes(b"others")
+    assert fingerprint(path) != before
+    path.with_suffix(".bin").unlink()
+    with pytest.raises(ReuniteError, match=r"other\.xml: cannot be read"):
+        fingerprint(path)
 
 
 def test_weights_that_are_not_there_are_one_clear_sentence(tmp_path: Path) -> None:

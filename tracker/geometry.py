@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tracker.types import FloatArray
+from tracker.types import FloatArray, Frame, IntArray
 
 
 def xywh_to_xyxy(boxes: FloatArray) -> FloatArray:
@@ -17,6 +17,14 @@ def xyxy_to_xywh(boxes: FloatArray) -> FloatArray:
     sizes = np.array(boxes, dtype=np.float64)
     sizes[..., 2:] -= sizes[..., :2]
     return sizes
+
+
+def pixel_boxes(boxes: FloatArray, frame: Frame) -> IntArray:
+    """(N, 4) boxes as whole pixels inside the picture, x2 and y2 not included; without area if outside."""
+    width, height = frame.size
+    corners = np.concatenate((np.floor(boxes[:, :2]), np.ceil(boxes[:, 2:])), axis=1)
+    inside: FloatArray = np.clip(corners, 0, (width, height, width, height))
+    return inside.astype(np.int64)
 
 
 def iou_matrix(a_xyxy: FloatArray, b_xyxy: FloatArray) -> FloatArray:

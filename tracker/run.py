@@ -152,7 +152,10 @@ def read_config(arguments: argparse.Namespace) -> RunConfig:
     detector = config.detector.model_copy(
         update={key: _absolute(path) for key, path in paths.items() if path}
     )
-    return config.model_copy(update={"source": tuple(map(_absolute, addresses)), "detector": detector})
+    path = config.gallery.path  # which need not be there yet
+    gallery = config.gallery.model_copy(update={"path": str(Path(path).resolve()) if path else None})
+    sources = tuple(map(_absolute, addresses))
+    return config.model_copy(update={"source": sources, "detector": detector, "gallery": gallery})
 
 
 def check_ground_truth(path: Path, config: RunConfig) -> None:

@@ -4,7 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tracker.types import BoolArray, CameraName, Detections, Frame, Observations, Sightings, State, Tick
+from tracker.types import (
+    BoolArray,
+    CameraName,
+    Detections,
+    Frame,
+    Network,
+    Observations,
+    Sightings,
+    State,
+    Tick,
+)
 
 
 @dataclass(slots=True)
@@ -67,6 +77,10 @@ class Detector(Remembering, Protocol):
 
 class Embedder(Protocol):
     """Says what each person looks like."""
+
+    @property
+    def network(self) -> Network | None:
+        """Which network looks; None: what it gives cannot be compared with what another run saw."""
 
     def embed(
         self, tick: Tick, detections: Sequence[Detections], wanted: Sequence[BoolArray]

@@ -1,10 +1,13 @@
 """One run from opened sources to written results; what `python -m tracker.run` and Python programs call."""
 
+import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from tracker.build import build_detector, build_embedder
@@ -12,20 +15,28 @@ from tracker.camera_tracker import CameraTracker
 from tracker.checkpoint import Progress, load_checkpoint, save_checkpoint
 from tracker.config import RunConfig
 from tracker.errors import ReuniteError
+from tracker.ground import GroundPlane
 from tracker.identity import IdentityLinker
+from tracker.memory import OWN_GALLERY, RunMemory
 from tracker.passwords import mask_password
 from tracker.pipeline import StageClock, read_ahead, run_pipeline
 from tracker.results import SightingsReader, identities_of, write_results, write_summary
 from tracker.run_folder import RunFolder
 from tracker.sinks.calibration import write_calibration
+from tracker.sinks.events import EventLog
 from tracker.sinks.journal import Journal
+from tracker.sinks.map import write_map
 from tracker.sinks.overlay import OverlayVideos
+from tracker.sinks.portraits import Portraits
 from tracker.sinks.progress import ProgressBars
 from tracker.sinks.timeline import write_timeline
+from tracker.sinks.tracks import write_tracks
 from tracker.sinks.window import Window
 from tracker.sources import locate_cameras, open_source
 from tracker.stages import Remembering, Sink
-from tracker.types import State
+from tracker.types import IntArray, Network, State
+
+logger = logging.getLogger(__name__)
 
 
 class TrackingRun:
@@ -44,6 +55,7 @@ class TrackingRun:
         self.config = config
         self._is_resumed = folder is not None
         self._drawing_problems: list[str] = []
+        self._gallery_problem = ""
         self.progress, states = Progress(), dict[str, State]()
         if folder is not None and folder.checkpoint.exists():
             self.progress, states = load_checkpoint(folder.checkpoint)
@@ -67,6 +79,13 @@ class TrackingRun:
             }
             self._detector = build_detector(config.detector, working)
             self._embedder = build_embedder(config.embedder)
+            network = _network_of_gallery(config, self._embedder.network)
+            self._memory: RunMemory | None = None
+            if network and config.gallery.path:
+                path = Path(config.gallery.path)
+                self._memory = RunMemory(path, network, is_live=self.source.is_live, is_own=False)
+                stack.callback(self._memory.close)
+            self._portraits = Portraits() if network and config.gallery.thumbnails else None
             self._trackers = {
                 camera: CameraTracker(
                     camera,
@@ -76,19 +95,32 @@ class TrackingRun:
                 )
                 for camera in self.cameras
             }
-            self.identities = IdentityLinker(config.identity, self.cameras)
-            self._remembering: dict[str, Remembering] = {
-                "detector": self._detector,
-                "identities": self.identities,
-                **{f"tracker/{camera}": tracker for camera, tracker in self._trackers.items()},
-            }
-            for name, state in states.items():
-                self._remembering[name].restore(state)
-            self._stop = stop
+            reserve = self._memory.reserve if self._memory else None
+            self._ground = GroundPlane(config.ground, self.cameras)
+            self.identities = IdentityLinker(config.identity, self.cameras, reserve, config.ground)
+            if self._memory and not states:
+                self.identities.remember(self._memory.known())
             self._window = Window(stop) if config.output.show else None
             self.folder = folder or RunFolder.create(_without_passwords(config))
             self._journal = Journal(self.folder.journal, self.cameras, self.progress.journal_rows)
             stack.callback(self._journal.close)
+            log = self.folder.path / "events.jsonl"
+            self._events = EventLog(log, self.identities.events, self.progress.event_bytes)
+            stack.callback(self._events.close)
+            if network and not self._memory:
+                path = self.folder.path / OWN_GALLERY
+                self._memory = RunMemory(path, network, is_live=self.source.is_live, is_own=True)
+                stack.callback(self._memory.close)
+            self._remembering: dict[str, Remembering] = {
+                "detector": self._detector,
+                "identities": self.identities,
+                **{f"tracker/{camera}": tracker for camera, tracker in self._trackers.items()},
+                **({"memory": self._memory} if self._memory else {}),
+                **({"portraits": self._portraits} if self._portraits else {}),
+            }
+            for name, state in states.items():
+                self._remembering[name].restore(state)
+            self._stop = stop
             self._stack = stack.pop_all()
 
     def __enter__(self) -> "TrackingRun":
@@ -99,9 +131,10 @@ class TrackingRun:
 
     @property
     def problems(self) -> list[str]:
-        """One sentence for each camera that failed or ended too early."""
+        """A sentence for each camera that failed or ended too early, and for an unwritten gallery."""
         reports = self.source.reports.values()
-        return [report.problem for report in reports if report.problem] + self._drawing_problems
+        others = [*self._drawing_problems, self._gallery_problem]
+        return [problem for problem in [*(report.problem for report in reports), *others] if problem]
 
     def run(self, console: Console) -> tuple[bool, list[Path]]:
         """Track to the end or until ``stop``, then write the results.
@@ -122,17 +155,17 @@ class TrackingRun:
             if ended and not self.source.is_live:
                 with StageClock(self.progress.seconds).of("link"):
                     self.identities.relink()
+            is_whole = ended or self.source.is_live
             with StageClock(self.progress.seconds).of("results"):
+                is_remembered = not is_whole or self._save_people()
                 reports = self.source.reports
                 failed = {
                     camera for camera in self.cameras if reports[camera].problem
                 } - self.progress.done.keys()
                 files = write_results(self.folder.path, self._journal, self.cameras, self.identities, failed)
-                sightings = (
-                    (rows["camera"], rows["time"], identities_of(rows, self.cameras, self.identities))
-                    for rows in self._journal.read()
-                )
-                files.append(write_timeline(self.folder.path / "timeline.png", sightings, self.cameras))
+                files += self._write_people()
+                if self._memory and is_whole and not self._gallery_problem:
+                    files.append(self._memory.path)
                 if (calibration := self.identities.calibration()) is not None:
                     files += write_calibration(self.folder.path, calibration)
             live_videos = sorted(self.folder.videos.glob("*.mp4")) if self.source.is_live else []
@@ -140,7 +173,7 @@ class TrackingRun:
                 with StageClock(self.progress.seconds).of("draw"):
                     ended, drawn = self._draw(console)
                 files += drawn
-            complete = ended or self.source.is_live
+            complete = (ended or self.source.is_live) and is_remembered
             write_summary(self.folder.summary, complete, self.progress, self.source.reports, self.identities)
             if complete:
                 self.folder.finish()
@@ -150,6 +183,24 @@ class TrackingRun:
                 f"is lost: make room, then go on with: python -m tracker.run --resume {self.folder.path}"
             ) from error
         return complete, [self.folder.config, self.folder.summary, *files, *live_videos]
+
+    def _write_people(self) -> list[Path]:
+        """Who was seen when and, where cameras have homographies, where; the files."""
+
+        def identified() -> Iterator[tuple[NDArray[np.void], IntArray]]:
+            for rows in self._journal.read():
+                yield rows, identities_of(rows, self.cameras, self.identities)
+
+        times = ((rows["camera"], rows["time"], people) for rows, people in identified())
+        files = [
+            write_tracks(self.folder.path / "tracks.csv", self.identities.tracks()),
+            self.folder.path / "events.jsonl",
+            write_timeline(self.folder.path / "timeline.png", times, self.cameras),
+        ]
+        if self.config.ground.homographies:
+            places = ((rows["camera"], rows["time"], people, rows["box"]) for rows, people in identified())
+            files.append(write_map(self.folder.path / "map.png", places, self.cameras, self._ground))
+        return files
 
     def _refuse_changed_cameras(self) -> None:
         """The journal counts on the order of the cameras, and on reading on where they were left."""
@@ -174,7 +225,9 @@ class TrackingRun:
                 stack.callback(sink.close)
                 sinks.append(sink)
 
-            sinks.append(self._journal)  # closed with the run: the results are read from it
+            sinks += [self._journal, self._events]  # closed with the run: the results are read from the first
+            if self._portraits is not None:
+                add(self._portraits)
             if self._window is not None:
                 add(self._window)
             if self.config.output.save_video and self.source.is_live:
@@ -194,7 +247,36 @@ class TrackingRun:
             )
 
     def _save(self) -> None:
-        self.progress.journal_rows = self._journal.save()
+        if self.source.is_live:
+            self._save_people()
+        else:  # who everybody is will be known after the last frame
+            self._checkpoint()
+
+    def _save_people(self) -> bool:
+        """Write a checkpoint, then add the people to the gallery; whether that could be done.
+
+        In this order a resumed run saves the same people under the same numbers again.
+        """
+        if self._memory is None:
+            self._checkpoint()
+            return True
+        try:
+            try:
+                portraits = self._portraits.portraits() if self._portraits else {}
+                self._memory.update(self.identities.tracks(), portraits)
+            finally:
+                self._checkpoint()  # whether or not the gallery can be read
+            self._memory.save()
+        except ReuniteError as error:
+            if self._gallery_problem != str(error):
+                logger.warning("%s", error)
+            self._gallery_problem = str(error)
+            return False
+        self._gallery_problem = self._memory.problem
+        return True
+
+    def _checkpoint(self) -> None:
+        self.progress.journal_rows, self.progress.event_bytes = self._journal.save(), self._events.save()
         states = {name: stage.state() for name, stage in self._remembering.items()}
         save_checkpoint(self.folder.checkpoint, self.progress, states)
 
@@ -221,6 +303,25 @@ class TrackingRun:
         problems = [report.problem for report in source.reports.values() if report.problem]
         self._drawing_problems = [f"drawing: {it}" for it in problems if it not in self.problems]
         return not self._stop.is_set(), videos.files
+
+
+def _network_of_gallery(config: RunConfig, network: Network | None) -> Network | None:
+    """The network whose people the run remembers; None where it remembers nobody.
+
+    Raises:
+        ReuniteError: A setting asks for what the others make impossible.
+    """
+    missing = ""
+    if network is None:
+        missing = f"embedder.kind={config.embedder.kind} does not say what they look like: take another"
+    elif not config.identity.link:
+        missing = "identity.link=false joins no tracks: set it to true"
+    asked = [key for key in ("path", "thumbnails") if getattr(config.gallery, key)]
+    if missing and asked:
+        raise ReuniteError(
+            f"gallery.{asked[0]}: people cannot be recognised, as {missing}, or leave gallery.{asked[0]} out"
+        )
+    return None if missing else network
 
 
 def _without_passwords(config: RunConfig) -> RunConfig:

@@ -294,6 +294,24 @@ class SiteCalibration:
             check_shape(f"SiteCalibration.{name}", getattr(self, name), (len(self.grid),))
 
 
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Which network made the embeddings; those of two networks cannot be compared.
+
+    Attributes:
+        name: For people to read.
+        fingerprint: Tells the weights and their preprocessing from all others; for example a SHA-256.
+        dimension: Length of an embedding.
+    """
+
+    name: str
+    fingerprint: str
+    dimension: int
+
+    def __str__(self) -> str:
+        return f"{self.name} (fingerprint {self.fingerprint[:12]}, {self.dimension} numbers)"
+
+
 def blank_image(width: int, height: int) -> Image:
     """A black picture of any size that takes three bytes of memory; read-only."""
     return np.broadcast_to(np.zeros(3, np.uint8), (height, width, 3))

@@ -1,12 +1,23 @@
 """What people wear, as colour histograms of body parts: no weights, a fraction of a millisecond."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 
 import cv2
 import numpy as np
 
 from tracker.config import ColorEmbedderConfig
-from tracker.types import BoolArray, Detections, FeatureArray, FloatArray, Frame, IntArray, Observations, Tick
+from tracker.types import (
+    BoolArray,
+    Detections,
+    FeatureArray,
+    FloatArray,
+    Frame,
+    IntArray,
+    Network,
+    Observations,
+    Tick,
+)
 
 # Chosen on PETS09-S2L1: who of the people in the picture is most alike one second later?
 SAMPLES = (32, 12)
@@ -36,6 +47,11 @@ class ColorEmbedder:
         self._across = (np.arange(columns) + 0.5) / columns
         self._stripe: IntArray = np.searchsorted(STRIPES, self._down, side="right").astype(np.int64) - 1
         self._weight = np.exp(-0.5 * ((2 * self._across - 1) / MIDDLE_WIDTH) ** 2)
+        settings = (SAMPLES, STRIPES, MIDDLE_WIDTH, CHROMA_RANGE, self._brightness_bins, self._chroma_bins)
+        self.network: Network | None = Network(
+            "color", sha256(repr(settings).encode()).hexdigest(), self._length()
+        )
+        """All numbers that the colours hang on make its fingerprint."""
 
     def embed(
         self, tick: Tick, detections: Sequence[Detections], wanted: Sequence[BoolArray]

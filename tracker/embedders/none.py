@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tracker.types import BoolArray, Detections, Observations, Tick
+from tracker.types import BoolArray, Detections, Network, Observations, Tick
 
 
 class NoEmbedder:
     """Gives features of length 0."""
+
+    network: Network | None = None
 
     def embed(
         self, tick: Tick, detections: Sequence[Detections], wanted: Sequence[BoolArray]

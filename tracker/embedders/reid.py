@@ -1,6 +1,7 @@
 """What people look like to a re-identification network, ours or another."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from reid.runtime import Embedder, Runtime, open_embedder
 from reid.weights import DEFAULT_WEIGHTS
 from tracker.config import ReidEmbedderConfig
 from tracker.errors import ReuniteError
-from tracker.types import BoolArray, Detections, FloatArray, Frame, Image, IntArray, Observations, Tick
+from tracker.geometry import pixel_boxes
+from tracker.types import BoolArray, Detections, Image, Network, Observations, Tick
 
 
 class ReidEmbedder:
@@ -24,9 +26,12 @@ class ReidEmbedder:
     def __init__(self, config: ReidEmbedderConfig) -> None:
         """Open the network."""
         try:
-            self._network = _open(config)
+            path, self._embedder = _open(config)
         except ReidError as error:
             raise ReuniteError(f"embedder: {error}") from None
+        self.network: Network | None = Network(
+            path.stem, fingerprint(path, config.convention), self._embedder.embedding_length
+        )
 
     def embed(
         self, tick: Tick, detections: Sequence[Detections], wanted: Sequence[BoolArray]
@@ -39,7 +44,7 @@ class ReidEmbedder:
             is_inside = (pixels[:, 2:] > pixels[:, :2]).all(axis=1)
             looked.append(want & is_inside & (not frame.is_blank))
             crops += [frame.image[y1:y2, x1:x2] for x1, y1, x2, y2 in pixels[looked[-1]].tolist()]
-        embeddings = self._network.embed(crops)
+        embeddings = self._embedder.embed(crops)
         ends = np.cumsum([look.sum() for look in looked])
         observations = []
         for people, look, end in zip(detections, looked, ends, strict=True):
@@ -49,22 +54,38 @@ class ReidEmbedder:
         return observations
 
 
-def pixel_boxes(boxes: FloatArray, frame: Frame) -> IntArray:
-    """(N, 4) boxes as whole pixels inside the picture, x2 and y2 not included; without area if outside."""
-    width, height = frame.size
-    corners = np.concatenate((np.floor(boxes[:, :2]), np.ceil(boxes[:, 2:])), axis=1)
-    inside: FloatArray = np.clip(corners, 0, (width, height, width, height))
-    return inside.astype(np.int64)
+def fingerprint(path: Path, convention: str = "") -> str:
+    """SHA-256 of the files that make a network: its weights and, within them, its preprocessing.
+
+    The ``.onnx`` that ships gives that of the ``.safetensors`` beside it, as it is the same network. Any
+    other file stands for itself: of an export nothing tells from which weights it came.
+
+    Args:
+        path: ``.safetensors``, ``.onnx``, ``.torchscript``, or ``.xml`` with its ``.bin``.
+        convention: The preprocessing, where the file does not say it.
+
+    Raises:
+        ReuniteError: A file cannot be read.
+    """
+    if path.resolve() == DEFAULT_WEIGHTS.with_suffix(".onnx").resolve():
+        path = DEFAULT_WEIGHTS
+    files = [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
+    try:
+        parts = [file.read_bytes() for file in files]
+    except OSError as error:
+        raise ReuniteError(f"embedder: {path}: cannot be read ({error.strerror})") from None
+    return sha256(b"".join([*parts, convention.encode()])).hexdigest()
 
 
-def _open(config: ReidEmbedderConfig) -> Embedder:
+def _open(config: ReidEmbedderConfig) -> tuple[Path, Embedder]:
+    """The network, and the file that it was read from."""
     runtime: Runtime = config.runtime
     path = Path(config.weights) if config.weights else DEFAULT_WEIGHTS
     if not config.weights and runtime in ("auto", "onnx", "openvino") and not _has_gpu():
         # Its ONNX form opens at once, and without PyTorch.
         path = path.with_suffix(".onnx")
         runtime = runtime if runtime != "auto" else "openvino" if find_spec("openvino") else "onnx"
-    return open_embedder(path, runtime, config.convention or None, config.batch_size)
+    return path, open_embedder(path, runtime, config.convention or None, config.batch_size)
 
 
 def _has_gpu() -> bool:

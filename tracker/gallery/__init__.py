@@ -5,7 +5,6 @@ from tracker.gallery.index import GalleryIndex, Ranking
 from tracker.gallery.people import (
     Appearances,
     Merge,
-    Network,
     Person,
     PersonSummary,
     PictureKey,
@@ -14,6 +13,7 @@ from tracker.gallery.people import (
 )
 from tracker.gallery.store import Gallery, UnknownPersonError
 from tracker.gallery.writer import GalleryWriter
+from tracker.types import Network
 
 __all__ = [
     "Appearances",

@@ -7,16 +7,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tracker.errors import ReuniteError
-from tracker.gallery.people import Network
+from tracker.types import Network
 
 APPLICATION = 0x5245554E
 """Stands in the head of every gallery: the letters REUN."""
-VERSION = 1
+VERSION = 2
 """Of the tables below."""
 
 TABLES = """
 CREATE TABLE gallery (network TEXT NOT NULL, fingerprint TEXT NOT NULL, dimension INTEGER NOT NULL,
-    needs_cleaning INTEGER NOT NULL DEFAULT 0);
+    needs_cleaning INTEGER NOT NULL DEFAULT 0, last_run TEXT NOT NULL DEFAULT '');
 CREATE TABLE person (number INTEGER PRIMARY KEY AUTOINCREMENT);
 CREATE TABLE presence (person INTEGER NOT NULL REFERENCES person ON DELETE CASCADE, camera TEXT NOT NULL,
     first_seen REAL NOT NULL, last_seen REAL NOT NULL, sightings INTEGER NOT NULL,
@@ -30,8 +30,8 @@ CREATE TABLE merge (step INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL,
     merged INTEGER NOT NULL UNIQUE REFERENCES person ON DELETE CASCADE)
 """
 """A person without a row in ``presence`` is a number that was reserved and not used yet. Times are Unix time
-in seconds. ``embedding`` is D half floats, little-endian. Thumbnails stand apart so that reading the
-embeddings does not read past them."""
+in seconds. ``last_run`` names the run that saved last. ``embedding`` is D half floats, little-endian.
+Thumbnails stand apart so that reading the embeddings does not read past them."""
 
 
 SETTINGS = (

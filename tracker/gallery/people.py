@@ -17,24 +17,6 @@ LATEST = 1e11
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
-    """Which network made the embeddings; those of two networks cannot be compared.
-
-    Attributes:
-        name: For people to read.
-        fingerprint: Tells the weights and their preprocessing from all others; for example a SHA-256.
-        dimension: Length of an embedding.
-    """
-
-    name: str
-    fingerprint: str
-    dimension: int
-
-    def __str__(self) -> str:
-        return f"{self.name} (fingerprint {self.fingerprint[:12]}, {self.dimension} numbers)"
-
-
-@dataclass(frozen=True, slots=True)
 class Presence:
     """When and how often somebody was seen.
 
@@ -163,12 +145,15 @@ class Appearances(Columns):
 
     Attributes:
         numbers: (R,) who it is: the number that stands for all that were merged.
+        cameras: (R,) names of cameras, strings.
         embeddings: (R, D) half precision, each row of length 1.
     """
 
     numbers: IntArray
+    cameras: NDArray[np.object_]
     embeddings: HalfArray
 
     def __post_init__(self) -> None:
         check_shape("Appearances.numbers", self.numbers, (None,))
+        check_shape("Appearances.cameras", self.cameras, (len(self.numbers),))
         check_shape("Appearances.embeddings", self.embeddings, (len(self.numbers), None))

@@ -4,6 +4,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
+from sys import intern
 from types import TracebackType
 from typing import Self
 
@@ -14,14 +15,13 @@ from tracker.gallery.database import Database
 from tracker.gallery.people import (
     Appearances,
     Merge,
-    Network,
     Person,
     PersonSummary,
     PictureKey,
     Pictures,
     Presence,
 )
-from tracker.types import CameraName
+from tracker.types import CameraName, Network
 
 STORED = np.dtype("<f2")
 """How an embedding stands in the file."""
@@ -151,15 +151,16 @@ class Gallery:
         with self._database.reading() as connection:
             survivors = _survivors(connection)
             count = connection.execute("SELECT COUNT(*) FROM picture").fetchone()[0]
-            numbers = np.empty(count, np.int64)
+            numbers, cameras = np.empty(count, np.int64), np.empty(count, np.object_)
             embeddings = np.empty((count, self.network.dimension), STORED)
-            query = connection.execute("SELECT person, embedding FROM picture ORDER BY id")
+            query = connection.execute("SELECT person, camera, embedding FROM picture ORDER BY id")
             for start in range(0, count, READ_ROWS):
-                owners, blobs = zip(*query.fetchmany(READ_ROWS), strict=True)
+                owners, names, blobs = zip(*query.fetchmany(READ_ROWS), strict=True)
                 here = slice(start, start + len(owners))
                 numbers[here] = [survivors.get(owner, owner) for owner in owners]
+                cameras[here] = list(map(intern, names))  # one string of each name, not one of each picture
                 embeddings[here] = np.frombuffer(b"".join(blobs), STORED).reshape(len(owners), -1)
-        return Appearances(numbers, embeddings.astype(np.float16, copy=False))
+        return Appearances(numbers, cameras, embeddings.astype(np.float16, copy=False))
 
     def merge(self, kept: int, merged: int) -> int:
         """Say that two people are one.

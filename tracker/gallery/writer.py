@@ -9,9 +9,9 @@ from pathlib import Path
 
 from tracker.errors import ReuniteError
 from tracker.gallery.database import Database, GalleryBusyError
-from tracker.gallery.people import Network, Person, PictureKey
+from tracker.gallery.people import Person, PictureKey
 from tracker.gallery.store import STORED, WAIT_S, Gallery
-from tracker.types import check_shape
+from tracker.types import Network, check_shape
 
 
 class WriterLock:
@@ -96,6 +96,18 @@ class GalleryWriter(Gallery):
         super().close()
         self._lock.release()
 
+    @property
+    def last_run(self) -> str:
+        """The name of the run that saved last; empty if none has."""
+        with self._database.reading() as connection:
+            return str(connection.execute("SELECT last_run FROM gallery").fetchone()[0])
+
+    @property
+    def last_number(self) -> int:
+        """The highest number that was ever reserved, 0 if none was."""
+        with self._database.reading() as connection:
+            return _last_number(connection)
+
     def reserve(self, count: int) -> range:
         """Numbers for new people, used up from now on whether or not anybody is saved under them.
 
@@ -113,7 +125,11 @@ class GalleryWriter(Gallery):
         return range(last + 1 - count, last + 1)
 
     def save(
-        self, people: Collection[Person], thumbnails: Mapping[PictureKey, bytes] | None = None
+        self,
+        people: Collection[Person],
+        thumbnails: Mapping[PictureKey, bytes] | None = None,
+        withdrawn: Collection[int] = (),
+        run: str = "",
     ) -> list[int]:
         """Replace what is remembered under each of these numbers, in one transaction.
 
@@ -123,6 +139,9 @@ class GalleryWriter(Gallery):
             people: Each with all of its pictures: those in the file that are missing here are deleted.
             thumbnails: JPEG of pictures of these people; other pictures are left out. Nothing is stored that
                 is not given.
+            withdrawn: Numbers that were saved and turned out to be nobody: nothing is left under them, unless
+                somebody merged others into them meanwhile.
+            run: Names the run that saves, for `last_run`.
 
         Returns:
             The numbers that somebody forgot meanwhile. They were not saved; let go of them too.
@@ -133,6 +152,12 @@ class GalleryWriter(Gallery):
         given = thumbnails or {}
         gone = []
         with self._database.writing() as connection:
+            connection.execute("UPDATE gallery SET last_run = ?", (run,))
+            for table in ("presence", "picture"):
+                connection.executemany(
+                    f"DELETE FROM {table} WHERE person = ? AND person NOT IN (SELECT kept FROM merge)",
+                    [(number,) for number in withdrawn],
+                )
             last = _last_number(connection)
             for person in people:
                 if not 1 <= person.number <= last:
