@@ -13,6 +13,7 @@ LAYERS = [
     {"errors", "passwords"},
     {"types"},
     {"stages", "config", "geometry", "kalman", "association", "mot_files"},
+    {"ground"},
     {
         "camera_tracker",
         "identity",
@@ -25,10 +26,10 @@ LAYERS = [
         "simulate",
         "metrics",
     },
-    {"pipeline", "results", "run_folder"},
+    {"pipeline", "results", "run_folder", "memory"},
     {"build"},
     {"tracking_run"},
-    {"run", "evaluate"},
+    {"run", "evaluate", "search"},
     {"cli"},
 ]
 """Each room sees only what stands above it; rooms of one layer see each other only as `NEIGHBOURS` says."""
@@ -46,6 +47,7 @@ HEAVY = {
         "tracker/detectors",
         "tracker/embedders",
         "tracker/simulate",
+        "tracker/search",
         "reid",
     ),
     "motmetrics": (),

@@ -10,6 +10,8 @@ COMMANDS = {
         "tracker.gallery.command",
         "list, merge, split and forget people who are remembered between runs",
     ),
+    "search": ("tracker.search.command", "say who in a gallery is on a photo, when, where and how sure"),
+    "ground": ("tracker.ground", "find out where on the ground the pixels of a camera are"),
     "simulate": ("tracker.simulate", "make a world of cameras and people with known identities"),
 }
 

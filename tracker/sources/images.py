@@ -47,7 +47,7 @@ class ImageReader:
         """A frame for each image that can be read; the others leave gaps and are named in the report."""
         first_bad, read = "", 0
         for number, path in self._images:
-            image = _read_image(path)
+            image = read_image(path)
             if image is None:
                 first_bad = first_bad or path.name
                 continue
@@ -98,7 +98,7 @@ def open_sequence(camera: Camera, config: SourceConfig) -> ImageReader | BlankRe
     return BlankReader(camera, info)
 
 
-def _read_image(path: Path) -> Image | None:
+def read_image(path: Path) -> Image | None:
     """(H, W, 3) BGR, upright as its EXIF data asks; None if it cannot be read."""
     try:
         data = np.fromfile(path, np.uint8)  # unlike cv2.imread: any path, and no warning on stderr
