@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracker.config import IdentityConfig, LikenessConfig
+from tracker.config import GroundConfig, IdentityConfig, LikenessConfig
 from tracker.identity import UNDECIDED, IdentityLinker, IdentityTable
 from tracker.identity.candidates import required_log_odds
 from tracker.identity.likeness import Likeness
 from tracker.identity.passages import Passages
 from tracker.identity.stays import Stays
-from tracker.types import CameraName, FeatureArray, FloatArray, Frame, Tracks, blank_image
+from tracker.types import CameraName, FeatureArray, FloatArray, Frame, KnownPeople, Tracks, blank_image
 
 A, B, C = (CameraName(name) for name in ("a", "b/last", "c"))
 CONFIG = IdentityConfig()
@@ -364,3 +364,83 @@ def test_somebody_in_two_overlapping_cameras_at_once_is_one_person() -> None:
     for first, second in zip(visits[::2], visits[1::2], strict=True):
         assert linker.lookup(A, np.array([numbers[first]])) == linker.lookup(B, np.array([numbers[second]]))
     assert said[visits[-1]][-1] == said[visits[-2]][-1]
+
+
+@pytest.mark.parametrize(("apart_m", "is_one"), [(0.2, True), (12.0, False)])
+def test_where_people_stand_says_whether_two_cameras_see_one_of_them(apart_m: float, is_one: bool) -> None:
+    metres = ((0.01, 0.0, 0.0), (0.0, 0.01, 0.0), (0.0, 0.0, 1.0))
+    ground = GroundConfig.model_validate({"homographies": {A: metres, B: metres}})
+    linker, looks = IdentityLinker(CONFIG, (A, B), ground=ground), looks_of(9, 0)
+    other, random = 100 * apart_m, np.random.default_rng(1)
+    of_stay = {camera: 0.6 / np.sqrt(LENGTH) * random.normal(size=(5, LENGTH)) for camera in (A, B)}
+    for frame, time in enumerate(np.arange(0, 6, STEP_S), start=1):
+        # Beside the one in question, four strangers in each camera: the site is not one person.
+        for camera, shift, crowd_of in ((A, 0.0, looks[1:5]), (B, other, looks[5:9])):
+            x = 300 + shift + np.array([0.0, 1500, 3000, 4500, 6000])
+            boxes = np.column_stack((x - 20, np.full(5, 100.0), x + 20, np.full(5, 200.0)))
+            features = unit(np.concatenate((looks[:1], crowd_of)) + of_stay[camera])
+            tracks = Tracks(np.arange(1, 6), boxes, np.ones(5), features)
+            linker.observe(Frame(camera, frame, float(time), blank_image(9000, 400)), tracks)
+    one, two = (int(linker.lookup(camera, np.array([1]))[0]) for camera in (A, B))
+    assert (one == two) is is_one
+    linker.relink()
+    assert (linker.lookup(A, np.array([1])) == linker.lookup(B, np.array([1]))) == is_one
+
+
+def test_people_from_before_the_run_keep_their_numbers_and_nobody_else_gets_them() -> None:
+    looks = looks_of(4, 0)
+    known = KnownPeople(
+        np.array([70, 70, 12]),
+        np.array([A, "a camera that is gone", B], np.object_),
+        np.array([-100.0, -50.0, -9.0]),
+        looks[[0, 0, 1]],
+    )
+    free = iter(range(200, 1000))
+    linker = IdentityLinker(CONFIG, (A, B, C), lambda count: [next(free) for _ in range(count)])
+    linker.remember(known)
+    visits = [
+        Visit(0, B, 0, 6),
+        Visit(2, A, 1, 8),
+        Visit(1, C, 2, 9),
+        Visit(3, C, 12, 18),
+        Visit(2, B, 20, 26),
+    ]
+    said = play(linker, visits)
+    assert [said[visit][-1] for visit in visits] == [70, 200, 12, 201, 200]
+    other = IdentityLinker(CONFIG, (A, B, C), lambda count: [next(free) for _ in range(count)])
+    other.restore(linker.state())
+    for each in (linker, other):
+        each.relink()
+        tracks = each.tracks()
+        assert dict(zip(tracks.track_ids.tolist(), tracks.identity_ids.tolist(), strict=True)) == {
+            1: 70, 2: 200, 3: 12, 4: 201, 5: 200
+        }  # fmt: skip
+        assert each.people == 4
+
+
+def test_more_looks_turn_somebody_new_into_somebody_known() -> None:
+    """The first looks show someone from behind; what was said by then is told to be wrong, once."""
+    linker, looks = IdentityLinker(CONFIG, (A, B)), looks_of(12, 0)
+    said, events = [], []
+    for frame, time in enumerate(np.arange(0, 40, STEP_S), start=1):
+        shown = {}
+        if time < 8:
+            shown = {A: (np.arange(1, 11), looks[:10])}
+        elif time >= 15:
+            unclear = time < 19
+            shown = {B: (np.array([11]), looks[10:11] if unclear else looks[:1])}
+        for camera, (numbers, features) in shown.items():
+            boxes = np.tile([10.0, 10.0, 50.0, 110.0], (len(numbers), 1))
+            tracks = Tracks(numbers, boxes, np.ones(len(numbers)), features)
+            identities = linker.observe(Frame(camera, frame, float(time), blank_image(320, 240)), tracks)
+            if camera == B:
+                said.append(int(identities[0]))
+        events += linker.events()
+    first = next(event.identity for event in events if (event.camera, event.track_id) == (A, 1))
+    assert said[0] == UNDECIDED
+    assert list(dict.fromkeys(said[8:])) == [11, first]
+    about = [event for event in events if event.camera == B]
+    assert [(event.kind, event.identity, event.other) for event in about] == [
+        ("new", 11, 0), ("merged", first, 11)
+    ]  # fmt: skip
+    assert linker.people == 10

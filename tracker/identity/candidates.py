@@ -80,7 +80,7 @@ def required_log_odds(extra: FloatArray, likeness: Likeness, rate: float) -> flo
     is likely here and now may be less alike, somebody who is not has to be more. It is a bound, as the
     chances of all are added up (Boole).
     """
-    low, high = -20.0, 60.0
+    low, high = 0.0, 60.0  # nobody is taken for somebody who is more likely another
     while high - low > 1e-4:
         middle = (low + high) / 2
         chance = likeness.stranger_rate_at(middle - extra).sum()
