@@ -127,7 +127,11 @@ class IdentityLinker:
         stays = self._stays
         self._is_stale = True  # what was seen since the last pair counts too
         self._refresh()
-        people = link_all(stays, self.likeness, self.places, self._config.max_false_merge_rate)
+        rate = self._config.max_false_merge_rate
+        people = link_all(stays, self.likeness, self.places, rate)
+        # The ways of all these people tell more than those of sure matches. Not kept: linking all again must
+        # give the same.
+        people = link_all(stays, self.likeness, self.places.taught_by(stays, people), rate)
         known = ~stays.is_track
         numbers = dict(zip(people[known].tolist(), stays.identity[known].tolist(), strict=True))
         identities = self.table.number_all(people, numbers)

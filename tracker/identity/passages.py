@@ -43,6 +43,12 @@ class Passages:
         self._table = np.zeros((cameras, cameras, len(GRID)))
         self._is_known = np.zeros(cameras, np.bool_)  # whether its rows of the table are up to date
 
+    def without_ways(self) -> "Passages":
+        """What is known of the places that cameras share, and nothing else."""
+        passages = Passages(self._cameras)
+        passages._tests, passages._hits = self._tests.copy(), self._hits.copy()
+        return passages
+
     def add(self, before: int, after: int, absence_s: float) -> None:
         """Somebody surely left one camera and came into another (or the same) so much later."""
         if absence_s > 0:

@@ -68,6 +68,18 @@ class Places:
             log_odds[here] = together_log_odds(log.together(before[here], row), log.area_m2, config)
         return log_odds
 
+    def taught_by(self, stays: Stays, people: IntArray) -> "Places":
+        """The same, but for the ways: those of the people (N,) that all stays are, not of sure matches."""
+        taught = Places(len(self.passages.overlap), self._plane)
+        taught.log, taught.passages = self.log, self.passages.without_ways()
+        rows = np.lexsort((stays.begin, people))
+        before, after = rows[:-1], rows[1:]
+        of_one = people[before] == people[after]
+        for last, row in zip(before[of_one].tolist(), after[of_one].tolist(), strict=True):
+            absence_s = float(stays.begin[row] - stays.end[last])
+            taught.passages.add(int(stays.camera[last]), int(stays.camera[row]), absence_s)
+        return taught
+
     def _placed(self, rows: IntArray) -> BoolArray:
         """(R,) which tracks were ever somewhere on the ground."""
         known = rows < len(self.log.first_s)
