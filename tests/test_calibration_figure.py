@@ -99,7 +99,7 @@ def test_the_file_says_what_was_learned_and_what_is_expected(tmp_path: Path) -> 
             "pairs_above_threshold": 2,
             "pairs_expected_above": round(5 * TWO.sf(0.5), 2),
         },
-        "cosine_of_halves_of_one_track": {
+        "cosine_of_two_looks_at_one_track": {
             "mean": 0.88,
             "standard_deviation": 0.1,
             "pairs_of_this_site": 60,

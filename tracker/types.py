@@ -258,10 +258,10 @@ class SiteCalibration:
 
     Attributes:
         different: (P,) cosines of tracks that one camera saw together: different people.
-        within: (W,) cosines between the two halves of a track: one person, in one light.
+        within: (W,) cosines between two looks at a track, seconds apart: one person, in one light.
         prior_pairs: So many pairs of either kind the prior weighs.
         mean_sd_different, mean_sd_within, mean_sd_same: Mean and standard deviation of the cosine of two
-            people, of two halves, of one person in two stays; of pairs and prior together.
+            people, of two looks at a track, of one person in two stays; of pairs and prior together.
         grid: (G,) rising cosines.
         density_different, density_same: (G,) how often these are the cosine of two people, of one person
             in two stays; the areas below are 1.

@@ -24,7 +24,7 @@ class Likeness:
     """What cosines between tracks mean at this site.
 
     Every video gives two kinds of pairs for nothing. Tracks that one camera sees together are
-    different people; two halves of one track are the same person, under the same light. A
+    different people; two looks at one track, seconds apart, are the same person, under the same light. A
     prior, worth some pairs, serves until there are enough. What one camera cannot show is
     how much less alike a person is in another stay: that share is the prior's.
 
@@ -33,16 +33,16 @@ class Likeness:
 
     Attributes:
         different: Mean and standard deviation of the cosine of two people.
-        within: Of two halves of one track.
+        within: Of two looks at one track, seconds apart.
         same: Of one person in two stays.
-        cosines: (P,) of the pairs of different people, and (W,) of halves, that this site gave.
+        cosines: (P,) of the pairs of different people, and (W,) of two looks at one track, of this site.
         pairs: How many they are.
     """
 
     def __init__(
         self, config: LikenessConfig, different: FloatArray | None = None, within: FloatArray | None = None
     ) -> None:
-        """Learn from the (P,) cosines of tracks seen together, and the (W,) ones of halves of one track."""
+        """Learn from the (P,) cosines of tracks seen together, and the (W,) ones of looks at one track."""
         nothing = np.empty(0)
         different, within = (nothing if found is None else found for found in (different, within))
         self.cosines, self.pairs = (different, within), (len(different), len(within))

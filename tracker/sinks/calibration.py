@@ -83,7 +83,7 @@ def _as_dict(site: SiteCalibration) -> dict[str, Any]:
         "cosine_of_different_people": moments(site.mean_sd_different)
         | evidence(site.different)
         | {"pairs_above_threshold": _above(site)[0], "pairs_expected_above": round(_above(site)[1], 2)},
-        "cosine_of_halves_of_one_track": moments(site.mean_sd_within) | evidence(site.within),
+        "cosine_of_two_looks_at_one_track": moments(site.mean_sd_within) | evidence(site.within),
         "cosine_of_one_person_in_two_stays": moments(site.mean_sd_same),
     }
 
@@ -111,9 +111,9 @@ def _notes_different(site: SiteCalibration) -> tuple[str, str]:
 def _notes_same(site: SiteCalibration) -> tuple[str, str]:
     """What bars and curve of the same person rest on."""
     if not len(site.within):
-        return "no track was seen long enough to compare its halves", "expected in two stays: the prior alone"
+        return "no track was seen for long enough", "expected in two stays: the prior alone"
     share = f"{100 * _prior_share(site, site.within):.0f}% prior"
-    bars = f"{_pairs(site.within)} of halves of one track, in one light"
+    bars = f"{_pairs(site.within)} of two looks at one track, in one light"
     return bars, f"expected in two stays: {share}, and less alike as the prior says"
 
 
