@@ -77,7 +77,10 @@ def teacher_embeddings(
 
 
 def _fingerprint(teacher: Path, convention: str | None, pictures: TrainingPictures) -> str:
-    """16 hexadecimal digits that change with the teacher's files and the list of pictures."""
+    """16 hexadecimal digits that change with the teacher's files and the pictures, as the student has them.
+
+    Names alone would not do: people of one's own are often called alike.
+    """
     digest = hashlib.sha256(str(convention).encode())
     try:
         digest.update(teacher.read_bytes())
@@ -88,4 +91,5 @@ def _fingerprint(teacher: Path, convention: str | None, pictures: TrainingPictur
         raise ReidError(f"{teacher}: cannot read the teacher ({error.strerror})") from None
     for row in range(len(pictures)):
         digest.update(pictures.name(row).encode())
+    digest.update(pictures.images.data)
     return digest.hexdigest()[:16]

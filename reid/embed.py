@@ -4,6 +4,7 @@ SOURCE is a folder of crops, or a video or a folder of pictures together with a 
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from reid.data import PICTURE_SUFFIXES, FolderImages, Image, PictureError, Record
 from reid.errors import ReidError
+from reid.outputs import check_output
 from reid.retrieval import Floats
 from reid.runtime import CONVENTIONS, RUNTIMES, Embedder, open_embedder
 
@@ -36,11 +38,10 @@ holds the same as columns.
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0 all well, 2 nothing can be embedded."""
     arguments = make_parser().parse_args(argv)
+    skipped: list[str] = []
     try:
-        if arguments.out.suffix not in OUT_SUFFIXES:
-            raise ReidError(f"--out {arguments.out}: must end in {' or '.join(OUT_SUFFIXES)}")
+        check_output("--out", arguments.out, OUT_SUFFIXES)
         embedder = open_embedder(arguments.weights, arguments.runtime, arguments.preprocess)
-        skipped: list[str] = []
         if arguments.detections:
             crops = crops_of_detections(arguments.source, arguments.detections, skipped)
         else:
@@ -50,8 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ReidError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
-    for line in skipped:
-        print(f"left out: {line}", file=sys.stderr)
+    finally:  # they may be the reason for the error
+        for line in skipped:
+            print(f"left out: {line}", file=sys.stderr)
     rows, length = columns["embeddings"].shape
     print(f"{arguments.out}: {rows} embeddings of {length} numbers, {len(skipped)} crops left out")
     return 0
@@ -132,7 +134,7 @@ def crops_of_folder(folder: Path, skipped: list[str]) -> Iterator[Crop]:
 def crops_of_detections(source: Path, detections: Path, skipped: list[str]) -> Iterator[Crop]:
     """What lies in the boxes of a MOTChallenge file, frame by frame; boxes are clipped to the picture.
 
-    Boxes outside of the picture and frames that are not there are named in ``skipped``.
+    Boxes outside of the picture and frames that are not there or cannot be read are named in ``skipped``.
 
     Raises:
         ReidError: The file or the pictures cannot be read.
@@ -141,7 +143,9 @@ def crops_of_detections(source: Path, detections: Path, skipped: list[str]) -> I
         lines = [line for line in detections.read_text(encoding="utf-8").splitlines() if line.strip()]
         # loadtxt warns of a file without a row, which is a video without anybody.
         table = np.loadtxt(lines, delimiter=",", ndmin=2, usecols=range(6)) if lines else np.empty((0, 6))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ReidError(f"{detections}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
         raise ReidError(f"{detections}: is no MOTChallenge file ({error})") from None
     if not np.isfinite(table).all():
         raise ReidError(f"{detections}: holds a number that is not finite")
@@ -150,6 +154,9 @@ def crops_of_detections(source: Path, detections: Path, skipped: list[str]) -> I
         rows_of_frame.setdefault(int(frame), []).append(row)
     for frame, picture in _frames(source):
         for row in rows_of_frame.pop(frame, ()):
+            if isinstance(picture, PictureError):
+                skipped.append(f"{detections}, row {row + 1}: {picture}")
+                continue
             left, top, width, height = table[row, 2:6]
             x, y = max(0, round(left)), max(0, round(top))
             crop = picture[y : max(0, round(top + height)), x : max(0, round(left + width))]
@@ -166,12 +173,15 @@ def crops_of_detections(source: Path, detections: Path, skipped: list[str]) -> I
     )
 
 
-def _frames(source: Path) -> Iterator[tuple[int, Image]]:
-    """Frames from 1, of a video or of the pictures of a folder in sorted order."""
+def _frames(source: Path) -> Iterator[tuple[int, Image | PictureError]]:
+    """Frames of a video or folder, or why one cannot be read; numbered as the tracker does."""
     if source.is_dir():
         images = FolderImages(source)
-        for frame, path in enumerate(_pictures_below(source), start=1):
-            yield frame, images.read(Record(path.relative_to(source).as_posix(), 0, 0))
+        for frame, path in _numbered(source):
+            try:
+                yield frame, images.read(Record(path.relative_to(source).as_posix(), 0, 0))
+            except PictureError as error:
+                yield frame, error
         return
     video = cv2.VideoCapture(str(source))
     try:
@@ -186,6 +196,24 @@ def _frames(source: Path) -> Iterator[tuple[int, Image]]:
             yield frame, np.asarray(picture, np.uint8)
     finally:
         video.release()
+
+
+def _numbered(folder: Path) -> list[tuple[int, Path]]:
+    """The pictures of a MOTChallenge sequence by the numbers that they are called, others from 1.
+
+    Others come in natural order: 2.jpg before 10.jpg.
+    """
+    sequence = (folder / "img1").is_dir()
+    pictures = sorted(_pictures_below(folder / "img1" if sequence else folder), key=_natural_order)
+    if sequence and all(path.stem.isdecimal() for path in pictures):
+        return [(int(path.stem), path) for path in pictures]
+    return list(enumerate(pictures, start=1))
+
+
+def _natural_order(path: Path) -> list[str | int]:
+    parts: list[str | int] = [*re.split(r"(\d+)", str(path))]
+    parts[1::2] = map(int, parts[1::2])
+    return parts
 
 
 def _pictures_below(folder: Path) -> list[Path]:

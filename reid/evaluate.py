@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from rich.table import Table
 
 from reid.data import Dataset, Image, Record, open_dataset, read_pictures
 from reid.errors import ReidError
+from reid.outputs import check_output
 from reid.retrieval import (
     Floats,
     Ints,
@@ -94,7 +96,7 @@ def judge(
         tell: Is given one line for each picture that cannot be read and is left out.
 
     Raises:
-        ReidError: There is no query or no gallery.
+        ReidError: There is no query or no gallery, or the network gave something without a direction.
     """
     queries, gallery = embed_both_sides(embed, dataset, flip)
     for line in (*queries.skipped, *gallery.skipped):
@@ -116,10 +118,13 @@ def embed_both_sides(
     for name, records in (("query", dataset.query), ("gallery", dataset.gallery)):
         side = embed_records(embed, dataset, records, flip, advance)
         if not side.records:
-            raise ReidError(
-                f"{dataset.name}: nothing to judge with, no {name} picture can be used; a folder for each "
-                "person, without query/ and gallery/, is judged as 'folder-test=PATH'"
+            reason = (
+                f"none of {len(records)} {name} pictures can be read, for example {side.skipped[0]}"
+                if side.skipped
+                else f"there is no {name} picture; a folder for each person, without query/ and gallery/, "
+                "is judged as 'folder-test=PATH'"
             )
+            raise ReidError(f"{dataset.name}: nothing to judge with, {reason}")
         sides.append(side)
     return sides[0], sides[1]
 
@@ -131,7 +136,11 @@ def embed_records(
     flip: bool = False,
     advance: Callable[[int], object] | None = None,
 ) -> Embedded:
-    """Embed pictures, some at a time, and bring those of a tracklet together; arguments as in `judge`."""
+    """Embed pictures, some at a time, and bring those of a tracklet together; arguments as in `judge`.
+
+    Raises:
+        ReidError: The network gave something that is not finite, or zeros.
+    """
     sums: list[Floats] = []
     firsts: list[Record] = []
     row_of_tracklet: dict[int, int] = {}
@@ -150,7 +159,10 @@ def embed_records(
                 sums[row] += embedding
         if advance:
             advance(len(some))
-    embeddings = normalise(np.stack(sums)) if sums else np.empty((0, 0), np.float32)
+    try:
+        embeddings = normalise(np.stack(sums)) if sums else np.empty((0, 0), np.float32)
+    except ValueError as error:
+        raise ReidError(f"{dataset.name}: {error}; are these weights whole?") from None
     return Embedded(embeddings, tuple(firsts), tuple(skipped))
 
 
@@ -225,13 +237,17 @@ def _evaluate(arguments: argparse.Namespace, console: Console) -> None:
         raise ReidError(f"--query-expansion {arguments.query_expansion}: must not be negative")
     if arguments.sheet and len(arguments.data) > 1:
         raise ReidError("--sheet: draws one data set; give one --data")
+    if arguments.sheet:
+        check_output("--sheet", arguments.sheet, (".png",))
+    if arguments.json:
+        check_output("--json", arguments.json)
     datasets = [open_dataset(spec) for spec in arguments.data]
     embedder = open_embedder(
         arguments.weights, arguments.runtime, arguments.preprocess, arguments.batch, exact=True
     )
     reports, skipped = [], []
     for dataset in datasets:
-        for remark in dataset.remarks():
+        for remark in dataset.judging_remarks():
             console.print(f"note: {remark}", markup=False)
         started = time.perf_counter()
         with Progress(transient=True, disable=not sys.stdout.isatty()) as progress:
@@ -251,8 +267,10 @@ def _evaluate(arguments: argparse.Namespace, console: Console) -> None:
         reports.append(
             {
                 "data": dataset.name,
-                **scores.as_dict(),
+                # JSON has no NaN, which is the figure where no query could be judged.
+                **{name: None if math.isnan(value) else value for name, value in scores.as_dict().items()},
                 "gallery": len(gallery.records),
+                "pictures": len(dataset.query) + len(dataset.gallery),
                 "skipped": [*queries.skipped, *gallery.skipped],
                 "embedding_s": embedding_s,
             }
@@ -283,10 +301,13 @@ def _table(title: str, reports: Sequence[dict[str, Any]]) -> Table:
     for name in ("rank-1", "rank-5", "rank-10", "mAP", "mINP", "queries", "left out", "skipped", "crops/s"):
         table.add_column(name, justify="right")
     for report in reports:
-        crops = report["queries"] + report["left_out"] + report["gallery"]
+        crops = report["pictures"] - len(report["skipped"])
         table.add_row(
             report["data"],
-            *(f"{100 * report[key]:.1f}" for key in ("rank1", "rank5", "rank10", "mAP", "mINP")),
+            *(
+                "-" if report[key] is None else f"{100 * report[key]:.1f}"
+                for key in ("rank1", "rank5", "rank10", "mAP", "mINP")
+            ),
             str(report["queries"]),
             str(report["left_out"]),
             str(len(report["skipped"])),

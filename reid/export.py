@@ -21,6 +21,7 @@ from reid.convert import EmbeddingOnly, load_torchscript, save_torchscript, to_o
 from reid.data import Dataset, Image, open_dataset, read_pictures
 from reid.errors import ReidError
 from reid.evaluate import judge
+from reid.outputs import check_output
 from reid.preprocess import Preprocess
 from reid.retrieval import Floats
 from reid.runtime import open_embedder
@@ -86,8 +87,8 @@ def _export(arguments: argparse.Namespace) -> None:
     if arguments.int8 and (arguments.to != "openvino" or not arguments.data):
         raise ReidError("--int8: needs --to openvino and --data KIND=PATH to calibrate and judge with")
     out: Path = arguments.out or arguments.weights.with_suffix(SUFFIXES[arguments.to])
-    if out.suffix != SUFFIXES[arguments.to]:
-        raise ReidError(f"--out {out}: must end in {SUFFIXES[arguments.to]}")
+    if arguments.out:
+        check_output("--out", out, (SUFFIXES[arguments.to],))
     model, preprocess, _ = load_model(arguments.weights)
     difference = export_model(model, preprocess, arguments.to, out)
     print(f"{out}: largest difference from PyTorch {difference:.1e} (FP32)")

@@ -121,7 +121,7 @@ def open_embedder(
         raise EmbedderError(f"batch size {batch_size}: must be at least 1")
     openers = OPENERS.get(path.suffix)
     if openers is None:
-        raise EmbedderError(f"{path}: must end in {', '.join(OPENERS)}")
+        raise EmbedderError(f"{path}: must end in {', '.join(OPENERS)}; pickled weights are never opened")
     if runtime != "auto" and runtime not in openers:
         raise EmbedderError(f"{path}: runs on {', '.join(openers)}, not on '{runtime}'")
     chosen = runtime if runtime != "auto" else _fastest(list(openers))
@@ -132,7 +132,12 @@ def open_embedder(
     prepare, size = _preparation(path, network, convention)
     limit = network.fixed_batch or batch_size
     pictures = network.fixed_batch or 1
-    probe = network.infer(np.zeros((pictures, 3, *size), np.float32))
+    try:
+        probe = network.infer(np.zeros((pictures, 3, *size), np.float32))
+    except Exception as error:  # noqa: BLE001 those of the runtimes share no other base
+        raise EmbedderError(
+            f"{path}: cannot be run on pictures in 32 bits, as a network for people is ({_first_line(error)})"
+        ) from None
     if probe.ndim != 2 or len(probe) != pictures:
         raise EmbedderError(f"{path}: must give ({pictures}, D) for {pictures} pictures, gave {probe.shape}")
     infer = _pad_to(network.fixed_batch, network.infer) if network.fixed_batch else network.infer
@@ -161,7 +166,8 @@ def _preparation(
         raise EmbedderError(f"{path}: its input must be pictures (B, 3, height, width), got {tuple(shape)}")
     if convention is None:
         raise EmbedderError(
-            f"{path}: does not say how pictures are prepared; name it: {', '.join(CONVENTIONS)}"
+            f"{path}: does not say how pictures are prepared; name it with --preprocess, or as convention in "
+            f"a configuration: {', '.join(CONVENTIONS)}"
         )
     mean, std, bgr = CONVENTIONS[convention]
     preprocess = Preprocess(shape[2], shape[3], mean, std)
@@ -326,7 +332,10 @@ def _parse(path: Path, text: str) -> Preprocess | None:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+    """The first that is said; OpenVINO says where in its source before it says what."""
+    lines = str(error).strip().splitlines()
+    said = [line for line in lines if not line.startswith(("Exception from ", "Check '"))]
+    return (said or lines or [type(error).__name__])[0]
 
 
 OPENERS: dict[str, dict[str, Callable[[Path, bool], _Network]]] = {

@@ -3,7 +3,7 @@
 import argparse
 import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -70,12 +70,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             print(f"interrupted; go on with: python -m reid.train --resume {folder}", file=sys.stderr)
             return 130
-        except ReidError:
+        except (ReidError, OSError):
             if arguments.resume is None and [path.name for path in folder.iterdir()] == [CONFIG]:
                 (folder / CONFIG).unlink()  # it ended before it began; the next run gets the name
                 folder.rmdir()
             raise
-    except ReidError as error:
+    except (ReidError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     result = folder / (WEIGHTS if config.average.kind == "none" else AVERAGED)
@@ -130,6 +130,11 @@ def open_run(arguments: argparse.Namespace) -> tuple[Path, TrainConfig]:
         if arguments.config or arguments.data or arguments.set:
             raise ReidError(
                 "--resume RUN goes on as the run was configured: leave CONFIG, --data and --set out"
+            )
+        if not (arguments.resume / CONFIG).is_file():
+            raise ReidError(
+                f"--resume {arguments.resume}: holds no {CONFIG}; give the folder of a run, such as "
+                "runs/reid/robust-reid-025x"
             )
         return arguments.resume, load_config(arguments.resume / CONFIG)
     if arguments.config is None:
@@ -243,7 +248,7 @@ def train(config: TrainConfig, folder: Path) -> None:
                 loss = torch.stack(list(parts.values()))
                 values = dict(zip(parts, loss.tolist(), strict=True))
                 if not np.isfinite(sum(values.values())):
-                    raise not_finite(folder, epoch, step, values, pictures, batch)
+                    raise not_finite(folder, config.precision, epoch, step, values, pictures, batch)
                 optimiser.zero_grad()
                 torch.autograd.backward(scaler.scale(loss.sum()))
                 scaler.step(optimiser)
@@ -256,7 +261,7 @@ def train(config: TrainConfig, folder: Path) -> None:
                     average.update(model.state_dict())
                 progress.step(values, len(labels), epoch + (step + 1) / len(batches))
             if not all(bool(value.isfinite().all()) for value in model.state_dict().values()):
-                raise not_finite(folder, epoch, step, values, pictures, batch)
+                raise not_finite(folder, config.precision, epoch, step, values, pictures, batch)
 
             done = epoch + 1
             if isinstance(average, Swa) and ends_cycle(config, done):
@@ -266,10 +271,8 @@ def train(config: TrainConfig, folder: Path) -> None:
                 scores = judge_all(model, datasets, preprocess, device)
                 if average is not None and average.average():
                     averaged = averaged_model(model, average, pictures, preprocess, device)
-                    scores |= {
-                        f"average_{name}": value
-                        for name, value in judge_all(averaged, datasets, preprocess, device).items()
-                    }
+                    of_average = judge_all(averaged, datasets, preprocess, device, tell=lambda _: None)
+                    scores |= {f"average_{name}": value for name, value in of_average.items()}
             progress.end_epoch(lr, scores)
             save_network(folder / WEIGHTS, model, config, preprocess, done)
             state = {
@@ -299,9 +302,17 @@ def train(config: TrainConfig, folder: Path) -> None:
 
 @torch.no_grad()
 def judge_all(
-    model: nn.Module, datasets: Iterable[Dataset], preprocess: Preprocess, device: torch.device
+    model: nn.Module,
+    datasets: Iterable[Dataset],
+    preprocess: Preprocess,
+    device: torch.device,
+    tell: Callable[[str], None] = log.warning,
 ) -> dict[str, float]:
-    """Mean mAP and rank-1 over the datasets that have people to find again; nothing where none has."""
+    """Mean mAP and rank-1 over the datasets that have people to find again; nothing where none has.
+
+    ``tell`` is given one line for each dataset that cannot be judged, and for each picture that cannot be
+    read; training goes on.
+    """
 
     def embed(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         inputs = torch.from_numpy(preprocess(images)).to(device, memory_format=torch.channels_last)
@@ -313,7 +324,16 @@ def judge_all(
         )
 
     model.eval()
-    found = [judge(embed, dataset) for dataset in datasets if dataset.query]
+    found = []
+    for dataset in datasets:
+        if dataset.query:
+            try:
+                scores = judge(embed, dataset, tell=tell)
+            except ReidError as error:
+                tell(f"not judged: {error}")  # what was learnt is worth keeping all the same
+                continue
+            if scores.judged:
+                found.append(scores)
     if not found:
         return {}
     return {
@@ -332,15 +352,22 @@ def save_network(
 
 
 def not_finite(
-    folder: Path, epoch: int, step: int, values: dict[str, float], pictures: TrainingPictures, batch: Batch
+    folder: Path,
+    precision: str,
+    epoch: int,
+    step: int,
+    values: dict[str, float],
+    pictures: TrainingPictures,
+    batch: Batch,
 ) -> ReidError:
     """The error that names the batch."""
     names = ", ".join(pictures.name(row) for row in batch.rows.tolist())
     parts = ", ".join(f"{name} {value:g}" for name, value in values.items())
     kept = f"{folder / CHECKPOINT} holds the end of epoch {epoch}" if epoch else "no epoch was finished"
+    remedy = "" if precision == "float32" else " or set precision: float32"
     return ReidError(
         f"epoch {epoch + 1}, batch {step + 1}: the loss or a weight is not finite ({parts}); {kept}; "
-        f"lower schedule.lr or set precision: float32. The pictures of the batch: {names}"
+        f"lower schedule.lr{remedy}. The pictures of the batch: {names}"
     )
 
 

@@ -2,7 +2,6 @@
 
 import io
 import os
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,14 +37,12 @@ def load_training_state(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         version = state.pop("version")
-    except pickle.UnpicklingError:
+    except OSError as error:
+        raise ReidError(f"{path}: cannot read the training state ({error.strerror})") from None
+    except Exception:  # noqa: BLE001 PyTorch's many share no other base, and say nothing to a user
         raise ReidError(
             f"{path}: cannot read the training state (it is damaged, or holds code, which is never run); "
             "start a new run"
-        ) from None
-    except (OSError, RuntimeError, EOFError, AttributeError, KeyError) as error:
-        raise ReidError(
-            f"{path}: cannot read the training state ({str(error).splitlines()[0]}); start a new run"
         ) from None
     if version != VERSION:
         raise ReidError(f"{path}: version {version}, this program reads {VERSION}; start a new run")

@@ -136,12 +136,12 @@ def test_a_tar_is_read_in_place_by_its_split(tmp_path: Path) -> None:
     [
         ({"query": ["0009_c1s1_1_0.jpg"]}, "'query' names 0009_c1s1_1_0.jpg, which is not in"),
         ({"train": ["anna"]}, "'anna' must be a whole number"),
+        ({"train": ["9" * 20]}, "'99999999999999999999' must be a whole number"),
         ({"train": ["0007"]}, "person 7 is both to be trained on and a query"),
+        ({"train": 7}, "must hold 'train'"),
     ],
 )
-def test_a_split_that_cannot_be_is_refused(
-    tmp_path: Path, change: dict[str, list[str]], message: str
-) -> None:
+def test_a_split_that_cannot_be_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
     path = make_market_tar(tmp_path, SPLIT | change)
     with pytest.raises(DataError, match=message):
         open_dataset(f"market1501={path}")
@@ -193,6 +193,13 @@ def test_cuhk03_rows_without_numbers_are_refused(tmp_path: Path, row: list[objec
         json.dumps([{"train": [row], "query": [], "gallery": []}])
     )
     with pytest.raises(DataError, match=r"1_001_1_01\.png"):
+        open_dataset(f"cuhk03-detected={tmp_path}")
+
+
+@pytest.mark.parametrize("splits", [{}, [5], [{"train": [], "query": 7, "gallery": []}]])
+def test_cuhk03_splits_of_another_shape_are_refused(tmp_path: Path, splits: object) -> None:
+    (tmp_path / "splits_new_detected.json").write_text(json.dumps(splits))
+    with pytest.raises(DataError, match="must be a list of one split"):
         open_dataset(f"cuhk03-detected={tmp_path}")
 
 
@@ -314,15 +321,31 @@ def test_folder_test_asks_with_the_first_picture_for_the_others(tmp_path: Path) 
         ("markt=.", "KIND is one of market1501"),
         ("market1501=nowhere", "nowhere does not exist"),
         ("market1501=.", "holds bounding_box_train"),
-        ("folder=.", "no pictures there"),
+        ("folder=.", r"no pictures \(.jpg, .*\) there; wanted is a folder for each person in it"),
+        ("folder=file", r"data 'folder=file': file cannot be read \(Not a directory\)"),
     ],
 )
 def test_a_spec_that_names_nothing_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("file").touch()
     with pytest.raises(DataError, match=message):
         open_dataset(spec)
+
+
+def test_folders_to_train_on_need_no_queries_beside_them(tmp_path: Path) -> None:
+    draw(tmp_path, ["train/anna/1.jpg", "train/bert/1.jpg"])
+    dataset = open_dataset(f"folder={tmp_path}")
+    assert dataset.train == (Record("train/anna/1.jpg", 1, 0), Record("train/bert/1.jpg", 2, 0))
+    assert dataset.query == ()
+
+
+def test_a_number_that_fits_nowhere_is_no_person(tmp_path: Path) -> None:
+    make_market(tmp_path)
+    draw(tmp_path, [f"query/{'9' * 20}_c1s1_000001_00.jpg"])
+    with pytest.raises(DataError, match="must begin with the numbers of person and camera"):
+        open_dataset(f"market1501={tmp_path}")
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,10 @@ def test_detections_are_cut_out_of_their_frame_and_keep_their_row(
             ["--out", "a.npz", "--detections", "nan.txt"],
             "nan.txt: holds a number that is not finite",
         ),
-        ("frames", ["--out", "a.npz", "--detections", "none.txt"], "none.txt: is no MOTChallenge file"),
+        ("frames", ["--out", "a.npz", "--detections", "none.txt"], "none.txt: cannot be read"),
+        ("frames", ["--out", "a.npz", "--detections", "late.txt"], "late.txt, row 1: frame 9 is not in"),
+        ("frames", ["--out", "gone/a.npz"], "there is no folder gone; make it first"),
+        ("frames", ["--out", "folder.npz"], "is a folder; name a file in it"),
     ],
 )
 def test_what_cannot_be_embedded_ends_with_a_sentence(
@@ -118,6 +121,8 @@ def test_what_cannot_be_embedded_ends_with_a_sentence(
     monkeypatch.chdir(tmp_path)
     make_frames(Path("frames"))
     Path("empty").mkdir()
+    Path("folder.npz").mkdir()
+    Path("late.txt").write_text("9,-1,0,0,4,8\n")
     Path("det.txt").write_text(DETECTIONS)
     Path("words.txt").write_text("frame,id,left,top,width,height\n")
     Path("nan.txt").write_text("1,-1,nan,0,4,8\n")
@@ -132,3 +137,35 @@ def test_no_detections_are_nothing_to_embed(tmp_path: Path, weights: str) -> Non
     crops = embed.crops_of_detections(make_frames(tmp_path / "frames"), tmp_path / "det.txt", skipped)
     with pytest.raises(ReidError, match="nothing to embed"):
         embed.embed_crops(open_embedder(weights, convention="bgr255"), crops)
+
+
+def test_a_frame_that_cannot_be_read_leaves_out_its_boxes_only(tmp_path: Path) -> None:
+    frames = make_frames(tmp_path / "frames")
+    (frames / "000001.png").write_bytes(b"")
+    (tmp_path / "det.txt").write_text(DETECTIONS)
+    skipped: list[str] = []
+    crops = list(embed.crops_of_detections(frames, tmp_path / "det.txt", skipped))
+    assert [facts["row"] for _, facts in crops] == [1]
+    assert [line.partition("row ")[2][0] for line in skipped] == ["2", "3", "4", "5"]
+    assert all("000001.png: the file is empty" in line for line in skipped[:3])
+
+
+@pytest.mark.parametrize(
+    ("folder", "names", "numbers"),
+    [
+        (".", ["10.png", "9.png", "11.png"], {1: "9.png", 2: "10.png", 3: "11.png"}),
+        ("img1", ["10.png", "9.png"], {9: "9.png", 10: "10.png"}),
+        ("img1", ["b10.png", "b9.png"], {1: "b9.png", 2: "b10.png"}),
+    ],
+)
+def test_frames_of_a_folder_have_the_numbers_that_the_tracker_gives_them(
+    tmp_path: Path, folder: str, names: list[str], numbers: dict[int, str]
+) -> None:
+    for shade, name in enumerate(names):
+        draw(tmp_path / "seq" / folder / name, (10 * shade,) * 3)
+    rows = "".join(f"{frame},-1,0,0,8,8\n" for frame in numbers)
+    (tmp_path / "det.txt").write_text(rows)
+    skipped: list[str] = []
+    crops = embed.crops_of_detections(tmp_path / "seq", tmp_path / "det.txt", skipped)
+    found = {facts["frame"]: names[int(crop[0, 0, 0]) // 10] for crop, facts in crops}
+    assert (found, skipped) == (numbers, [])

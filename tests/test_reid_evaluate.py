@@ -132,6 +132,34 @@ def test_the_command_prints_a_table_and_writes_json_and_sheet(
     assert {GREEN, RED} <= {tuple(colour) for colour in picture.reshape(-1, 3).tolist()}
 
 
+def test_figures_that_nobody_gives_are_null_and_a_dash(
+    market: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("0002_c2s1_000001_00.png", "0003_c2s1_000001_00.png"):
+        (market / "bounding_box_test" / name).unlink()
+    weights, json_file = write_onnx(tmp_path / "means.onnx"), tmp_path / "scores.json"
+    arguments = [str(weights), "--preprocess", "bgr255", "--data", f"market1501={market}"]
+    assert evaluate.main([*arguments, "--json", str(json_file)]) == 0
+    [result] = json.loads(json_file.read_text(), parse_constant=pytest.fail)["results"]
+    assert (result["queries"], result["left_out"]) == (0, 3)
+    assert [result[name] for name in ("rank1", "mAP", "mINP")] == [None] * 3
+    printed = capsys.readouterr().out
+    assert "nan" not in printed
+    assert "to train on" not in printed  # remarks on training are not for who judges
+
+
+def test_data_of_which_nothing_can_be_read_says_why(market: Path) -> None:
+    for path in (market / "query").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(ReidError, match=r"none of 3 query pictures can be read, .*: the file is empty"):
+        judge(embed_mean_colour, open_dataset(f"market1501={market}"))
+
+
+def test_a_network_that_gives_no_direction_is_an_error_that_names_the_data(market: Path) -> None:
+    with pytest.raises(ReidError, match="market1501: embedding 0 has length 0"):
+        judge(lambda images: np.zeros((len(images), 3), np.float32), open_dataset(f"market1501={market}"))
+
+
 def test_the_same_network_scores_the_same_on_two_runtimes(market: Path, tmp_path: Path) -> None:
     weights = write_onnx(tmp_path / "means.onnx")
     dataset = open_dataset(f"market1501={market}")
@@ -153,6 +181,9 @@ def test_the_same_network_scores_the_same_on_two_runtimes(market: Path, tmp_path
             ["NET", "--data", "market1501=DATA", "--data", "market1501=DATA", "--sheet", "a.png"],
             "give one --data",
         ),
+        (["NET", "--data", "market1501=DATA", "--sheet", "a.jpg"], "--sheet a.jpg: must end in .png"),
+        (["NET", "--data", "market1501=DATA", "--json", "gone/a"], "there is no folder gone; make it first"),
+        (["NET", "--data", "market1501=DATA", "--json", "DATA"], "is a folder; name a file in it"),
     ],
 )
 def test_what_cannot_be_judged_ends_with_a_sentence(

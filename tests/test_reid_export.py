@@ -124,6 +124,7 @@ def test_safetensors_run_on_openvino_without_an_export(weights: Path) -> None:
         (["--to", "onnx", "--int8"], "needs --to openvino and --data"),
         (["--to", "openvino", "--int8"], "needs --to openvino and --data"),
         (["--to", "onnx", "--out", "there.xml"], "must end in .onnx"),
+        (["--to", "torchscript", "--out", "gone/net.torchscript"], "there is no folder gone; make it first"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(

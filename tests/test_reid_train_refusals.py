@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch
 from reid import train as training
 from reid.config import dump_config
 from reid.data import open_dataset
+from reid.distillation import teacher_embeddings
 from reid.errors import ReidError
 from reid.models import build_model
 from reid.preprocess import Preprocess
@@ -17,6 +19,7 @@ from reid.training_parts import start_from_imagenet
 from reid.training_pictures import read_training_pictures
 from reid.training_state import load_training_state
 from tests.drawn_people import PEOPLE, PICTURES, TINY, draw_market, run, tiny_config, weights
+from tests.test_reid_runtime import write_onnx
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +45,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(
         run(tmp_path / "run", tiny_config(market))
     message = str(error.value)
     assert "epoch 2, batch" in message
+    assert "lower schedule.lr. The pictures" in message  # it is in float32 already
     assert "checkpoint.pt holds the end of epoch 1" in message
     assert message.count("market1501:bounding_box_train/") == 6
     state = load_training_state(tmp_path / "run" / "checkpoint.pt")
@@ -98,7 +102,7 @@ def test_other_data_than_the_run_began_with_is_refused(tmp_path: Path) -> None:
     [
         ([], "give a recipe"),
         (["missing.yaml"], "missing.yaml: cannot read the configuration"),
-        (["--resume", "nowhere"], "nowhere/config.yaml: cannot read"),
+        (["--resume", "nowhere"], "--resume nowhere: holds no config.yaml; give the folder of a run"),
         (["--resume", "run", "--set", "seed=1"], "goes on as the run was configured"),
     ],
 )
@@ -113,9 +117,53 @@ def test_a_pickle_is_not_a_training_state(tmp_path: Path) -> None:
     torch.save({"version": 1, "code": Path("x")}, tmp_path / "checkpoint.pt")
     with pytest.raises(ReidError, match=r"cannot read the training state \(.* code, which is never run"):
         load_training_state(tmp_path / "checkpoint.pt")
-    (tmp_path / "checkpoint.pt").write_bytes(b"cut")
+
+
+@pytest.mark.parametrize("content", [b"", b"cut", b"hello world"])
+def test_a_damaged_training_state_is_said_in_one_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(content)
+    with pytest.raises(ReidError, match=r"cannot read the training state \(it is damaged.*start a new run$"):
+        load_training_state(tmp_path / "checkpoint.pt")
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"weights": torch.zeros(2)}, torch.zeros(2)])
+def test_a_file_of_another_program_is_no_training_state(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "checkpoint.pt")
     with pytest.raises(ReidError, match="cannot read the training state"):
         load_training_state(tmp_path / "checkpoint.pt")
+
+
+def test_test_people_who_cannot_be_judged_do_not_end_the_training(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    market = draw_market(tmp_path / "market")
+    for path in (tmp_path / "market" / "bounding_box_test").iterdir():
+        path.write_bytes(b"")
+    folder = run(tmp_path / "run", tiny_config(market, average={"kind": "ema"}))
+    assert (
+        caplog.text.count("not judged: market1501: nothing to judge with, none of 12 gallery pictures") == 1
+    )
+    state = load_training_state(folder / "checkpoint.pt")
+    assert len(state["rows"]) == 2
+    assert not any("mAP" in row for row in state["rows"])
+
+
+def test_people_without_a_right_answer_give_no_figure(tmp_path: Path) -> None:
+    market = draw_market(tmp_path / "market")
+    for path in (tmp_path / "market" / "query").iterdir():
+        path.rename(path.with_name(f"9{path.name[1:]}"))
+    folder = run(tmp_path / "run", tiny_config(market))
+    assert not any("mAP" in row for row in load_training_state(folder / "checkpoint.pt")["rows"])
+
+
+def test_data_that_is_a_file_ends_the_command_with_a_sentence_and_leaves_no_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(dump_config(tiny_config(f"folder={recipe}")), encoding="utf-8")
+    assert training.main([str(recipe), "--runs", str(tmp_path / "runs")]) == 2
+    assert f"{recipe} cannot be read (Not a directory)" in capsys.readouterr().err
+    assert list((tmp_path / "runs").iterdir()) == []
 
 
 def test_somebody_seen_by_one_camera_is_trained_on_and_said(
@@ -150,6 +198,20 @@ def test_a_folder_that_cannot_be_made_is_named(
     recipe.write_text(dump_config(tiny_config(market)), encoding="utf-8")
     assert training.main([str(recipe), "--runs", str(recipe)]) == 2
     assert f"{recipe / 'tiny'}: cannot make the folder of the run" in capsys.readouterr().err
+
+
+def test_what_a_teacher_said_of_other_pictures_with_the_same_names_is_not_used(tmp_path: Path) -> None:
+    means = write_onnx(tmp_path / "means.onnx")
+    found = []
+    for folder, shade in (("a", 10), ("b", 200)):
+        path = tmp_path / folder / "anna" / "1.png"
+        path.parent.mkdir(parents=True)
+        picture = np.full((64, 32, 3), (shade, 100, 100), np.uint8)
+        assert cv2.imwrite(str(path), picture)
+        pictures = read_training_pictures([open_dataset(f"folder={tmp_path / folder}")], Preprocess(32, 16))
+        found.append(teacher_embeddings(means, "bgr255", pictures, tmp_path))
+        assert found[-1][0, 0] / found[-1][0, 1] == pytest.approx(shade / 100)
+    assert len(list(tmp_path.glob("teacher-*.npy"))) == 2
 
 
 def test_a_teacher_that_is_not_there_is_named_with_the_way_out(market: str, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ class Dataset:
     images: ImageStore
 
     def remarks(self) -> list[str]:
-        """What a user should know before training or judging, one sentence each."""
+        """What a user should know before training, one sentence each."""
         remarks = []
         lonely = _seen_by_one_camera(self.train)
         if self.train and all(record.camera == UNKNOWN_CAMERA for record in self.train):
@@ -44,6 +44,11 @@ class Dataset:
                 f"{self.name}: {lonely} of {count_people(self.train)} people to train on are seen by one "
                 "camera only; they are kept, but teach nothing across cameras"
             )
+        return remarks + self.judging_remarks()
+
+    def judging_remarks(self) -> list[str]:
+        """What a user should know before judging, one sentence each."""
+        remarks = []
         if self.query and any(record.camera == UNKNOWN_CAMERA for record in self.query):
             remarks.append(
                 f"{self.name}: no camera numbers to judge with; pictures of the same camera count as right, "
@@ -77,9 +82,13 @@ def open_dataset(spec: str) -> Dataset:
     root = Path(path).expanduser()
     if not root.exists():
         raise DataError(f"data '{spec}': {root} does not exist")
-    dataset = READERS[kind](kind, root)
+    try:
+        dataset = READERS[kind](kind, root)
+    except OSError as error:
+        raise DataError(f"data '{spec}': {error.filename} cannot be read ({error.strerror})") from None
     if not (dataset.train or dataset.query):
-        raise DataError(f"data '{spec}': no pictures there")
+        wanted = "; wanted is a folder for each person in it" if kind.startswith("folder") else ""
+        raise DataError(f"data '{spec}': no pictures ({', '.join(PICTURE_SUFFIXES)}) there{wanted}")
     return dataset
 
 
@@ -116,7 +125,8 @@ def _pictures_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
 
 
-MARKET_NAME = re.compile(r"(-1|\d+)_c(\d+)")
+MARKET_NAME = re.compile(r"(-1|\d{1,18})_c(\d{1,18})")
+"""Numbers of more digits do not fit into 64 bits."""
 
 
 def _market_record(path: str) -> Record:
@@ -150,7 +160,7 @@ def _read_market(kind: str, path: Path) -> Dataset:
 def _read_market_tar(kind: str, path: Path) -> Dataset:
     split_file = path.with_name(path.name.removesuffix(".tar").removesuffix("-train") + "-split.json")
     split = _read_json(split_file)
-    if not isinstance(split, dict) or not {"train", "query", "gallery"} <= split.keys():
+    if not _is_split(split):
         raise DataError(f"{split_file}: must hold 'train' (persons), 'query' and 'gallery' (file names)")
     images = TarImages.open(path)
     records = {
@@ -180,11 +190,7 @@ def _read_cuhk03(kind: str, path: Path) -> Dataset:
     root = _find(path, split_name, "cuhk03")
     split_file = root / split_name
     splits = _read_json(split_file)
-    if (
-        not isinstance(splits, list)
-        or len(splits) != 1
-        or not {"train", "query", "gallery"} <= splits[0].keys()
-    ):
+    if not isinstance(splits, list) or len(splits) != 1 or not _is_split(splits[0]):
         raise DataError(f"{split_file}: must be a list of one split with 'train', 'query' and 'gallery'")
 
     def chosen(part: str) -> tuple[Record, ...]:
@@ -275,8 +281,8 @@ def _read_mars(kind: str, path: Path) -> Dataset:
 
 
 def _read_folder(kind: str, path: Path) -> Dataset:
-    """A folder for each person. Without ``query`` and ``gallery`` below, all are to be trained on."""
-    if not (path / "query").is_dir():
+    """A folder for each person; without ``train``, ``query`` or ``gallery`` below, all to be trained on."""
+    if not any((path / part).is_dir() for part in PARTS):
         people = {folder.name: number for number, folder in enumerate(_folders_in(path), start=1)}
         return Dataset(kind, _people_in(path, ".", people), (), (), FolderImages(path))
     names = {folder.name for part in PARTS if (path / part).is_dir() for folder in _folders_in(path / part)}
@@ -323,11 +329,17 @@ def _folders_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir())
 
 
+def _is_split(split: Any) -> bool:
+    """Whether JSON names what to train on, the queries and the gallery, a list each."""
+    return isinstance(split, dict) and all(isinstance(split.get(part), list) for part in PARTS)
+
+
 def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from None
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
+        raise DataError(f"{path}: cannot be read ({reason})") from None
 
 
 def _read_json(path: Path) -> Any:
@@ -339,15 +351,18 @@ def _read_json(path: Path) -> Any:
 
 def _read_matlab(path: Path, name: str) -> NDArray[np.int64]:
     try:
-        return np.asarray(scipy.io.loadmat(path)[name], np.int64)
-    except (OSError, KeyError, TypeError, ValueError, MatReadError) as error:
+        with path.open("rb") as file:
+            return np.asarray(scipy.io.loadmat(file)[name], np.int64)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    except (KeyError, TypeError, ValueError, MatReadError) as error:
         raise DataError(f"{path}: holds no table of numbers '{name}' ({error})") from None
 
 
 def _whole_number(value: Any, where: str) -> int:
     try:
-        return int(value)
-    except (TypeError, ValueError):
+        return int(np.int64(int(value)))  # which refuses what does not fit into 64 bits
+    except (TypeError, ValueError, OverflowError):
         raise DataError(
             f"{where}: '{value}' must be a whole number, the label of a person or camera"
         ) from None
