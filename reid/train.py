@@ -106,7 +106,8 @@ def make_parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="change the recipe, for example schedule.epochs=60; may be given many times",
+        help="change the recipe, or a resumed run from here on, for example schedule.epochs=60; may be given "
+        "many times",
     )
     parser.add_argument(
         "--runs",
@@ -127,16 +128,16 @@ def make_parser() -> argparse.ArgumentParser:
 def open_run(arguments: argparse.Namespace) -> tuple[Path, TrainConfig]:
     """The folder and configuration of a new run, or of the one to resume."""
     if arguments.resume is not None:
-        if arguments.config or arguments.data or arguments.set:
+        if arguments.config or arguments.data:
             raise ReidError(
-                "--resume RUN goes on as the run was configured: leave CONFIG, --data and --set out"
+                "--resume RUN goes on with its recipe and its data: leave CONFIG and --data out"
             )
         if not (arguments.resume / CONFIG).is_file():
             raise ReidError(
                 f"--resume {arguments.resume}: holds no {CONFIG}; give the folder of a run, such as "
                 "runs/reid/robust-reid-025x"
             )
-        return arguments.resume, load_config(arguments.resume / CONFIG)
+        return arguments.resume, load_config(arguments.resume / CONFIG, arguments.set)
     if arguments.config is None:
         raise ReidError("give a recipe, for example configs/reid/robust-reid-025x.yaml, or --resume RUN")
     config = load_config(arguments.config, arguments.set)
@@ -188,6 +189,7 @@ def train(config: TrainConfig, folder: Path) -> None:
     if (folder / CHECKPOINT).exists():
         state = load_training_state(folder / CHECKPOINT)
         check_fits(state, folder, config, pictures)
+    (folder / CONFIG).write_text(dump_config(config), encoding="utf-8")  # only now: it fits the checkpoint
     sampler = PersonSampler(pictures.labels.tolist(), config.batch.people, config.batch.pictures, config.seed)
     augment = Augmenter(config.augment, fill=[round(255 * channel) for channel in preprocess.mean[::-1]])
     teacher = open_teacher(config, pictures, folder.parent, device)

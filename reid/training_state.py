@@ -54,7 +54,7 @@ def check_fits(
 ) -> None:
     """Refuse to go on with another network or other data than the run in the folder began with.
 
-    The schedule, the batches and what does not change the result, such as paths, may be edited between.
+    The schedule, the batches, what the losses weigh, and paths may be changed between.
 
     Raises:
         ReidError: Names what differs.
@@ -75,8 +75,10 @@ def check_fits(
 
 def _what_is_learnt(config: TrainConfig) -> dict[str, Any]:
     """The settings that the tensors of a checkpoint depend on."""
-    return config.model_dump(
-        mode="json",
-        include={"model", "losses", "distillation", "optimiser", "average"},
-        exclude={"model": {"imagenet"}, "distillation": {"teacher"}},
+    settings = config.model_dump(
+        mode="json", include={"model", "optimiser", "average"}, exclude={"model": {"imagenet"}}
     )
+    return settings | {
+        "losses.centre on": config.losses.centre.weight > 0,
+        "distillation on": config.distillation is not None,
+    }

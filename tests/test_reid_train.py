@@ -231,8 +231,17 @@ def test_the_command_makes_a_new_folder_each_time_and_resumes(
     assert "epoch 1.00/1, " in said
     assert f"python -m reid.evaluate {tmp_path / 'runs' / 'tiny2' / 'weights.safetensors'}" in said
     before = weights(tmp_path / "runs" / "tiny")
-    assert training.main(["--resume", str(tmp_path / "runs" / "tiny")]) == 0
+    resume = ["--resume", str(tmp_path / "runs" / "tiny")]
+    assert training.main(resume) == 0
     assert weights(tmp_path / "runs" / "tiny") == before
+    further = ["--set", "schedule.epochs=2", "--set", "losses.cross_entropy.weight=0.5"]
+    assert training.main([*resume, *further]) == 0
+    assert weights(tmp_path / "runs" / "tiny") != before
+    config = load_config(tmp_path / "runs" / "tiny" / "config.yaml")
+    assert (config.schedule.epochs, config.losses.cross_entropy.weight) == (2, 0.5)
+    assert training.main([*resume, "--set", "optimiser={kind: adam}"]) == 2
+    assert "the checkpoint was made with optimiser" in capsys.readouterr().err
+    assert load_config(tmp_path / "runs" / "tiny" / "config.yaml") == config
 
 
 @pytest.fixture(scope="module")

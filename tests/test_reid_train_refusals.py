@@ -103,7 +103,7 @@ def test_other_data_than_the_run_began_with_is_refused(tmp_path: Path) -> None:
         ([], "give a recipe"),
         (["missing.yaml"], "missing.yaml: cannot read the configuration"),
         (["--resume", "nowhere"], "--resume nowhere: holds no config.yaml; give the folder of a run"),
-        (["--resume", "run", "--set", "seed=1"], "goes on as the run was configured"),
+        (["--resume", "run", "--data", "market1501=x"], "goes on with its recipe and its data"),
     ],
 )
 def test_the_command_says_what_is_wrong(
@@ -227,8 +227,8 @@ def test_a_teacher_that_is_not_there_is_named_with_the_way_out(market: str, tmp_
         ({"model": {"name": "ha-cnn"}}, "made with model"),
         ({"optimiser": {"kind": "adam"}}, "made with optimiser"),
         ({"average": {"kind": "ema"}}, "made with average"),
-        ({"losses": {"centre": {"weight": 0.1}}}, "made with losses"),
-        ({"distillation": {"teacher": "t.onnx"}}, "made with distillation None"),
+        ({"losses": {"centre": {"weight": 0.1}}}, "made with losses.centre on False"),
+        ({"distillation": {"teacher": "t.onnx"}}, "made with distillation on False"),
     ],
 )
 def test_a_checkpoint_of_another_network_is_refused(
