@@ -75,6 +75,7 @@ class IdentityLinker:
         self.likeness = Likeness(config.likeness)
         self._pairs = np.empty((0, 2), np.int64)
         self._is_stale = False
+        self._learnt_from = 0
         self._config = config
         self._events: list[IdentityEvent] = []
         in_order = sorted(cameras)  # the order in which they were named must not matter
@@ -102,12 +103,17 @@ class IdentityLinker:
         stays, camera = self._stays, self._index[frame.camera]
         rows = stays.rows(camera, tracks.track_ids, frame.time, tracks.features.shape[1])
         self.places.see(rows, camera, frame.time, tracks.boxes)
+        if self._config.link:
+            self._separate(rows)
         looked = tracks.features.any(axis=1)
         if looked.any():
             seen = rows[looked]
             stays.look(seen, tracks.features[looked])
             for row in seen[stays.looks[seen] == MATURE_LOOKS]:
                 self._learn(int(row), rows)
+        long_enough = (stays.looks[rows] >= MATURE_LOOKS) & (frame.time - stays.begin[rows] >= TOGETHER_S)
+        for row in rows[long_enough & (stays.compared[rows] == 0)]:
+            self._compare_with_other_cameras(int(row))
         for row in rows[stays.identity[rows] == UNDECIDED].tolist():
             # Where nobody ever looks or nobody is joined, waiting brings nothing.
             is_last = not (self._config.link and stays.length)
@@ -115,7 +121,8 @@ class IdentityLinker:
             if is_last or self._config.min_looks <= stays.looks[row] > stays.tried[row]:
                 self._decide(row, is_last)
         if self._config.link:
-            again = (stays.looks[rows] >= AGAIN * stays.tried[rows]) & (stays.tried[rows] > 0)
+            looks, tried = stays.looks[rows], stays.tried[rows]
+            again = (looks >= AGAIN * tried) & (looks > tried)
             for row in rows[again & (stays.identity[rows] != UNDECIDED)]:
                 self._reconsider(int(row))
         return stays.identity[rows]
@@ -201,6 +208,7 @@ class IdentityLinker:
         """All that `restore` needs."""
         different, within = self.likeness.cosines
         own = {"pairs": self._pairs.copy(), "different": different, "within": within}
+        own |= {"learnt_from": np.array(self._learnt_from)}
         return (
             own
             | {"is_stale": np.array(self._is_stale), "cameras": np.array(self._cameras, np.str_)}
@@ -214,6 +222,7 @@ class IdentityLinker:
     def restore(self, state: State) -> None:
         """Take up a state that `state` gave."""
         self._pairs, self._is_stale = state["pairs"].copy(), bool(state["is_stale"])
+        self._learnt_from = int(state["learnt_from"])
         cameras = [CameraName(camera) for camera in state["cameras"].tolist()]
         self._open_for(cameras[len(self._cameras) :], self._cameras)
         self.likeness = Likeness(self._config.likeness, state["different"], state["within"])
@@ -247,19 +256,35 @@ class IdentityLinker:
         stays, now = self._stays, int(self._stays.identity[row])
         stays.tried[row] = stays.looks[row]
         self._refresh()
-        own = np.nonzero(stays.identity == now)[0]
-        if len(own) > 1:
-            found = self._candidates(np.array([row]))
-            if found.log_odds[found.people == now].max(initial=-np.inf) < SPLIT_LOG_ODDS:
-                self._tell("split", row, self.table.open())
-                return
-        found = self._candidates(own)
-        identity = self._known_person(found)
-        if identity != UNDECIDED and stays.is_track[own].all():
+        own = stays.of(now)
+        if len(own) > 1 and self._is_somebody_else(row, own):
+            self._tell("split", row, self.table.open())
+            return
+        if not stays.is_track[own].all():
+            return  # whoever was remembered keeps the number
+        identity = self._known_person(self._candidates(own))
+        if identity != UNDECIDED:
             self.table.merge(now, identity)
             self._tell("merged", row, identity)
             for other in own.tolist():
                 stays.identify(other, identity)
+
+    def _is_somebody_else(self, row: int, own: IntArray) -> bool:
+        """Whether a track is not the person of the tracks ``own`` (M,), itself among them."""
+        others = own[own != row]
+        cannot = others[self.places.conflicts(self._stays, others, np.array([row]))]
+        if len(cannot):  # a lost track was found again; whoever began first keeps the number
+            return bool(cannot.min() < row)
+        found = self._candidates(np.array([row]))
+        of_own = found.log_odds[found.people == self._stays.identity[row]]
+        return bool(of_own.max(initial=-np.inf) < SPLIT_LOG_ODDS)
+
+    def _separate(self, rows: IntArray) -> None:
+        """Nobody is twice in one frame: a lost track was found again that another was taken for."""
+        named = rows[self._stays.identity[rows] != UNDECIDED]
+        firsts = np.unique(self._stays.identity[named], return_index=True)[1]
+        for row in np.delete(named, firsts).tolist():
+            self._tell("split", row, self.table.open())
 
     def _candidates(self, own: IntArray) -> Candidates:
         return find_candidates(self._stays, own, self.likeness, self.places)
@@ -297,7 +322,11 @@ class IdentityLinker:
             (stays.centred[first] * stays.centred[second]).sum(axis=1).astype(np.float64),
             stays.within(),
         )
-        self._is_stale = False
+        self._is_stale, self._learnt_from = False, self._known_pairs()
+
+    def _known_pairs(self) -> int:
+        """How many pairs of looks, of two people or of one, can be learnt from."""
+        return len(self._pairs) + int((self._stays.looks >= MATURE_LOOKS).sum())
 
     def _learn(self, row: int, seen: IntArray) -> None:
         """A track has enough looks: who is beside it in its camera is somebody else."""
@@ -305,14 +334,17 @@ class IdentityLinker:
         beside = seen[(seen != row) & (stays.looks[seen] >= MATURE_LOOKS)]
         pairs = np.column_stack((np.full(len(beside), row), beside))
         self._pairs = np.concatenate((self._pairs, pairs))[-MAX_PAIRS:]
-        self._is_stale |= len(self._pairs) + (stays.looks >= MATURE_LOOKS).sum() > GROWTH * sum(
-            self.likeness.pairs
-        )
+        self._is_stale |= self._known_pairs() > GROWTH * self._learnt_from
+
+    def _compare_with_other_cameras(self, row: int) -> None:
+        """Who is in another camera while this track lasts, and alike, says that both see one place."""
+        stays = self._stays
+        stays.compared[row] = 1
         shared_s = stays.end[row] - np.maximum(stays.begin, stays.begin[row])
-        elsewhere = (stays.camera != stays.camera[row]) & (stays.looks >= MATURE_LOOKS)
-        away = np.nonzero(elsewhere & (stays.end >= stays.end[row] - TOGETHER_S) & (shared_s >= TOGETHER_S))[
-            0
-        ]
+        # Of two tracks the one that is compared later counts, so that none counts twice.
+        elsewhere = (stays.camera != stays.camera[row]) & (stays.compared > 0)
+        is_now = (stays.end >= stays.end[row] - TOGETHER_S) & (shared_s >= TOGETHER_S)
+        away = np.nonzero(elsewhere & is_now)[0]
         if len(away):
             self._refresh()
             cosines = (stays.centred[away] @ stays.centred[row]).astype(np.float64)
@@ -324,7 +356,10 @@ class IdentityLinker:
         looks, is_it = self.likeness.log_odds(found.cosines), found.people == identity
         if looks[is_it][0] - looks[~is_it].max(initial=0.0) >= SURE_LOG_ODDS:
             stays = self._stays
-            others = np.nonzero((stays.identity == identity) & (stays.looks > 0))[0]
+            # The time between two runs, of files above all, says nothing of the way.
+            others = np.nonzero((stays.identity == identity) & (stays.looks > 0) & stays.is_track)[0]
+            if not len(others):
+                return
             last = others[stays.end[others].argmax()]
             absence_s = float(stays.begin[row] - stays.end[last])
             self.places.passages.add(int(stays.camera[last]), int(stays.camera[row]), absence_s)

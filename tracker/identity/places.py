@@ -74,7 +74,8 @@ class Places:
         taught.log, taught.passages = self.log, self.passages.without_ways()
         rows = np.lexsort((stays.begin, people))
         before, after = rows[:-1], rows[1:]
-        of_one = people[before] == people[after]
+        # When cameras last saw somebody before the run says nothing of the way.
+        of_one = (people[before] == people[after]) & stays.is_track[before]
         for last, row in zip(before[of_one].tolist(), after[of_one].tolist(), strict=True):
             absence_s = float(stays.begin[row] - stays.end[last])
             taught.passages.add(int(stays.camera[last]), int(stays.camera[row]), absence_s)

@@ -13,10 +13,10 @@ GROWTH = 1.05
 """The means are taken anew when there are so many times more looks than the last time."""
 
 COLUMNS = (
-    "camera", "track_id", "identity", "begin", "end", "decided", "frames", "looks", "tried",
+    "camera", "track_id", "identity", "begin", "end", "decided", "frames", "looks", "tried", "compared",
     "first", "later", "sum", "mean", "centred",
 )  # fmt: skip
-REAL, LOOKS = COLUMNS[3:6], COLUMNS[9:]
+REAL, LOOKS = COLUMNS[3:6], COLUMNS[10:]
 
 LATER_S = 3.0
 """A look that was taken so long after the first shows a person in another pose."""
@@ -28,16 +28,14 @@ class PeopleRows(NamedTuple):
     Attributes:
         people: (P,) identities, rising.
         slots: (P,) where the table of their looks has them.
-        rows: (R,) stays, those of one person side by side.
+        rows: (R,) stays, those of one person side by side, in the order in which they began.
         starts: (P,) where in ``rows`` each person begins.
-        group: (R,) index of the person of each.
     """
 
     people: IntArray
     slots: IntArray
     rows: IntArray
     starts: IntArray
-    group: IntArray
 
 
 class Stays:
@@ -54,6 +52,7 @@ class Stays:
         frames: (N,) in how many frames it was seen.
         looks: (N,) how often it was looked at.
         tried: (N,) looks at the last try to say who it is.
+        compared: (N,) 1 where it was compared with the tracks of other cameras; else 0.
         first: (N, D) the first look, and later: (N, D) the first that was taken `LATER_S` after; zeros until
             then.
         sum: (N, D) of all looks.
@@ -70,6 +69,7 @@ class Stays:
     frames: IntArray
     looks: IntArray
     tried: IntArray
+    compared: IntArray
     first: FeatureArray
     later: FeatureArray
     sum: FeatureArray
@@ -154,14 +154,19 @@ class Stays:
         self.identity[row] = identity
         self._people = None
 
+    def of(self, identity: int) -> IntArray:
+        """The rows (M,) of a person, in the order in which they began."""
+        rows = np.nonzero(self.identity == identity)[0]
+        return rows[np.argsort(self.begin[rows], kind="stable")]
+
     def people(self) -> PeopleRows:
         """Whom anybody has looked at, so far."""
         if self._people is None:
             rows = np.nonzero((self.identity != 0) & (self.looks > 0))[0]
-            rows = rows[np.argsort(self.identity[rows], kind="stable")]
-            people, starts, group = np.unique(self.identity[rows], return_index=True, return_inverse=True)
+            rows = rows[np.lexsort((self.begin[rows], self.identity[rows]))]
+            people, starts = np.unique(self.identity[rows], return_index=True)
             slots = [self._slots.setdefault(person, len(self._slots)) for person in people.tolist()]
-            self._people = PeopleRows(people, np.array(slots, np.int64), rows, starts, group)
+            self._people = PeopleRows(people, np.array(slots, np.int64), rows, starts)
         return self._people
 
     def cosines(self, own: IntArray) -> FloatArray:
@@ -235,7 +240,7 @@ class Stays:
 
     def _reserve(self, rows: int, length: int) -> None:
         store: State = {name: np.zeros(rows) for name in REAL}
-        store |= {name: np.zeros(rows, np.int64) for name in COLUMNS[:9] if name not in REAL}
+        store |= {name: np.zeros(rows, np.int64) for name in COLUMNS[:10] if name not in REAL}
         store |= {name: np.zeros((rows, length), np.float32) for name in LOOKS}
         for name, old in self._store.items():
             if old.ndim == 1 or old.shape[-1] == length:

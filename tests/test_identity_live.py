@@ -1,0 +1,127 @@
+"""Who is who while frames come: lost tracks found again, late and frequent looks, people from before."""
+
+import numpy as np
+import pytest
+
+from tests.test_identity import CONFIG, LENGTH, A, B, C, Visit, looks_of, unit
+from tracker.identity import IdentityLinker
+from tracker.identity import linker as linker_module
+from tracker.identity.likeness import Likeness
+from tracker.types import CameraName, FeatureArray, Frame, KnownPeople, Tracks, blank_image
+
+
+class Site:
+    """Feeds a linker frame by frame, each look a little different."""
+
+    def __init__(self, linker: IdentityLinker) -> None:
+        self._linker, self._random = linker, np.random.default_rng(0)
+
+    def see(self, camera: CameraName, time: float, looks: dict[int, FeatureArray]) -> list[int]:
+        """Who the tracks are, by rising number, that look like this."""
+        noise = self._random.normal(size=(len(looks), LENGTH)) * 0.4 / np.sqrt(LENGTH)
+        features = np.array(list(looks.values()), np.float32).reshape(-1, LENGTH)
+        features = np.where(features.any(axis=1, keepdims=True), features + noise, 0)
+        features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+        boxes = np.tile([10.0, 10.0, 50.0, 110.0], (len(looks), 1))
+        tracks = Tracks(
+            np.array(list(looks), np.int64), boxes, np.ones(len(looks)), features.astype(np.float32)
+        )
+        frame = Frame(camera, 1 + round(time * 100), time, blank_image(320, 240))
+        return [int(identity) for identity in self._linker.observe(frame, tracks)]
+
+
+@pytest.mark.parametrize("end_s", [6.1, 15.0])
+def test_a_lost_track_that_is_found_again_keeps_its_number_and_shares_it_with_nobody(end_s: float) -> None:
+    # Track 1 is lost from 5.0 to 6.2 s; track 2 begins meanwhile and, looking like it, is taken for it.
+    linker, (look,) = IdentityLinker(CONFIG, (A,)), looks_of(1, 0)
+    site, said = Site(linker), {1: set[int](), 2: set[int]()}
+    for time in np.arange(0, 20, 0.1).round(1).tolist():
+        here = {1: look} if time < 5 or time >= 6.2 else {}
+        here |= {2: look} if 5.3 <= time <= end_s else {}
+        identities = site.see(A, time, here)
+        assert len(set(identities) - {0}) == len([identity for identity in identities if identity])
+        for track, identity in zip(here, identities, strict=True):
+            said[track].add(identity)
+    assert said == {1: {0, 1}, 2: {0, 1} if end_s < 6.2 else {0, 1, 2}}
+    kinds = [(event.kind, event.track_id, event.identity) for event in linker.events()]
+    split = [] if end_s < 6.2 else [("split", 2, 2)]
+    assert kinds == [("new", 1, 1), ("returned", 2, 1), *split]
+
+
+def test_whoever_is_looked_at_late_may_still_be_somebody_known() -> None:
+    linker, (look,) = IdentityLinker(CONFIG, (A,)), looks_of(1, 0)
+    site = Site(linker)
+    for time in np.arange(0, 5, 0.1):
+        site.see(A, float(time), {1: look})
+    for time in np.arange(10, 16, 0.1):  # nobody looks before it has to be decided
+        identities = site.see(A, float(time), {2: look if time > 13 else np.zeros_like(look)})
+    assert identities == [1]
+
+
+@pytest.mark.parametrize("step_s", [0.04, 0.25])
+def test_overlapping_cameras_are_noticed_however_often_somebody_looks(step_s: float) -> None:
+    linker, looks = IdentityLinker(CONFIG, (A, B, C)), looks_of(12, 0)
+    site = Site(linker)
+    visits = [
+        Visit(person, camera, 4.0 * person, 4.0 * person + 3) for person in range(12) for camera in (A, B)
+    ]
+    for time in np.arange(0, 48, step_s).tolist():
+        for camera in (A, B):
+            here = [it.person for it in visits if it.camera == camera and it.begin <= time <= it.end]
+            site.see(camera, time, {1 + person: looks[person] for person in here})
+    passages = linker.places.passages
+    assert passages.overlap.tolist() == [[False, True, False], [True, False, False], [False] * 3]
+    assert passages.state()["tests"].sum() == 12  # each pair of tracks counts once
+
+
+@pytest.mark.parametrize("cameras", [("a", "c"), ("c", "a")])
+def test_the_way_of_somebody_from_before_begins_where_they_were_seen_last(cameras: tuple[str, str]) -> None:
+    linker, looks = IdentityLinker(CONFIG, (A, B, C)), looks_of(1, 0)
+    names = np.array(cameras, np.object_)
+    linker.remember(KnownPeople(np.array([7, 7]), names, np.array([-3.0, -3000.0]), looks[[0, 0]]))
+    for _ in range(30):
+        linker.places.passages.add(0, 1, 4.0)  # from a to b
+    stays = linker._stays
+    rows = stays.rows(1, np.array([1]), 1.0, LENGTH)
+    stays.look(rows, looks)
+    (extra,) = linker._candidates(rows).extra
+    expected: float = linker.places.log_odds(stays, np.array([0]), rows)[0]
+    assert extra == expected
+    assert (extra > 1) == (cameras[0] == "a")
+
+
+def test_the_time_between_two_runs_teaches_no_way() -> None:
+    linker, looks = IdentityLinker(CONFIG, (A,)), looks_of(1, 0)
+    linker.remember(KnownPeople(np.array([7]), np.array(["a"], np.object_), np.array([-1.0]), looks))
+    site = Site(linker)
+    for time in np.arange(2, 8, 0.1):
+        identities = site.see(A, float(time), {1: looks[0]})
+    assert identities == [7]
+    assert linker.places.passages.state()["absences"].size == 0
+    for time in np.arange(20, 26, 0.1):
+        identities = site.see(A, float(time), {2: looks[0]})
+    assert identities == [7]
+    assert len(linker.places.passages.state()["absences"]) == 1
+    stays = linker._stays
+    taught = linker.places.taught_by(stays, stays.identity).passages.state()["absences"]
+    assert len(taught) == 1  # from the first track to the second
+
+
+def test_what_cosines_mean_is_learnt_ever_more_rarely_where_all_tracks_are_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = []
+
+    def count(*arguments: object) -> Likeness:
+        made.append(len(linker._stays))
+        return Likeness(*arguments)  # type: ignore[arg-type]
+
+    linker, random = IdentityLinker(CONFIG, (A,)), np.random.default_rng(1)
+    site = Site(linker)
+    monkeypatch.setattr(linker_module, "Likeness", count)
+    for pair in range(100):
+        looks = unit(random.normal(size=(2, LENGTH)))
+        for step in range(10):  # 1.8 s: none is looked at twice so late that it is another pose
+            site.see(A, 3.0 * pair + 0.2 * step, {1 + 2 * pair: looks[0], 2 + 2 * pair: looks[1]})
+    assert linker.likeness.pairs[1] == 0
+    assert len([tracks for tracks in made if tracks > 100]) < 12  # of 50 more
