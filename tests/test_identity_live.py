@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.test_identity import CONFIG, LENGTH, A, B, C, Visit, looks_of, unit
-from tracker.identity import IdentityLinker
+from tracker.identity import UNDECIDED, IdentityLinker
 from tracker.identity import linker as linker_module
 from tracker.identity.likeness import Likeness
 from tracker.types import CameraName, FeatureArray, Frame, KnownPeople, Tracks, blank_image
@@ -74,20 +74,27 @@ def test_overlapping_cameras_are_noticed_however_often_somebody_looks(step_s: fl
     assert passages.state()["tests"].sum() == 12  # each pair of tracks counts once
 
 
-@pytest.mark.parametrize("cameras", [("a", "c"), ("c", "a")])
-def test_the_way_of_somebody_from_before_begins_where_they_were_seen_last(cameras: tuple[str, str]) -> None:
+def test_the_time_between_two_runs_says_nothing() -> None:
     linker, looks = IdentityLinker(CONFIG, (A, B, C)), looks_of(1, 0)
-    names = np.array(cameras, np.object_)
+    names = np.array(["a", "c"], np.object_)
     linker.remember(KnownPeople(np.array([7, 7]), names, np.array([-3.0, -3000.0]), looks[[0, 0]]))
     for _ in range(30):
         linker.places.passages.add(0, 1, 4.0)  # from a to b
-    stays = linker._stays
-    rows = stays.rows(1, np.array([1]), 1.0, LENGTH)
-    stays.look(rows, looks)
-    (extra,) = linker._candidates(rows).extra
-    expected: float = linker.places.log_odds(stays, np.array([0]), rows)[0]
-    assert extra == expected
-    assert (extra > 1) == (cameras[0] == "a")
+    rows = linker._stays.rows(1, np.array([1]), 1.0, LENGTH)
+    linker._stays.look(rows, looks)
+    assert linker._candidates(rows).extra.tolist() == [0.0]
+
+
+def test_whoever_is_undecided_at_the_end_is_somebody_new() -> None:
+    linker, looks = IdentityLinker(CONFIG, (A,)), looks_of(2, 0)
+    site = Site(linker)
+    site.see(A, 0.0, {1: looks[0], 2: looks[1]})
+    assert linker.tracks().identity_ids.tolist() == [UNDECIDED, UNDECIDED]
+    linker.settle()
+    tracks = linker.tracks()
+    assert tracks.identity_ids.tolist() == linker.lookup(A, np.array([1, 2])).tolist() == [1, 2]
+    assert tracks.decided_s.tolist() == [0.0, 0.0]
+    assert [event.kind for event in linker.events()] == ["new", "new"]
 
 
 def test_the_time_between_two_runs_teaches_no_way() -> None:

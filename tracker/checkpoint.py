@@ -27,9 +27,9 @@ class Progress:
         frames: How many frames of each camera went through all stages.
         seconds: Seconds spent in each stage, over all parts of an interrupted run.
         journal_rows: Sightings that are safe in the journal.
-        event_bytes: How much of ``events.jsonl`` is safe.
         detections: How many people the detector found, over all frames.
         embedded: Of how many of them anybody looked at the appearance.
+        event_bytes: How much of ``events.jsonl`` is safe.
     """
 
     cameras: list[CameraName] = field(default_factory=list)
@@ -37,9 +37,9 @@ class Progress:
     frames: dict[CameraName, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     journal_rows: int = 0
-    event_bytes: int = 0
     detections: int = 0
     embedded: int = 0
+    event_bytes: int = 0
 
 
 def save_checkpoint(path: Path, progress: Progress, states: Mapping[str, State]) -> None:

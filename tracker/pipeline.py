@@ -12,6 +12,9 @@ from tracker.identity import IdentityLinker
 from tracker.stages import Detector, Embedder, Sink, Source
 from tracker.types import CameraName, Frame, Sightings, Tick, Tracks
 
+REST = 20
+"""Between two checkpoints lies so many times what the last one took: a run of days has much to save."""
+
 
 def run_pipeline(
     source: Source,
@@ -63,10 +66,11 @@ def run_pipeline(
                 progress.embedded += int(seen.features.any(axis=1).sum())
                 progress.done[frame.camera] = frame.number
                 progress.frames[frame.camera] = progress.frames.get(frame.camera, 0) + 1
-            if time.monotonic() >= next_save:
+            if (begin := time.monotonic()) >= next_save:
                 with clock.of("save"):
                     save()
-                next_save = time.monotonic() + checkpoint_s
+                took_s = time.monotonic() - begin
+                next_save = begin + took_s + max(checkpoint_s, REST * took_s)
     save()
     return not stop.is_set()
 

@@ -155,6 +155,7 @@ class TrackingRun:
             if ended and not self.source.is_live:
                 with StageClock(self.progress.seconds).of("link"):
                     self.identities.relink()
+            self.identities.settle()
             is_whole = ended or self.source.is_live
             with StageClock(self.progress.seconds).of("results"):
                 is_remembered = not is_whole or self._save_people()
@@ -247,6 +248,10 @@ class TrackingRun:
             )
 
     def _save(self) -> None:
+        try:
+            self.identities.prepare()
+        except ReuniteError as error:  # there may be numbers for a while, and next time it may go well
+            logger.warning("%s", error)
         if self.source.is_live:
             self._save_people()
         else:  # who everybody is will be known after the last frame

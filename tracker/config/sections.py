@@ -1,8 +1,8 @@
 """What can be set: the sections of a configuration, frozen."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from tracker.config.homography import Homography
 
@@ -282,6 +282,12 @@ class LikenessConfig(Section):
 
     prior_pairs: float = Field(default=20.0, gt=0)
     """So many pairs of this site weigh as much as these numbers."""
+
+    @model_validator(mode="after")
+    def _one_person_is_more_alike(self) -> Self:
+        if self.mean_different >= min(self.mean_within, self.mean_same):
+            raise ValueError("mean_different must be below mean_within and mean_same")
+        return self
 
 
 class IdentityConfig(Section):

@@ -9,6 +9,9 @@ from tracker.identity.places import Places
 from tracker.identity.stays import Stays
 from tracker.types import BoolArray, FloatArray, IntArray
 
+EXTRA_STEP = 0.01
+"""Log odds of time and place are rounded to this where their share of errors is added up."""
+
 
 class Candidates(NamedTuple):
     """The P people whom a track, or all tracks of a person, may be.
@@ -80,9 +83,10 @@ def required_log_odds(extra: FloatArray, likeness: Likeness, rate: float) -> flo
     is likely here and now may be less alike, somebody who is not has to be more. It is a bound, as the
     chances of all are added up (Boole).
     """
+    steps, counts = np.unique(np.ceil(extra / EXTRA_STEP), return_counts=True)  # up is on the safe side
     low, high = 0.0, 60.0  # nobody is taken for somebody who is more likely another
     while high - low > 1e-4:
         middle = (low + high) / 2
-        chance = likeness.stranger_rate_at(middle - extra).sum()
+        chance = likeness.stranger_rate_at(middle - EXTRA_STEP * steps) @ counts
         low, high = (middle, high) if chance > rate else (low, middle)
     return high

@@ -45,6 +45,9 @@ TOGETHER_S = 1.0
 AGAIN = 1.5
 """Who a track is is asked again when there are so many times more looks than the last time."""
 
+ROUNDS = 3
+"""After the last frame all are linked so often, each time with the ways of the people found before."""
+
 SPLIT_LOG_ODDS = -2.0
 """A track is no longer the person it was taken for when its odds are below this."""
 
@@ -118,7 +121,8 @@ class IdentityLinker:
             # Where nobody ever looks or nobody is joined, waiting brings nothing.
             is_last = not (self._config.link and stays.length)
             is_last |= bool(frame.time - stays.begin[row] >= self._config.decide_s)
-            if is_last or self._config.min_looks <= stays.looks[row] > stays.tried[row]:
+            is_due = self._config.min_looks <= stays.looks[row] >= AGAIN * stays.tried[row]
+            if is_last or (is_due and stays.looks[row] > stays.tried[row]):
                 self._decide(row, is_last)
         if self._config.link:
             looks, tried = stays.looks[rows], stays.tried[rows]
@@ -135,15 +139,27 @@ class IdentityLinker:
         self._is_stale = True  # what was seen since the last pair counts too
         self._refresh()
         rate = self._config.max_false_merge_rate
-        people = link_all(stays, self.likeness, self.places, rate)
-        # The ways of all these people tell more than those of sure matches. Not kept: linking all again must
-        # give the same.
-        people = link_all(stays, self.likeness, self.places.taught_by(stays, people), rate)
+        people = np.arange(len(stays))  # nobody took a way yet: the order of what was learnt must not matter
+        for _ in range(ROUNDS):
+            people = link_all(stays, self.likeness, self.places.taught_by(stays, people), rate)
         known = ~stays.is_track
         numbers = dict(zip(people[known].tolist(), stays.identity[known].tolist(), strict=True))
         identities = self.table.number_all(people, numbers)
         for row, identity in enumerate(identities.tolist()):
             self._assign(row, identity)
+
+    def settle(self) -> None:
+        """At the end of a run: whoever is undecided is somebody new."""
+        for row in np.nonzero(self._stays.identity == UNDECIDED)[0].tolist():
+            self._tell("new", row, self.table.open())
+
+    def prepare(self) -> None:
+        """Have numbers at hand, so that nobody has to wait for them between two frames.
+
+        Raises:
+            ReuniteError: They cannot be had.
+        """
+        self.table.prepare()
 
     def lookup(self, camera: CameraName, track_ids: IntArray) -> IntArray:
         """The identities (R,) of tracks (R,); one that was never decided becomes a new person."""

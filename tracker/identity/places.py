@@ -54,6 +54,7 @@ class Places:
         log_odds = self.passages.log_odds(stays.camera[before], stays.camera[after], absence_s)
         shared = absence_s < -CLOCK_TOLERANCE_S
         log_odds[shared] = SHARED_LOG_ODDS
+        log_odds[~stays.is_track[before]] = 0.0  # how long it was between two runs says nothing
         placed = self._placed(before) & self._placed(after)
         if not placed.any() or self._plane is None:
             return log_odds

@@ -85,7 +85,8 @@ class Stays:
         self._total_looks = self._looks_of_centre = 0
         self._people: PeopleRows | None = None
         self._slots: dict[int, int] = {}
-        self._sums = np.zeros((0, 0), np.float32)  # of the centred looks of all stays of a person, by slot
+        # Of the centred looks of all stays of a person, by slot: the sum, and its direction.
+        self._sums = self._means = np.zeros((0, 0), np.float32)
         self._changed: set[int] = set()  # people whose sum is to be taken anew
         self._reserve(64, 0)
 
@@ -177,9 +178,12 @@ class Stays:
         """
         people = self.people()
         self._sum_up(people)
-        sums, whole = self._sums[people.slots], self.centred[own].sum(axis=0)
-        sums[people.people == self.identity[own[0]]] -= whole
-        return np.asarray(directions(sums) @ directions(whole), np.float64)
+        whole = self.centred[own].sum(axis=0)
+        # Not BLAS: its last bit depends on the slot, and a restored run has other slots.
+        cosines = np.einsum("pd,d->p", self._means, directions(whole))[people.slots]
+        for index in np.nonzero(people.people == self.identity[own[0]])[0].tolist():
+            cosines[index] = directions(self._sums[people.slots[index]] - whole) @ directions(whole)
+        return np.asarray(cosines, np.float64)
 
     def within(self) -> FloatArray:
         """(W,) cosines of two looks at one track, `LATER_S` apart, without what its camera has in common."""
@@ -191,16 +195,16 @@ class Stays:
 
     def _sum_up(self, known: PeopleRows) -> None:
         """Bring the sums of those who changed up to date."""
-        if len(self._slots) > len(self._sums) or self._sums.shape[1] != self.length:
-            sums = np.zeros((2 * len(self._slots), self.length), np.float32)
-            if self._sums.shape[1] == self.length:
-                sums[: len(self._sums)] = self._sums
-            self._sums = sums
+        more = len(self._slots) - len(self._sums)
+        if more > 0:
+            room = np.zeros((max(more, len(self._sums)), self.length), np.float32)
+            self._sums, self._means = (np.concatenate((it, room)) for it in (self._sums, self._means))
         ends = np.append(known.starts[1:], len(known.rows))
-        place = {person: index for index, person in enumerate(known.people.tolist())}
-        for person in self._changed & place.keys():
-            rows = known.rows[known.starts[place[person]] : ends[place[person]]]
-            self._sums[self._slots[person]] = self.centred[rows].sum(axis=0)
+        changed = np.array(sorted(self._changed), np.int64)
+        for index in np.nonzero(np.isin(known.people, changed))[0].tolist():
+            slot = known.slots[index]
+            self._sums[slot] = self.centred[known.rows[known.starts[index] : ends[index]]].sum(axis=0)
+            self._means[slot] = directions(self._sums[slot])
         self._changed.clear()
 
     def _without_centre(self, looks: FeatureArray, camera: IntArray) -> FeatureArray:
@@ -234,6 +238,7 @@ class Stays:
         self._centre, self._people = state["centre"].copy(), None
         self._total_looks, self._looks_of_centre = state["counts"].tolist()
         self._slots, self._changed = {}, set(self.identity.tolist())
+        self._sums = self._means = np.zeros((0, self.length), np.float32)
 
     def _row(self, camera: int, track_id: int) -> int:
         return self._row_of.setdefault((camera, track_id), len(self._row_of))
@@ -247,6 +252,7 @@ class Stays:
                 store[name][: len(old)] = old
         if length != self._centre.shape[1]:
             self._centre = np.zeros((self._cameras, length), np.float32)
+            self._sums = self._means = np.zeros((0, length), np.float32)
         self._store = store
         self._show()
 

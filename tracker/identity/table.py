@@ -43,6 +43,11 @@ class IdentityTable:
         self._opened.append(number)
         return number
 
+    def prepare(self) -> None:
+        """Reserve more numbers when half are used up."""
+        if self._reserve is not None and len(self._free) < RESERVED_AT_ONCE // 2:
+            self._free += [int(free) for free in self._reserve(RESERVED_AT_ONCE)]
+
     def assign(self, camera: CameraName, track_id: int, identity: int) -> None:
         """Say who a track is."""
         self._table(camera, track_id)[track_id] = identity
