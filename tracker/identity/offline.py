@@ -52,20 +52,21 @@ class _People:
         numbers = np.unique(stays.identity[remembered]).tolist()
         self._members = [self._sorted(remembered[stays.identity[remembered] == number]) for number in numbers]
         self._members += [np.array([row]) for row in np.nonzero(stays.is_track)[0]]
-        self._person_of = np.zeros(len(stays), np.int64)
+        self._root = np.zeros(len(stays), np.int64)  # the person, not joined with anybody yet, of each stay
         for person, rows in enumerate(self._members):
-            self._person_of[rows] = person
+            self._root[rows] = person
+        self._seen = self._sorted(np.nonzero(stays.looks > 0)[0])
         most = 2 * max(len(self._members), 1)  # each joining makes one of two
         self._sums = np.zeros((most, stays.length))
-        np.add.at(self._sums, self._person_of, stays.centred)
-        self._parents = np.arange(most)
+        np.add.at(self._sums, self._root, stays.centred)
+        self._is_whole = np.ones(most, np.bool_)
         self._was_known = np.arange(most) < len(numbers)
         self._partners: list[set[int]] = [set() for _ in self._members]
         self._required: dict[int, float] = {}
 
     def is_whole(self, person: int) -> bool:
         """Whether it was not joined with anybody yet."""
-        return bool(self._parents[person] == person)
+        return bool(self._is_whole[person])
 
     def first_pairs(self) -> list[Pair]:
         """Each stay with those that are most alike, where they may be one person."""
@@ -82,7 +83,7 @@ class _People:
             cosines[here, start + here] = -np.inf
             nearest = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
             found.append(np.column_stack((np.repeat(seen[start + here], count), seen[nearest.ravel()])))
-        pairs = np.sort(self._person_of[np.concatenate(found)], axis=1)
+        pairs = np.sort(self._root[np.concatenate(found)], axis=1)
         pairs = np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
         starts = np.unique(pairs[:, 0], return_index=True)[1]
         return [
@@ -98,17 +99,20 @@ class _People:
         Whoever is joined meanwhile leaves fewer people to be taken for, so it is on the safe side.
         """
         if person not in self._required:
-            roots = self._roots()
-            others = np.unique(roots[(self._stays.looks > 0) & (roots != person)])
-            cannot, extra = self._evidence(person, others)
+            rows = self._seen[self._root[self._seen] != person]
+            rows = rows[np.argsort(self._root[rows], kind="stable")]
+            starts = np.unique(self._root[rows], return_index=True)[1]
+            own = self._members[person]
+            cannot, extra = evidence(self._stays, self._places, own, rows, starts)
             self._required[person] = required_log_odds(extra[~cannot], self._likeness, rate)
         return self._required[person]
 
     def join(self, first: int, second: int) -> list[Pair]:
         """Make two people one; the pairs that this one may be joined in next."""
         new = len(self._members)
-        self._parents[[first, second]] = new
+        self._is_whole[[first, second]] = False
         self._members.append(self._sorted(np.concatenate((self._members[first], self._members[second]))))
+        self._root[self._members[new]] = new
         self._sums[new] = self._sums[first] + self._sums[second]
         self._was_known[new] = self._was_known[first] or self._was_known[second]
         tried = sorted(it for it in self._partners[first] | self._partners[second] if self.is_whole(it))
@@ -117,7 +121,7 @@ class _People:
 
     def numbers(self) -> IntArray:
         """(N,) the person of each stay, from 0, in the order in which they were first seen."""
-        stays, roots = self._stays, self._roots()
+        stays, roots = self._stays, self._root
         order = np.lexsort((stays.track_id, stays.camera, stays.begin))
         people, firsts, group = np.unique(roots[order], return_index=True, return_inverse=True)
         rank = np.empty(len(people), np.int64)
@@ -125,13 +129,6 @@ class _People:
         numbers = np.empty(len(stays), np.int64)
         numbers[order] = rank[group]
         return numbers
-
-    def _roots(self) -> IntArray:
-        """(N,) the person, not joined with anybody yet, of each stay."""
-        roots = self._person_of
-        while (self._parents[roots] != roots).any():
-            roots = self._parents[roots]
-        return roots
 
     def _sorted(self, rows: IntArray) -> IntArray:
         """Stays in the order in which they began."""
