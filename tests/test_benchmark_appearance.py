@@ -73,7 +73,7 @@ def test_nobody_asked_for_is_drawn_and_a_false_alarm_is_like_no_one() -> None:
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
-        ({"other_camera": 0.8}, "other_camera must be at most same_camera, 0.75"),
+        ({"other_camera": 0.8}, "other_camera must be at most same_camera, 0.7"),
         ({"same_stay": 1.2}, "same_stay must be at most 1"),
         ({"sd_other_camera": 0.02}, "sd_other_camera 0.02 cannot be reached"),
         ({"sd_other_camera": 0.5}, "sd_other_camera 0.5 cannot be reached"),

@@ -240,7 +240,7 @@ class TrackingConfig(Section):
             fuse_score=True,
             max_cost=0.9,
             appearance_weight=0.3,
-            max_cosine_distance=0.6,
+            max_cosine_distance=0.65,
         ),
         AssociationStage(tracks=("tracked",), scores="all", similarity="height_iou", max_cost=0.5),
         AssociationStage(tracks=("tentative",), similarity="height_iou", fuse_score=True, max_cost=0.8),
@@ -264,20 +264,20 @@ class LikenessConfig(Section):
     """
 
     mean_different: float = Field(default=0.0, ge=-1, le=1)
-    sd_different: float = Field(default=0.14, gt=0, le=1)
+    sd_different: float = Field(default=0.13, gt=0, le=1)
     """Of two people."""
 
     look_alikes: float = Field(default=0.05, ge=0, lt=1)
     more_of_look_alikes: float = Field(default=0.30, ge=0, le=1)
-    sd_of_look_alikes: float = Field(default=0.17, gt=0, le=1)
+    sd_of_look_alikes: float = Field(default=0.18, gt=0, le=1)
     """People dress alike: this share of pairs of two people has a mean so much higher."""
 
-    mean_same: float = Field(default=0.66, ge=-1, le=1)
-    sd_same: float = Field(default=0.14, gt=0, le=1)
+    mean_same: float = Field(default=0.70, ge=-1, le=1)
+    sd_same: float = Field(default=0.125, gt=0, le=1)
     """Of one person in two stays."""
 
-    mean_within: float = Field(default=0.65, ge=-1, le=1)
-    sd_within: float = Field(default=0.15, gt=0, le=1)
+    mean_within: float = Field(default=0.68, ge=-1, le=1)
+    sd_within: float = Field(default=0.14, gt=0, le=1)
     """Of two looks at one track, three seconds apart."""
 
     prior_pairs: float = Field(default=20.0, gt=0)
