@@ -24,22 +24,26 @@ def link_all(stays: Stays, likeness: Likeness, places: Places, rate: float) -> I
     """The person (N,) of every stay, from 0, by first appearance; the order of the cameras plays no part.
 
     Agglomerative: the two people with the highest log odds of being one are joined, as long as a stranger
-    would reach them with at most the chance ``rate`` against all whom one of the two may be. How alike two
-    people are is the cosine between the means of their stays. Two who were seen at one time are never
+    would reach them with at most the chance ``rate`` against all who came before. How alike two people
+    are is the cosine between the means of their stays. Two who were seen at one time are never
     joined, unless both cameras see the place, nor are two who were remembered from before.
     """
     people = _People(stays, likeness, places)
-    heap = people.first_pairs()
-    heapq.heapify(heap)
-    threshold = likeness.threshold(1, rate)
-    least = float(likeness.log_odds(np.array([threshold]))[0]) if threshold <= 1 else np.inf
-    while heap and -heap[0][0] >= least:
-        negative, first, second = heapq.heappop(heap)
-        if people.is_whole(first) and people.is_whole(second):
-            needed = (people.required(person, rate) for person in (first, second))
-            if any(-negative >= log_odds for log_odds in needed):
-                for pair in people.join(first, second):
-                    heapq.heappush(heap, pair)
+    waiting, has_joined = people.first_pairs(), True
+    while has_joined:  # the fewer people are left, the less is needed
+        heap, waiting, has_joined = waiting, [], False
+        heapq.heapify(heap)
+        people.forget_required()
+        while heap:
+            negative, first, second = pair = heapq.heappop(heap)
+            if not (people.is_whole(first) and people.is_whole(second)):
+                continue
+            if all(-negative >= people.required(person, rate) for person in people.newer(first, second)):
+                has_joined = True
+                for new in people.join(first, second):
+                    heapq.heappush(heap, new)
+            else:
+                waiting.append(pair)
     return people.numbers()
 
 
@@ -60,6 +64,8 @@ class _People:
         self._sums = np.zeros((most, stays.length))
         np.add.at(self._sums, self._root, stays.centred)
         self._is_whole = np.ones(most, np.bool_)
+        self._begin = np.full(most, np.inf)
+        np.minimum.at(self._begin, self._root, stays.begin)
         self._was_known = np.arange(most) < len(numbers)
         self._partners: list[set[int]] = [set() for _ in self._members]
         self._required: dict[int, float] = {}
@@ -94,18 +100,29 @@ class _People:
         ]
 
     def required(self, person: int, rate: float) -> float:
-        """The log odds at which somebody is taken for another; may be more than needed by now.
+        """The log odds at which somebody is taken for one of those who came before, as of `forget_required`.
 
         Whoever is joined meanwhile leaves fewer people to be taken for, so it is on the safe side.
         """
         if person not in self._required:
-            rows = self._seen[self._root[self._seen] != person]
+            own = self._members[person]
+            roots = self._root[self._seen]
+            begun = self._begin[roots] <= self._begin[person]
+            rows = self._seen[begun & (roots != person)]
             rows = rows[np.argsort(self._root[rows], kind="stable")]
             starts = np.unique(self._root[rows], return_index=True)[1]
-            own = self._members[person]
             cannot, extra = evidence(self._stays, self._places, own, rows, starts)
             self._required[person] = required_log_odds(extra[~cannot], self._likeness, rate)
         return self._required[person]
+
+    def newer(self, *people: int) -> list[int]:
+        """Who of two was first seen later, and may be new; both, if they came at one time."""
+        begin = max(self._begin[person] for person in people)
+        return [person for person in people if self._begin[person] == begin]
+
+    def forget_required(self) -> None:
+        """Find out anew what is needed, with the people that are left."""
+        self._required.clear()
 
     def join(self, first: int, second: int) -> list[Pair]:
         """Make two people one; the pairs that this one may be joined in next."""
@@ -113,6 +130,7 @@ class _People:
         self._is_whole[[first, second]] = False
         self._members.append(self._sorted(np.concatenate((self._members[first], self._members[second]))))
         self._root[self._members[new]] = new
+        self._begin[new] = min(self._begin[first], self._begin[second])
         self._sums[new] = self._sums[first] + self._sums[second]
         self._was_known[new] = self._was_known[first] or self._was_known[second]
         tried = sorted(it for it in self._partners[first] | self._partners[second] if self.is_whole(it))
