@@ -129,9 +129,7 @@ def open_run(arguments: argparse.Namespace) -> tuple[Path, TrainConfig]:
     """The folder and configuration of a new run, or of the one to resume."""
     if arguments.resume is not None:
         if arguments.config or arguments.data:
-            raise ReidError(
-                "--resume RUN goes on with its recipe and its data: leave CONFIG and --data out"
-            )
+            raise ReidError("--resume RUN goes on with its recipe and its data: leave CONFIG and --data out")
         if not (arguments.resume / CONFIG).is_file():
             raise ReidError(
                 f"--resume {arguments.resume}: holds no {CONFIG}; give the folder of a run, such as "
