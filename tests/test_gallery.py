@@ -353,7 +353,7 @@ def test_a_reader_that_does_not_let_go_makes_a_save_fail_as_a_whole(path: Path) 
         ("missing", "no such gallery"),
         ("empty", "is empty; no run has saved anybody"),
         ("text", "is no gallery"),
-        ("folder", "cannot be opened"),
+        ("folder", "is a folder, not a gallery"),
         ("another program's", "is an SQLite file, but no gallery"),
         ("next version", "is a gallery of version 99, this program knows version 2"),
         ("zeros inside", "is damaged"),

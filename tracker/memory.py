@@ -1,5 +1,6 @@
 """What a run takes from a gallery at its beginning, and what it leaves there of the people it saw."""
 
+import logging
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,8 @@ from tracker.gallery import GalleryWriter, Network, Person, PictureKey, Pictures
 from tracker.gallery.arrays import people_from_arrays, people_to_arrays
 from tracker.sinks.portraits import Portrait, TrackKey
 from tracker.types import BoolArray, CameraName, IntArray, KnownPeople, State, TrackTable
+
+log = logging.getLogger(__name__)
 
 OWN_GALLERY = "gallery.sqlite"
 """In the folder of a run that was given no gallery."""
@@ -149,6 +152,12 @@ class RunMemory:
             if missing > 0:
                 self._gallery.reserve(missing)
         gone = self._gallery.save(self._unsaved.values(), self._thumbnails, self._withdrawn, self._run)
+        if gone:
+            log.warning(
+                "%s: forgotten while the run went on, and left out: %s",
+                self.path,
+                ", ".join(f"person {number}" for number in gone),
+            )
         self._before.update(dict.fromkeys(gone))
         self._unsaved, self._thumbnails, self._withdrawn = {}, {}, set()
 

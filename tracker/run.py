@@ -37,7 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         with StopSignals() as stop:
             return run_command(arguments, console, stop)
     except KeyboardInterrupt:
-        console.print("stopped at once; what the last checkpoint holds is kept", highlight=False)
+        console.print(
+            "stopped at once; go on from the last checkpoint with: python -m tracker.run --resume",
+            highlight=False,
+        )
         return EXIT_INTERRUPTED
     except ReuniteError as error:
         Console(stderr=True).print(

@@ -85,6 +85,10 @@ class Database:
         self._path, self._wait_s = path, wait_s
         if new is None and not os.path.exists(path):
             raise ReuniteError(f"{path}: no such gallery; name one that a run has written: --gallery PATH")
+        if path.is_dir():
+            raise ReuniteError(
+                f"{path}: is a folder, not a gallery; a run's own is {path / 'gallery.sqlite'}"
+            )
         address = f"{path.absolute().as_uri()}?mode={'rwc' if new else 'rw'}"
         with self._sentences():
             # One thread at a time, but not always the same: a run may save from another one.

@@ -63,7 +63,7 @@ def make_parser() -> argparse.ArgumentParser:
         prog="python -m tracker.search",
         description="Say who of a gallery's people is on a photo, when and where they were seen, and how "
         "sure that is.",
-        epilog=EXAMPLES.replace("%", "%%"),
+        epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("photo", type=Path, metavar="PHOTO", help="a picture with a person on it")
@@ -231,7 +231,13 @@ def look_for_people(photo: Frame, path: Path, config: DetectorConfig) -> Detecti
             f"detector.kind={config.kind} needs {needs}; for a photo take --set detector.kind=ultralytics or "
             "onnx, or cut the person out and take --crop"
         )
-    found = find_people(photo, build_detector(config, {}), config.likely_score)
+    try:
+        detector = build_detector(config, {})
+    except ReuniteError as error:
+        raise ReuniteError(
+            f"{error}. A photo from which the person is cut out needs no detector: --crop"
+        ) from None
+    found = find_people(photo, detector, config.likely_score)
     if not len(found):
         raise ReuniteError(
             f"{path}: no person found; a photo that is already cropped: --crop takes the whole picture"

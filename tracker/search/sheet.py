@@ -67,6 +67,7 @@ def _draw_tile(strip: Image, left: int, tile: Tile) -> None:
     room = strip[:TILE_HEIGHT, left : left + TILE_WIDTH]
     room[:] = SURE if tile.is_sure else GRID
     inside = room[FRAME_WIDTH:-FRAME_WIDTH, FRAME_WIDTH:-FRAME_WIDTH]
+    inside[:] = GRID
     if tile.image is None:
         for line, text in enumerate(NO_THUMBNAIL):
             y = TILE_HEIGHT // 2 + (line - 2) * LINE_HEIGHT
