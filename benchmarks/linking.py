@@ -28,7 +28,7 @@ CAMERAS, IN_VIEW, FRAME_RATE = 16, 10, 25
 STAY_S, WALK_S = (10, 30), (3, 30)
 GONE = 0.1
 """Share of those who leave a camera and never come back."""
-SPREAD = Spread(sd_different=0.0603)
+SPREAD = Spread(sd_different=0.06025)
 """Makes embeddings of 256 numbers."""
 WINDOW_S = 30
 """The cost is that of so many seconds of video, up to the minute that is printed."""
