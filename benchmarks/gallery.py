@@ -3,10 +3,10 @@
 python -m benchmarks.gallery
 python -m benchmarks.gallery --people 1000 10000 --top 2
 
-Embeddings are drawn so that cosines are about those of the shipped network: 0.10 +- 0.12 between two people,
-0.55 between pictures of one person from two cameras, 0.80 from one camera. Everybody has two pictures from
-each of two cameras. The first half of the queries are people who are there, seen by one of those cameras or a
-third; the others are strangers.
+Embeddings are drawn so that cosines are about those of the network that shipped before: 0.10 +- 0.12
+between two people, 0.55 between pictures of one person from two cameras, 0.80 from one camera. Everybody
+has two pictures from each of two cameras. The first half of the queries are people who are there, seen by
+one of those cameras or a third; the others are strangers.
 """
 
 import argparse

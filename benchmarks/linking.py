@@ -3,8 +3,9 @@
     python -m benchmarks.linking --minutes 1 10 60
 
 People stay 10 to 30 s before a camera, walk 3 to 30 s to the next, and one in ten who leave never comes
-back; somebody new takes the place. Each is looked at once a second; embeddings of 256 numbers are drawn as
-in benchmarks.identity. Only the linker's own seconds are counted, and only its own memory.
+back; somebody new takes the place. Each is looked at once a second; embeddings are drawn as in
+benchmarks.identity, but two people scatter by 0.06 instead of 0.095, which makes 256 numbers. Only the
+linker's own seconds are counted, and only its own memory.
 """
 
 import argparse

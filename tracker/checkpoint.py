@@ -14,7 +14,7 @@ import numpy as np
 from tracker.errors import ReuniteError
 from tracker.types import CameraName, State
 
-VERSION = 4
+VERSION = 5
 
 
 @dataclass(slots=True)

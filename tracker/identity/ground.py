@@ -27,7 +27,7 @@ MAX_GAP_S = 1.0
 """Nobody knows the way of a person who was not seen for longer."""
 
 MAX_POSITIONS = 1 << 19
-"""Positions remembered, the newest: of 60 people in view more than an hour, in 15 MB."""
+"""Positions remembered, the newest: of 60 people in view half an hour and more, in 15 MB."""
 
 CELL_M = 2.0
 """Side of the squares in which the places are counted where tracks begin."""

@@ -8,6 +8,7 @@ import numpy as np
 from tracker.config import GroundConfig, IdentityConfig
 from tracker.ground import GroundPlane
 from tracker.identity.candidates import Candidates, find_candidates, required_log_odds
+from tracker.identity.doors import Doors
 from tracker.identity.ground import GroundLog
 from tracker.identity.likeness import GRID, Likeness
 from tracker.identity.offline import link_all
@@ -46,7 +47,7 @@ AGAIN = 1.5
 """Who a track is is asked again when there are so many times more looks than the last time."""
 
 ROUNDS = 3
-"""After the last frame all are linked so often, each time with the ways of the people found before."""
+"""After the last frame all are linked so often: first without ways, then with those of the people found."""
 
 SPLIT_LOG_ODDS = -2.0
 """A track is no longer the person it was taken for when its odds are below this."""
@@ -105,7 +106,7 @@ class IdentityLinker:
         """
         stays, camera = self._stays, self._index[frame.camera]
         rows = stays.rows(camera, tracks.track_ids, frame.time, tracks.features.shape[1])
-        self.places.see(rows, camera, frame.time, tracks.boxes)
+        self.places.see(stays, rows, camera, frame.time, tracks.boxes, frame.size)
         if self._config.link:
             self._separate(rows)
         looked = tracks.features.any(axis=1)
@@ -247,9 +248,15 @@ class IdentityLinker:
             own = {key.removeprefix(start): state[key] for key in state if key.startswith(start)}
             part.restore(own)
 
-    def _parts(self) -> dict[str, GroundLog | IdentityTable | Passages | Stays]:
+    def _parts(self) -> dict[str, Doors | GroundLog | IdentityTable | Passages | Stays]:
         places = self.places
-        return {"table": self.table, "stays": self._stays, "ground": places.log, "passages": places.passages}
+        return {
+            "table": self.table,
+            "stays": self._stays,
+            "ground": places.log,
+            "passages": places.passages,
+            "doors": places.doors,
+        }
 
     def _decide(self, row: int, is_last: bool) -> None:
         """Join the track to a person, or, at the last try, open a new one."""
@@ -374,8 +381,7 @@ class IdentityLinker:
             stays = self._stays
             # The time between two runs, of files above all, says nothing of the way.
             others = np.nonzero((stays.identity == identity) & (stays.looks > 0) & stays.is_track)[0]
-            if not len(others):
-                return
-            last = others[stays.end[others].argmax()]
-            absence_s = float(stays.begin[row] - stays.end[last])
-            self.places.passages.add(int(stays.camera[last]), int(stays.camera[row]), absence_s)
+            if len(others):
+                last = int(others[stays.end[others].argmax()])
+                absence_s = float(stays.begin[row] - stays.end[last])
+                self.places.passages.add(int(stays.camera[last]), int(stays.camera[row]), absence_s)

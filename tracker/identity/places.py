@@ -3,6 +3,7 @@
 import numpy as np
 
 from tracker.ground import GroundPlane
+from tracker.identity.doors import Doors
 from tracker.identity.ground import GroundLog, together_log_odds, transition_log_odds
 from tracker.identity.passages import SHARED_LOG_ODDS, Passages
 from tracker.identity.stays import Stays
@@ -19,33 +20,52 @@ class Places:
     """What is known of the ways between cameras and, where they have homographies, of the ground.
 
     Attributes:
-        passages: The ways.
+        passages: The ways, and how long they take.
+        doors: Where in the pictures they begin and end; only what `taught_by` gives knows the ways between
+            them, as sure matches on the way are too few.
         log: Where everybody was.
     """
 
     def __init__(self, cameras: int, plane: GroundPlane | None) -> None:
         """Know nothing yet."""
-        self.passages, self.log = Passages(cameras), GroundLog()
+        self.passages, self.doors, self.log = Passages(cameras), Doors(cameras), GroundLog()
         self._plane = plane
 
-    def see(self, rows: IntArray, camera: int, time: float, boxes: FloatArray) -> None:
-        """The tracks in these rows (M,) are at these boxes (M, 4) of a camera."""
+    def see(
+        self,
+        stays: Stays,
+        rows: IntArray,
+        camera: int,
+        time: float,
+        boxes: FloatArray,
+        size: tuple[int, int],
+    ) -> None:
+        """The tracks in these rows (M,) are at these boxes (M, 4) of a camera's picture of this size."""
+        doors, is_new = Doors.of(camera, boxes, size), stays.frames[rows] == 1
+        stays.exit[rows] = doors
+        stays.entry[rows[is_new]] = doors[is_new]
+        self.doors.enter(doors[is_new])
         if self._plane is not None:
             self.log.add(rows, time, self._plane.positions(camera, boxes))
 
     def conflicts(self, stays: Stays, rows: IntArray, own: IntArray) -> BoolArray:
         """(R,) which tracks cannot be of the person who has the tracks ``own`` (M,).
 
-        They were seen at one time by one camera, or by two of which nobody knows that they see one place.
+        They were seen at one time by one camera, or by two of which nobody knows that they see one place,
+        unless both were on the ground then: `log_odds` says how near.
         """
         cannot, overlap = np.zeros(len(rows), np.bool_), self.passages.overlap
         camera, begin, end = stays.camera[rows], stays.begin[rows], stays.end[rows]
         placed = self._placed(rows)
         for row in own.tolist():
             shared_s = np.minimum(end, stays.end[row]) - np.maximum(begin, stays.begin[row])
-            may_share = overlap[camera, stays.camera[row]] | (placed & self._placed(np.array([row])))
-            in_two = ~may_share & (shared_s > CLOCK_TOLERANCE_S)
-            cannot |= np.where(camera == stays.camera[row], shared_s >= 0, in_two)
+            in_one = camera == stays.camera[row]
+            in_two = ~in_one & ~overlap[camera, stays.camera[row]] & (shared_s > CLOCK_TOLERANCE_S)
+            # The ground speaks only where both were on it at one time.
+            told = np.nonzero(in_two & placed & self._placed(np.array([row])))[0]
+            if len(told):
+                in_two[told] = self.log.together(rows[told], row).seconds == 0
+            cannot |= np.where(in_one, shared_s >= 0, in_two)
         return cannot
 
     def log_odds(self, stays: Stays, before: IntArray, after: IntArray) -> FloatArray:
@@ -53,6 +73,7 @@ class Places:
         absence_s = stays.begin[after] - stays.end[before]
         log_odds = self.passages.log_odds(stays.camera[before], stays.camera[after], absence_s)
         shared = absence_s < -CLOCK_TOLERANCE_S
+        log_odds += self.doors.log_odds(stays.exit[before], stays.entry[after])
         log_odds[shared] = SHARED_LOG_ODDS
         log_odds[~stays.is_track[before]] = 0.0  # how long it was between two runs says nothing
         placed = self._placed(before) & self._placed(after)
@@ -73,13 +94,16 @@ class Places:
         """The same, but for the ways: those of the people (N,) that all stays are, not of sure matches."""
         taught = Places(len(self.passages.overlap), self._plane)
         taught.log, taught.passages = self.log, self.passages.without_ways()
+        taught.doors = self.doors.without_ways()
         rows = np.lexsort((stays.begin, people))
         before, after = rows[:-1], rows[1:]
         # When cameras last saw somebody before the run says nothing of the way.
         of_one = (people[before] == people[after]) & stays.is_track[before]
         for last, row in zip(before[of_one].tolist(), after[of_one].tolist(), strict=True):
             absence_s = float(stays.begin[row] - stays.end[last])
-            taught.passages.add(int(stays.camera[last]), int(stays.camera[row]), absence_s)
+            if absence_s > 0:
+                taught.passages.add(int(stays.camera[last]), int(stays.camera[row]), absence_s)
+                taught.doors.add(int(stays.exit[last]), int(stays.entry[row]))
         return taught
 
     def _placed(self, rows: IntArray) -> BoolArray:

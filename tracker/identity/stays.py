@@ -14,9 +14,9 @@ GROWTH = 1.05
 
 COLUMNS = (
     "camera", "track_id", "identity", "begin", "end", "decided", "frames", "looks", "tried", "compared",
-    "first", "later", "sum", "mean", "centred",
+    "entry", "exit", "first", "later", "sum", "mean", "centred",
 )  # fmt: skip
-REAL, LOOKS = COLUMNS[3:6], COLUMNS[10:]
+REAL, LOOKS = COLUMNS[3:6], COLUMNS[12:]
 
 LATER_S = 3.0
 """A look that was taken so long after the first shows a person in another pose."""
@@ -53,6 +53,7 @@ class Stays:
         looks: (N,) how often it was looked at.
         tried: (N,) looks at the last try to say who it is.
         compared: (N,) 1 where it was compared with the tracks of other cameras; else 0.
+        entry: (N,), exit: (N,) the doors where it was first and last seen; see `Doors`.
         first: (N, D) the first look, and later: (N, D) the first that was taken `LATER_S` after; zeros until
             then.
         sum: (N, D) of all looks.
@@ -70,6 +71,8 @@ class Stays:
     looks: IntArray
     tried: IntArray
     compared: IntArray
+    entry: IntArray
+    exit: IntArray
     first: FeatureArray
     later: FeatureArray
     sum: FeatureArray
@@ -245,7 +248,7 @@ class Stays:
 
     def _reserve(self, rows: int, length: int) -> None:
         store: State = {name: np.zeros(rows) for name in REAL}
-        store |= {name: np.zeros(rows, np.int64) for name in COLUMNS[:10] if name not in REAL}
+        store |= {name: np.zeros(rows, np.int64) for name in COLUMNS[:12] if name not in REAL}
         store |= {name: np.zeros((rows, length), np.float32) for name in LOOKS}
         for name, old in self._store.items():
             if old.ndim == 1 or old.shape[-1] == length:

@@ -64,7 +64,7 @@ class Answer:
             return f"person {self.person}, {first.probability:.1%} sure"
         if self.nobody >= 0.5:
             return f"nobody: it is none of them with {self.nobody:.1%}; {nearest}"
-        return f"nobody reaches {self.sure:.0%}: it is one of them with {1 - self.nobody:.1%}; {nearest}"
+        return f"nobody reaches {100 * self.sure:g}%: it is one of them with {1 - self.nobody:.1%}; {nearest}"
 
     def table(self) -> Table:
         """A row for each person and one for nobody; who is not sure enough is marked ``?``."""

@@ -170,7 +170,7 @@ def search(arguments: argparse.Namespace, console: Console) -> Answer:
     console.print(answer.table())
     x, y = person.boxes[0, :2].round().astype(int).tolist()
     caption = ("the photo", arguments.photo.name, f"at {x}, {y}")
-    note = f"{len(people)} people in {gallery.path}; named from {arguments.sure:.0%} on"
+    note = f"{len(people)} people in {gallery.path}; named from {100 * arguments.sure:g}% on"
     _write_png(sheet, contact_sheet(answer, crop, caption, note))
     if arguments.json:
         report = {

@@ -88,7 +88,7 @@ def write_map(
 
     Args:
         path: Where to.
-        sightings: The run in pieces. Memory does not grow with its length.
+        sightings: The run in pieces. Beyond one place for each person memory does not grow with it.
         cameras: All cameras of the run, as the indices and ``ground`` count them.
         ground: The plane on which they see people; cameras without a homography see nobody.
 
@@ -111,7 +111,7 @@ def find_ways(sightings: Iterable[Sightings], cameras: Sequence[CameraName], gro
     def join() -> None:
         nonlocal step_s
         places = _join(parts)
-        while len(places) > MAX_PLACES:
+        while len(places) > MAX_PLACES and (places.steps // 2 != places.steps).any():
             step_s *= 2
             places = _join([replace(places, steps=places.steps // 2)])
         parts[:] = [places]

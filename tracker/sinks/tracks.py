@@ -68,5 +68,5 @@ def read_tracks(path: Path) -> TrackTable | None:
             looks=np.array(looks, np.int64),
             features=np.zeros((len(cameras), 0), np.float32),
         )
-    except (OSError, ValueError, csv.Error) as error:
+    except (OSError, ValueError, OverflowError, csv.Error) as error:
         raise ReuniteError(f"{path}: cannot be read: {error}; delete it to do without") from None

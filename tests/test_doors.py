@@ -1,0 +1,35 @@
+"""Which door leads to which."""
+
+import numpy as np
+import pytest
+
+from tracker.identity.doors import MOST, PER_CAMERA, Doors
+
+
+def test_doors_are_fields_of_the_picture() -> None:
+    boxes = np.array([[0.0, 0, 20, 40], [310, 230, 330, 260], [150, 100, 170, 140], [-90, -90, -50, -10]])
+    assert Doors.of(2, boxes, (320, 240)).tolist() == [2 * PER_CAMERA + field for field in (0, 8, 4, 0)]
+    assert Doors.of(0, np.empty((0, 4)), (320, 240)).tolist() == []
+
+
+def test_without_ways_doors_say_nothing() -> None:
+    doors = Doors(2)
+    doors.enter(np.array([3, 3, 12]))
+    assert doors.log_odds(np.array([0, 5]), np.array([12, 3])) == pytest.approx(0.0)
+
+
+def test_ways_count_for_their_doors_and_against_others() -> None:
+    doors, random = Doors(2), np.random.default_rng(0)
+    doors.enter(PER_CAMERA + random.integers(0, 4, 400))  # people come into the second camera by four doors
+    for _ in range(20):
+        doors.add(0, PER_CAMERA)
+        doors.add(1, PER_CAMERA + 1)
+    right, wrong, never, other = doors.log_odds(np.array([0, 0, 5, 0]), PER_CAMERA + np.array([0, 1, 0, 8]))
+    assert 1.0 < right <= MOST
+    assert wrong < -1.0
+    assert never == pytest.approx(0.0)
+    assert other < 0
+    again = Doors(2)
+    again.restore(doors.state())
+    assert again.log_odds(np.array([0]), np.array([PER_CAMERA])) == right
+    assert doors.without_ways().log_odds(np.array([0]), np.array([PER_CAMERA])) == pytest.approx(0.0)

@@ -1,0 +1,63 @@
+"""Doors: where in a picture people come into view and leave it, and which leads to which."""
+
+import numpy as np
+
+from tracker.types import FloatArray, IntArray, State
+
+ROWS, COLUMNS = 3, 3
+"""A picture is cut into so many fields; each is a door."""
+
+PER_CAMERA = ROWS * COLUMNS
+
+PRIOR_WAYS = 5.0
+"""So many ways out of a door weigh as much as knowing only through which doors people come in at all."""
+
+MOST = 1.5
+"""The log odds of a door are at most this, for and against."""
+
+
+class Doors:
+    """Through which door people came in who had left by another; doors are numbered over all cameras."""
+
+    def __init__(self, cameras: int) -> None:
+        """Know nothing."""
+        self._entries = np.zeros(cameras * PER_CAMERA)
+        self._ways = np.zeros((cameras * PER_CAMERA, cameras * PER_CAMERA))
+
+    @staticmethod
+    def of(camera: int, boxes: FloatArray, size: tuple[int, int]) -> IntArray:
+        """(N,) the door nearest to each box (N, 4) of a picture of this width and height, in pixels."""
+        middles = (boxes[:, :2] + boxes[:, 2:]) / 2
+        fields = np.clip(middles * (COLUMNS, ROWS) / size, 0, (COLUMNS - 1, ROWS - 1)).astype(np.int64)
+        return np.asarray(camera * PER_CAMERA + fields[:, 1] * COLUMNS + fields[:, 0])
+
+    def enter(self, doors: IntArray) -> None:
+        """Tracks (N,) begin at these doors."""
+        np.add.at(self._entries, doors, 1)
+
+    def add(self, out: int, into: int) -> None:
+        """Somebody surely left by one door and came in through another."""
+        self._ways[out, into] += 1
+
+    def without_ways(self) -> "Doors":
+        """What is known of who comes in where, and nothing else."""
+        doors = Doors(0)
+        doors._entries, doors._ways = self._entries.copy(), np.zeros_like(self._ways)
+        return doors
+
+    def log_odds(self, out: IntArray, into: IntArray) -> FloatArray:
+        """(N,) how much likelier one person took these doors than two, given their cameras; natural log."""
+        camera = into // PER_CAMERA
+        of_camera = self._entries.reshape(-1, PER_CAMERA).sum(axis=1)
+        base = (self._entries[into] + 1) / (of_camera[camera] + PER_CAMERA)
+        there = self._ways.reshape(len(self._ways), -1, PER_CAMERA).sum(axis=2)[out, camera]
+        share = (self._ways[out, into] + PRIOR_WAYS * base) / (there + PRIOR_WAYS)
+        return np.asarray(np.clip(np.log(share / base), -MOST, MOST))
+
+    def state(self) -> State:
+        """What was learnt."""
+        return {"entries": self._entries.copy(), "ways": self._ways.copy()}
+
+    def restore(self, state: State) -> None:
+        """Take up a state that `state` gave."""
+        self._entries, self._ways = state["entries"].copy(), state["ways"].copy()
