@@ -13,14 +13,13 @@ def test_doors_are_fields_of_the_picture() -> None:
 
 
 def test_without_ways_doors_say_nothing() -> None:
-    doors = Doors(2)
-    doors.enter(np.array([3, 3, 12]))
+    doors = Doors(2, np.array([3, 3, 12]))
     assert doors.log_odds(np.array([0, 5]), np.array([12, 3])) == pytest.approx(0.0)
 
 
 def test_ways_count_for_their_doors_and_against_others() -> None:
-    doors, random = Doors(2), np.random.default_rng(0)
-    doors.enter(PER_CAMERA + random.integers(0, 4, 400))  # people come into the second camera by four doors
+    random = np.random.default_rng(0)
+    doors = Doors(2, PER_CAMERA + random.integers(0, 4, 400))  # by four doors of the second camera
     for _ in range(20):
         doors.add(0, PER_CAMERA)
         doors.add(1, PER_CAMERA + 1)
@@ -29,7 +28,3 @@ def test_ways_count_for_their_doors_and_against_others() -> None:
     assert wrong < -1.0
     assert never == pytest.approx(0.0)
     assert other < 0
-    again = Doors(2)
-    again.restore(doors.state())
-    assert again.log_odds(np.array([0]), np.array([PER_CAMERA])) == right
-    assert doors.without_ways().log_odds(np.array([0]), np.array([PER_CAMERA])) == pytest.approx(0.0)

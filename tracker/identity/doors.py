@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tracker.types import FloatArray, IntArray, State
+from tracker.types import FloatArray, IntArray
 
 ROWS, COLUMNS = 3, 3
 """A picture is cut into so many fields; each is a door."""
@@ -19,10 +19,11 @@ MOST = 1.5
 class Doors:
     """Through which door people came in who had left by another; doors are numbered over all cameras."""
 
-    def __init__(self, cameras: int) -> None:
-        """Know nothing."""
-        self._entries = np.zeros(cameras * PER_CAMERA)
-        self._ways = np.zeros((cameras * PER_CAMERA, cameras * PER_CAMERA))
+    def __init__(self, cameras: int, entries: IntArray) -> None:
+        """Know the doors (N,) at which tracks began, and no way yet."""
+        doors = cameras * PER_CAMERA
+        self._entries = np.bincount(entries, minlength=doors)
+        self._ways = np.zeros((doors, doors))
 
     @staticmethod
     def of(camera: int, boxes: FloatArray, size: tuple[int, int]) -> IntArray:
@@ -31,19 +32,9 @@ class Doors:
         fields = np.clip(middles * (COLUMNS, ROWS) / size, 0, (COLUMNS - 1, ROWS - 1)).astype(np.int64)
         return np.asarray(camera * PER_CAMERA + fields[:, 1] * COLUMNS + fields[:, 0])
 
-    def enter(self, doors: IntArray) -> None:
-        """Tracks (N,) begin at these doors."""
-        np.add.at(self._entries, doors, 1)
-
     def add(self, out: int, into: int) -> None:
         """Somebody surely left by one door and came in through another."""
         self._ways[out, into] += 1
-
-    def without_ways(self) -> "Doors":
-        """What is known of who comes in where, and nothing else."""
-        doors = Doors(0)
-        doors._entries, doors._ways = self._entries.copy(), np.zeros_like(self._ways)
-        return doors
 
     def log_odds(self, out: IntArray, into: IntArray) -> FloatArray:
         """(N,) how much likelier one person took these doors than two, given their cameras; natural log."""
@@ -53,11 +44,3 @@ class Doors:
         there = self._ways.reshape(len(self._ways), -1, PER_CAMERA).sum(axis=2)[out, camera]
         share = (self._ways[out, into] + PRIOR_WAYS * base) / (there + PRIOR_WAYS)
         return np.asarray(np.clip(np.log(share / base), -MOST, MOST))
-
-    def state(self) -> State:
-        """What was learnt."""
-        return {"entries": self._entries.copy(), "ways": self._ways.copy()}
-
-    def restore(self, state: State) -> None:
-        """Take up a state that `state` gave."""
-        self._entries, self._ways = state["entries"].copy(), state["ways"].copy()

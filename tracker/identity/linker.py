@@ -8,7 +8,6 @@ import numpy as np
 from tracker.config import GroundConfig, IdentityConfig
 from tracker.ground import GroundPlane
 from tracker.identity.candidates import Candidates, find_candidates, required_log_odds
-from tracker.identity.doors import Doors
 from tracker.identity.ground import GroundLog
 from tracker.identity.likeness import GRID, Likeness
 from tracker.identity.offline import link_all
@@ -248,14 +247,13 @@ class IdentityLinker:
             own = {key.removeprefix(start): state[key] for key in state if key.startswith(start)}
             part.restore(own)
 
-    def _parts(self) -> dict[str, Doors | GroundLog | IdentityTable | Passages | Stays]:
+    def _parts(self) -> dict[str, GroundLog | IdentityTable | Passages | Stays]:
         places = self.places
         return {
             "table": self.table,
             "stays": self._stays,
             "ground": places.log,
             "passages": places.passages,
-            "doors": places.doors,
         }
 
     def _decide(self, row: int, is_last: bool) -> None:

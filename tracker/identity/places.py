@@ -21,15 +21,16 @@ class Places:
 
     Attributes:
         passages: The ways, and how long they take.
-        doors: Where in the pictures they begin and end; only what `taught_by` gives knows the ways between
-            them, as sure matches on the way are too few.
+        doors: Where in the pictures they begin and end; None but for what `taught_by` gives, as sure matches
+            on the way are too few.
         log: Where everybody was.
     """
 
     def __init__(self, cameras: int, plane: GroundPlane | None) -> None:
         """Know nothing yet."""
-        self.passages, self.doors, self.log = Passages(cameras), Doors(cameras), GroundLog()
-        self._plane = plane
+        self.passages, self.log = Passages(cameras), GroundLog()
+        self.doors: Doors | None = None
+        self._cameras, self._plane = cameras, plane
 
     def see(
         self,
@@ -44,7 +45,6 @@ class Places:
         doors, is_new = Doors.of(camera, boxes, size), stays.frames[rows] == 1
         stays.exit[rows] = doors
         stays.entry[rows[is_new]] = doors[is_new]
-        self.doors.enter(doors[is_new])
         if self._plane is not None:
             self.log.add(rows, time, self._plane.positions(camera, boxes))
 
@@ -73,7 +73,8 @@ class Places:
         absence_s = stays.begin[after] - stays.end[before]
         log_odds = self.passages.log_odds(stays.camera[before], stays.camera[after], absence_s)
         shared = absence_s < -CLOCK_TOLERANCE_S
-        log_odds += self.doors.log_odds(stays.exit[before], stays.entry[after])
+        if self.doors is not None:
+            log_odds += self.doors.log_odds(stays.exit[before], stays.entry[after])
         log_odds[shared] = SHARED_LOG_ODDS
         log_odds[~stays.is_track[before]] = 0.0  # how long it was between two runs says nothing
         placed = self._placed(before) & self._placed(after)
@@ -92,9 +93,9 @@ class Places:
 
     def taught_by(self, stays: Stays, people: IntArray) -> "Places":
         """The same, but for the ways: those of the people (N,) that all stays are, not of sure matches."""
-        taught = Places(len(self.passages.overlap), self._plane)
+        taught = Places(self._cameras, self._plane)
         taught.log, taught.passages = self.log, self.passages.without_ways()
-        taught.doors = self.doors.without_ways()
+        taught.doors = doors = Doors(self._cameras, stays.entry[stays.is_track])
         rows = np.lexsort((stays.begin, people))
         before, after = rows[:-1], rows[1:]
         # When cameras last saw somebody before the run says nothing of the way.
@@ -103,7 +104,7 @@ class Places:
             absence_s = float(stays.begin[row] - stays.end[last])
             if absence_s > 0:
                 taught.passages.add(int(stays.camera[last]), int(stays.camera[row]), absence_s)
-                taught.doors.add(int(stays.exit[last]), int(stays.entry[row]))
+                doors.add(int(stays.exit[last]), int(stays.entry[row]))
         return taught
 
     def _placed(self, rows: IntArray) -> BoolArray:
