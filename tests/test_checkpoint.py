@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tracker.checkpoint import Progress, load_checkpoint, save_checkpoint, write_whole
+from tracker.checkpoint import Progress, load_checkpoint, save_checkpoint
 from tracker.errors import ReuniteError
+from tracker.files import write_whole
 from tracker.types import CameraName, State
 
 

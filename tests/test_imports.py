@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(path for room in ("tracker", "reid") for path in (ROOT / room).rglob("*.py"))
 
 LAYERS = [
-    {"errors", "passwords"},
+    {"errors", "files", "passwords"},
     {"types"},
     {"stages", "config", "geometry", "kalman", "association", "mot_files"},
     {"ground"},

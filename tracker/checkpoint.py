@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from tracker.errors import ReuniteError
+from tracker.files import write_whole
 from tracker.types import CameraName, State
 
 VERSION = 5
@@ -69,16 +69,6 @@ def load_checkpoint(path: Path) -> tuple[Progress, dict[str, State]]:
     if version != VERSION:
         raise ReuniteError(f"{path}: version {version}, this program writes {VERSION}; start the run anew")
     return progress, _group(arrays)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a cut at any moment leaves either the old content or all of the new one."""
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def _group(arrays: Mapping[str, np.ndarray]) -> dict[str, State]:

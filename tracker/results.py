@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tracker.checkpoint import Progress, write_whole
+from tracker.checkpoint import Progress
+from tracker.files import write_whole
 from tracker.geometry import xyxy_to_xywh
 from tracker.identity import IdentityLinker
 from tracker.mot_files import MotTable, format_results

@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from tracker.files import write_whole
 from tracker.sinks.timeline import COLORS, FAINT, GRID, INK, WHITE, text_width, write_text
 from tracker.types import BoolArray, FloatArray, Image, IntArray, SiteCalibration
 
@@ -30,9 +31,7 @@ def write_calibration(folder: Path, site: SiteCalibration) -> list[Path]:
         folder / "calibration.png": png.tobytes(),
     }
     for path, content in contents.items():
-        part = path.with_name(path.name + ".part")
-        part.write_bytes(content)
-        part.replace(path)
+        write_whole(path, content)
     return list(contents)
 
 

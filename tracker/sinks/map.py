@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.files import write_whole
 from tracker.ground import GroundPlane
 from tracker.sinks.overlay import color_of
 from tracker.sinks.timeline import (
@@ -96,9 +97,7 @@ def write_map(
         ``path``.
     """
     _, png = cv2.imencode(".png", draw_map(find_ways(sightings, cameras, ground), cameras, ground.is_y_down))
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(png.tobytes())
-    part.replace(path)
+    write_whole(path, png.tobytes())
     return path
 
 

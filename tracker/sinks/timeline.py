@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tracker.files import write_whole
 from tracker.types import BoolArray, CameraName, Columns, FloatArray, Image, IntArray
 
 MAX_GAP_S = 1.0
@@ -69,9 +70,7 @@ def write_timeline(
         ``path``.
     """
     _, png = cv2.imencode(".png", draw_timeline(find_visits(sightings), cameras))
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(png.tobytes())
-    part.replace(path)
+    write_whole(path, png.tobytes())
     return path
 
 

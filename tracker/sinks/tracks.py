@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tracker.errors import ReuniteError
+from tracker.files import write_whole
 from tracker.types import TrackTable
 
 HEADER = ("camera", "track", "identity", "first_seen", "last_seen", "decided", "frames", "looks")
@@ -35,9 +36,8 @@ def write_tracks(path: Path, tracks: TrackTable) -> Path:
                 tracks.looks[row],
             )
         )
-    part = path.with_name(path.name + ".part")
-    part.write_text(text.getvalue(), encoding="utf-8", newline="")
-    return part.replace(path)
+    write_whole(path, text.getvalue().encode())
+    return path
 
 
 def read_tracks(path: Path) -> TrackTable | None:
