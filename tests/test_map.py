@@ -11,7 +11,7 @@ from tests.worlds import ground_world
 from tracker.config import GroundConfig
 from tracker.ground import GroundPlane
 from tracker.sinks import map as sink
-from tracker.sinks.map import Sightings, Ways, draw_map, find_ways, write_map
+from tracker.sinks.map import SightingColumns, Ways, draw_map, find_ways, write_map
 from tracker.sinks.overlay import color_of
 from tracker.sinks.timeline import COLORS, INK, MARGIN, WIDTH
 from tracker.types import CameraName, FloatArray, Image
@@ -30,14 +30,14 @@ def plane(door: list[list[float]] = DOWN) -> GroundPlane:
     return GroundPlane(config, CAMERAS)
 
 
-def seen(camera: int, identity: int, times: list[float], xy: list[tuple[float, float]]) -> Sightings:
+def seen(camera: int, identity: int, times: list[float], xy: list[tuple[float, float]]) -> SightingColumns:
     """Places in metres of the camera's own ground, a hundredth of its pixels."""
     x, y = np.array(xy).T * 100
     boxes = np.column_stack([x - 10, y - 80, x + 10, y]).astype(np.float32)
     return np.full(len(x), camera), np.array(times), np.full(len(x), identity), boxes
 
 
-def walk(identity: int, begin_s: float, end_s: float, y: float, camera: int = DOOR) -> Sightings:
+def walk(identity: int, begin_s: float, end_s: float, y: float, camera: int = DOOR) -> SightingColumns:
     """To the right at 1 m/s, ten sightings a second."""
     times = np.arange(begin_s, end_s, 0.1).round(3)
     return seen(camera, identity, times.tolist(), [(time, y) for time in times.tolist()])
@@ -99,7 +99,7 @@ def test_a_long_run_takes_no_more_memory_and_ends_up_the_same_however_it_is_cut(
     most = 0
     plain_join = sink._join
 
-    def watched(parts: list[sink.Places]) -> sink.Places:
+    def watched(parts: list[sink.PlacesByStep]) -> sink.PlacesByStep:
         nonlocal most
         most = max(most, sum(map(len, parts)))
         return plain_join(parts)
@@ -205,7 +205,7 @@ def test_names_are_not_written_over_each_other() -> None:
 
 
 @pytest.mark.parametrize("pieces", [[], [walk(1, 0, 0.05, 2)]])
-def test_nobody_and_one_sighting_give_a_picture_too(pieces: list[Sightings]) -> None:
+def test_nobody_and_one_sighting_give_a_picture_too(pieces: list[SightingColumns]) -> None:
     picture = draw_map(find_ways(pieces, CAMERAS, plane()), CAMERAS, is_y_down=False)
     assert picture.shape[1] == WIDTH
     assert where(picture, 1).any() == bool(pieces)

@@ -46,12 +46,12 @@ STEPS_M = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 SHADE = 0.95
 """Ground that a camera sees is darker by this; by more where several do."""
 
-Sightings = tuple[IntArray, FloatArray, IntArray, NDArray[np.floating[Any]]]
+SightingColumns = tuple[IntArray, FloatArray, IntArray, NDArray[np.floating[Any]]]
 """Camera (R,), time in seconds (R,), identity (R,) and box (R, 4) in pixels of R sightings."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Places(Columns):
+class PlacesByStep(Columns):
     """Where people were, one row for each person and stretch of time, sorted by both.
 
     Attributes:
@@ -77,13 +77,13 @@ class Ways:
         views: For each camera the corners (V, 2), metres, of the convex ground on which it saw people.
     """
 
-    places: Places
+    places: PlacesByStep
     step_s: float
     views: list[FloatArray]
 
 
 def write_map(
-    path: Path, sightings: Iterable[Sightings], cameras: Sequence[CameraName], ground: GroundPlane
+    path: Path, sightings: Iterable[SightingColumns], cameras: Sequence[CameraName], ground: GroundPlane
 ) -> Path:
     """Write the map of a run as a PNG; a cut leaves the file of before, or the new one whole.
 
@@ -101,10 +101,12 @@ def write_map(
     return path
 
 
-def find_ways(sightings: Iterable[Sightings], cameras: Sequence[CameraName], ground: GroundPlane) -> Ways:
+def find_ways(
+    sightings: Iterable[SightingColumns], cameras: Sequence[CameraName], ground: GroundPlane
+) -> Ways:
     """Where people were, out of the sightings of `write_map`; people who are undecided (0) are left out."""
     none = np.empty(0, np.int64)
-    parts, step_s = [Places(none, none, none, np.empty((0, 2)))], STEP_S
+    parts, step_s = [PlacesByStep(none, none, none, np.empty((0, 2)))], STEP_S
     views = [np.empty((0, 2)) for _ in cameras]
 
     def join() -> None:
@@ -124,7 +126,7 @@ def find_ways(sightings: Iterable[Sightings], cameras: Sequence[CameraName], gro
             if len(rows):
                 views[camera] = _hull(np.concatenate((views[camera], xy)))
                 steps = np.floor(times[rows] / step_s).astype(np.int64)
-                parts.append(Places(identity_ids[rows], steps, np.ones(len(rows), np.int64), xy))
+                parts.append(PlacesByStep(identity_ids[rows], steps, np.ones(len(rows), np.int64), xy))
         if sum(map(len, parts)) > 2 * MAX_PLACES:
             join()
     join()
@@ -233,16 +235,16 @@ class _Frame:
         return (left, 0), (left + self.size[0], self.size[1])
 
 
-def _join(parts: Sequence[Places]) -> Places:
+def _join(parts: Sequence[PlacesByStep]) -> PlacesByStep:
     """Rows of one person and one stretch become one."""
     names = ("identity_ids", "steps", "counts", "sums")
-    places = Places(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    places = PlacesByStep(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
     if not len(places):
         return places
     places = places[np.lexsort((places.steps, places.identity_ids))]
     is_new = (np.diff(places.identity_ids) != 0) | (np.diff(places.steps) != 0)
     first = np.flatnonzero(np.concatenate([[True], is_new]))
-    return Places(
+    return PlacesByStep(
         places.identity_ids[first],
         places.steps[first],
         np.add.reduceat(places.counts, first),
@@ -250,14 +252,14 @@ def _join(parts: Sequence[Places]) -> Places:
     )
 
 
-def _cut(places: Places) -> list[Places]:
+def _cut(places: PlacesByStep) -> list[PlacesByStep]:
     """Unbroken ways."""
     breaks = (np.diff(places.identity_ids) != 0) | (np.diff(places.steps) > MAX_EMPTY + 1)
     ends = [0, *(np.flatnonzero(breaks) + 1).tolist(), len(places)]
     return [places[begin:end] for begin, end in pairwise(ends) if end > begin]
 
 
-def _xy(places: Places) -> FloatArray:
+def _xy(places: PlacesByStep) -> FloatArray:
     """(P, 2) metres."""
     return places.sums / places.counts[:, None]
 
