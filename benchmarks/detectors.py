@@ -49,6 +49,8 @@ class Video:
 class Stateless:
     """A candidate that remembers nothing, or that nobody needs to resume."""
 
+    ticks_at_once = 1
+
     def detect(self, tick: Tick) -> Sequence[Detections]:
         """See `Detector`."""
         return [self.find(frame.image) for frame in tick.frames]

@@ -85,7 +85,8 @@ def results_of(run: Path) -> dict[str, bytes]:
     """Everything a run found, without how long it took."""
     files = {path.name: path.read_bytes() for path in [*run.glob("mot/*.txt"), run / "sightings.parquet"]}
     summary = json.loads((run / "summary.json").read_text())
-    del summary["seconds"], summary["frames_per_second"]
+    for timing in ("seconds", "waited", "elapsed_s", "frames_per_second"):
+        del summary[timing]
     return files | {"summary.json": json.dumps(summary).encode()}
 
 

@@ -114,8 +114,8 @@ def test_a_walk_goes_on_behind_a_pillar() -> None:
 
 
 def test_dropped_frames_do_not_break_a_walk() -> None:
-    # At 30 px a frame, three dropped frames are 120 px: three times the width of the box.
-    lefts = 100 + 30.0 * np.arange(25)
+    # At 25 px a frame, three dropped frames are 100 px: two and a half times the width of the box.
+    lefts = 100 + 25.0 * np.arange(25)
     tracker = tracker_of()
     for number in [*range(12), *range(12, 25, 4)]:
         assert ids_of(tracker.update(number * FRAME_S, people(lefts[number]))) == [1]
@@ -218,7 +218,7 @@ def test_a_state_of_something_else_is_refused() -> None:
     state = tracker_of().state()
     with pytest.raises(ValueError, match="camera 'door': a tracker's state holds"):
         tracker_of().restore({"time": state["time"]})
-    with pytest.raises(ValueError, match=re.escape("CameraTracker.moments must have shape (0, 5, 4)")):
+    with pytest.raises(ValueError, match=re.escape("People.moments must have shape (0, 5, 4)")):
         tracker_of().restore({**state, "moments": np.zeros((2, 5, 4))})
 
 
@@ -361,3 +361,97 @@ def test_people_whom_nobody_looked_at_are_followed_by_motion_and_keep_their_look
     np.testing.assert_array_equal(tracker.state()["features"], np.array([RED, BLUE], np.float32))
     # They stand where the other stood; only their looks tell.
     assert ids_of(tracker.update(0.6, people(100, 140, features=[BLUE, RED]))) == []
+
+
+def test_who_is_missed_for_a_moment_is_carried_where_the_motion_leads() -> None:
+    tracker = tracker_of()
+    lefts = 100 + 5.0 * np.arange(10)
+    run(tracker, *(people(left) for left in lefts))
+    assert len(tracker.carried()) == 0
+    assert len(tracker.update(1.0, NOBODY)) == 0
+    carried = tracker.carried()
+    assert ids_of(carried) == [1]
+    assert carried.boxes[0, 0] == pytest.approx(150, abs=3)  # nine steps of 5 px, and one more
+    assert not carried.features.any()
+    tracker.update(1.1, NOBODY)  # missed for longer than carry_s
+    assert ids_of(tracker.carried()) == []
+
+
+def test_who_was_hardly_ever_found_is_not_carried() -> None:
+    rarely = [people(100) if number % 2 == 0 else NOBODY for number in range(20)]
+    tracker = tracker_of()
+    run(tracker, *rarely)
+    assert ids_of(tracker.carried()) == []
+    tracker.restore({**tracker.state(), "seen_counts": np.array([19])})
+    assert ids_of(tracker.carried()) == [1]
+    # Nor is somebody who was found just now.
+    tracker = tracker_of()
+    run(tracker, people(100), NOBODY)
+    assert ids_of(tracker.carried()) == []
+
+
+def test_a_track_is_confirmed_by_as_many_frames_as_asked_without_a_miss() -> None:
+    tracker = tracker_of(CONFIG.model_copy(update={"confirm_frames": 3}))
+    seen = [people(100), people(100, 500), people(100, 500), NOBODY, people(500), people(500), people(500)]
+    assert run(tracker, *seen) == [[1], [1], [1], [], [], [], [3]]
+    assert run(tracker_of(CONFIG.model_copy(update={"confirm_frames": 1})), NOBODY, people(100)) == [[], [1]]
+
+
+def test_a_second_box_on_somebody_starts_nobody() -> None:
+    twice = people(100, 112)  # they share 28 of 52 px of width
+    for max_birth_iou, expected in ((0.5, [1]), (0.6, [1, 2])):
+        tracker = tracker_of(CONFIG.model_copy(update={"max_birth_iou": max_birth_iou}))
+        assert run(tracker, people(100), twice, twice)[-1] == expected
+
+
+def test_the_motion_of_the_camera_is_no_motion_of_the_people() -> None:
+    pan = np.array([[1.0, 0.0, -90.0], [0.0, 1.0, 0.0]])  # more than twice as far as people are wide
+    still, panning = tracker_of(), tracker_of()
+    for number in range(5):
+        still.update(number * FRAME_S, people(900))
+        tracks = panning.update(number * FRAME_S, people(900 - 90.0 * number), pan)
+        assert ids_of(tracks) == [1]
+    # What it knows of the person's own speed is what a still camera shows.
+    np.testing.assert_allclose(
+        panning.state()["moments"][:, 1:], still.state()["moments"][:, 1:], rtol=0, atol=1e-9
+    )
+    assert ids_of(panning.update(0.5, people(900 - 90.0 * 5))) == []  # without it that is somebody else
+
+
+@pytest.mark.parametrize("setting", ["score_doubt", "cover_doubt"])
+def test_a_doubtful_detection_moves_a_track_less(setting: str) -> None:
+    # Somebody nearer to the camera covers half of the person who is found 12 px further on.
+    moved = Observations(
+        np.array([[112.0, 100, 152, 200], [132, 120, 172, 220]]),
+        np.array([0.7, 0.9]),
+        np.empty((2, 0), np.float32),
+    )
+    lefts = []
+    for doubt in (0.0, 3.0):
+        tracker = tracker_of(
+            CONFIG.model_copy(update={"score_doubt": 0.0, "cover_doubt": 0.0, setting: doubt})
+        )
+        run(tracker, *[people(100)] * 3)
+        lefts.append(float(tracker.update(0.3, moved).boxes[0, 0]))
+    assert 100 < lefts[1] < lefts[0] < 112
+
+
+def test_what_everybody_is_off_by_is_the_camera() -> None:
+    lefts = np.array([100.0, 260, 400, 590, 720])
+    tracker = tracker_of()
+    run(tracker, *[people(*lefts)] * 5)
+    # The camera jerks by the width of a person and a half; nobody says so.
+    assert ids_of(tracker.update(0.5, people(*(lefts + 60)))) == [1, 2, 3, 4, 5]
+    velocities = tracker.state()["moments"][:, 1, 0]
+    np.testing.assert_allclose(velocities, 0, atol=1)
+
+
+def test_people_who_walk_are_no_camera() -> None:
+    # Two of five set off at once; the median says that the camera stands still.
+    lefts = np.array([100.0, 260, 400, 590, 720])
+    tracker, expected = tracker_of(), tracker_of()
+    run(tracker, *[people(*lefts)] * 5)
+    run(expected, *[people(*lefts[:1])] * 5)
+    tracker.update(0.5, people(*(lefts + np.array([0, 0, 0, 12, 12]))))
+    expected.update(0.5, people(100))
+    np.testing.assert_array_equal(tracker.state()["moments"][:1], expected.state()["moments"])

@@ -16,7 +16,8 @@ def test_help_lists_every_command(
     assert run(monkeypatch, "--help") == 0
     out = capsys.readouterr().out
     assert all(
-        f"reunite {command} " in out for command in ("track", "evaluate", "gallery", "search", "simulate")
+        f"reunite {command} " in out
+        for command in ("track", "evaluate", "tune", "gallery", "search", "simulate")
     )
 
 
@@ -27,7 +28,7 @@ def test_an_unknown_command_is_named(
     assert "no such command: trak" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["track", "evaluate", "gallery", "search", "simulate"])
+@pytest.mark.parametrize("command", ["track", "evaluate", "tune", "gallery", "search", "simulate"])
 def test_a_command_gets_the_rest_of_the_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:

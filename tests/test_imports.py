@@ -15,6 +15,7 @@ LAYERS = [
     {"stages", "config", "geometry", "kalman", "association", "mot_files"},
     {"ground"},
     {
+        "camera_motion",
         "camera_tracker",
         "identity",
         "gallery",
@@ -24,12 +25,14 @@ LAYERS = [
         "sinks",
         "checkpoint",
         "simulate",
+        "smoothing",
         "metrics",
     },
     {"pipeline", "results", "run_folder", "memory"},
     {"build"},
     {"tracking_run"},
     {"run", "evaluate", "search"},
+    {"tune"},
     {"cli"},
 ]
 """Each room sees only what stands above it; rooms of one layer see each other only as `NEIGHBOURS` says."""
@@ -42,6 +45,7 @@ HEAVY = {
     "onnxruntime": ("tracker/detectors", "tracker/embedders", "reid"),
     "openvino": ("tracker/detectors", "tracker/embedders", "reid"),
     "cv2": (
+        "tracker/camera_motion",
         "tracker/sources",
         "tracker/sinks",
         "tracker/detectors",
@@ -51,6 +55,7 @@ HEAVY = {
         "reid",
     ),
     "motmetrics": (),
+    "optuna": ("tracker/tune/search.py",),
     "reid": ("tracker/embedders", "reid"),
 }
 """Only these places may import the library; ultralytics is AGPL-3.0 and stands in one file."""

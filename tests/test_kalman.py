@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from filterpy.kalman import KalmanFilter
 
-from tracker.kalman import BoxNoise, predict_moments, start_moments, update_moments
+from tracker.kalman import BoxNoise, move_moments, predict_moments, start_moments, update_moments
 from tracker.types import FloatArray
 
 NOISE = BoxNoise(measured_sd=0.05, position_sd=0.27, velocity_sd=1.0, start_velocity_sd=2.0)
@@ -114,7 +114,60 @@ def test_tracks_do_not_touch_each_other_and_arguments_stay_as_they_were() -> Non
     np.testing.assert_array_equal(moments, before)
 
 
+def moments_of(samples: FloatArray) -> FloatArray:
+    """(S, M, 2, 4) positions and velocities -> (M, 5, 4) their means, variances and covariances."""
+    mean = samples.mean(axis=0)
+    off = samples - mean
+    variance, covariance = (off**2).mean(axis=0), (off[:, :, 0] * off[:, :, 1]).mean(axis=0)
+    return np.stack((mean[:, 0], mean[:, 1], variance[:, 0], covariance, variance[:, 1]), axis=1)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5, 3.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_camera_that_shifts_and_zooms_moves_moments_as_it_moves_samples(scale: float, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    shift = random.uniform(-50, 50, 2)
+    wander = np.array([[1.0, 0.0], [0.6, 0.8]])  # velocities go with positions
+    samples = random.uniform(-99, 99, (6, 2, 4)) + wander @ random.normal(0, 9, (100, 6, 2, 4))
+    moments = moments_of(samples)
+    before = moments.copy()
+    moved = move_moments(moments, np.column_stack((scale * np.eye(2), shift)))
+    places = scale * samples  # of velocities too, and of sizes
+    places[:, :, 0, :2] += shift
+    np.testing.assert_allclose(moved, moments_of(places), rtol=1e-9)
+    np.testing.assert_array_equal(moments, before)
+
+
+@pytest.mark.parametrize("turn_deg", [90.0, -30.0, 180.0])
+def test_a_camera_that_turns_turns_places_and_ways_and_keeps_speeds_and_sizes(turn_deg: float) -> None:
+    random = np.random.default_rng(0)
+    moments = random.uniform(1, 99, (5, 5, 4))
+    spin = np.exp(1j * np.deg2rad(turn_deg))
+    motion = np.array([[spin.real, -spin.imag, 3.0], [spin.imag, spin.real, -4.0]])
+    moved = move_moments(moments, motion)
+    centers, ways = (moments[:, row, 0] + 1j * moments[:, row, 1] for row in (0, 1))
+    np.testing.assert_allclose(moved[:, 0, 0] + 1j * moved[:, 0, 1], centers * spin + 3 - 4j)
+    np.testing.assert_allclose(moved[:, 1, 0] + 1j * moved[:, 1, 1], ways * spin)
+    np.testing.assert_allclose(np.hypot(*moved[:, 1, :2].T), np.abs(ways))
+    np.testing.assert_allclose(moved[:, :, 2:], moments[:, :, 2:])
+    np.testing.assert_allclose(moved[:, 2:], moments[:, 2:])
+
+
+def test_a_mirrored_or_stretched_picture_gives_boxes_of_the_area_that_it_shows() -> None:
+    moments = np.random.default_rng(1).uniform(1, 99, (5, 5, 4))
+    moved = move_moments(moments, np.array([[-2.0, 0.0, 0.0], [0.0, 8.0, 0.0]]))
+    np.testing.assert_allclose(moved[:, 0], moments[:, 0] * (-2, 8, 4, 4))
+    np.testing.assert_allclose(moved[:, 1], moments[:, 1] * (-2, 8, 4, 4))
+    np.testing.assert_allclose(moved[:, 2:], moments[:, 2:] * 16)
+
+
+def test_a_camera_that_stands_still_moves_nobody() -> None:
+    moments = np.random.default_rng(2).uniform(1, 99, (5, 5, 4))
+    np.testing.assert_array_equal(move_moments(moments, np.eye(2, 3)), moments)
+
+
 def test_nobody_is_fine() -> None:
     nobody = start_moments(np.empty((0, 4)), np.empty((0, 1)), NOISE)
     later = predict_moments(nobody, 1.0, np.empty((0, 1)), NOISE)
     assert update_moments(later, np.empty((0, 4)), np.empty((0, 1)), NOISE).shape == (0, 5, 4)
+    assert move_moments(nobody, np.eye(2, 3)).shape == (0, 5, 4)

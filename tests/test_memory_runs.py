@@ -269,7 +269,7 @@ def test_a_live_run_saves_at_each_checkpoint_and_after_a_crash_once_more(
 
     with TrackingRun(config, threading.Event()) as live:
         watch(live, 1_767_600_000.0)
-        live._save()  # and then it is killed
+        live._save({})  # and then it is killed
     once = sightings_in(Path("people.sqlite"))
     assert list(once.values()) == [{live.cameras[0]: 30}]
     with Gallery(Path("people.sqlite")) as gallery:
@@ -293,12 +293,12 @@ def test_a_gallery_that_cannot_be_written_for_a_while_does_not_stop_a_live_run(
             live.identities.observe(frame, tracks)
         connection = live._memory._gallery._database._connection
         connection.execute("PRAGMA query_only = 1")
-        live._save()
-        live._save()
+        live._save({})
+        live._save({})
         assert live.folder.checkpoint.is_file()
         assert [it for it in live.problems if "may only be read" in it]
         assert len(caplog.records) == 1
         connection.execute("PRAGMA query_only = 0")
-        live._save()
+        live._save({})
         assert not [it for it in live.problems if "may only be read" in it]
     assert len(sightings_in(live.folder.path / OWN_GALLERY)) == 1

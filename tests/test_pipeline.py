@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pytest
 
+from tracker.camera_motion.none import NoCameraMotion
 from tracker.camera_tracker import CameraTracker
 from tracker.checkpoint import Progress
 from tracker.config import IdentityConfig, TrackingConfig
 from tracker.identity import IdentityLinker
-from tracker.pipeline import read_ahead, run_pipeline
+from tracker.pipeline import StageClock, read_ahead, run_pipeline, work_ahead
 from tracker.stages import CameraReport
 from tracker.types import (
     BoolArray,
@@ -59,6 +60,7 @@ class OneWalker:
     """Finds one person in every frame, who walks to the right."""
 
     network: Network | None = None
+    ticks_at_once = 1
 
     def detect(self, tick: Tick) -> list[Detections]:
         return [Detections(np.array([[f.number, 20.0, f.number + 40, 120]]), np.ones(1)) for f in tick.frames]
@@ -73,6 +75,27 @@ class OneWalker:
 
     def restore(self, state: State) -> None:
         pass
+
+
+class Counting(OneWalker):
+    """Remembers how many ticks it saw, and by how many it was ahead of whoever embeds."""
+
+    def __init__(self) -> None:
+        self._seen = self._embedded = self.lead = 0
+
+    def detect(self, tick: Tick) -> list[Detections]:
+        self._seen += 1
+        self.lead = max(self.lead, self._seen - self._embedded)
+        return super().detect(tick)
+
+    def embed(
+        self, tick: Tick, detections: Sequence[Detections], wanted: Sequence[BoolArray]
+    ) -> list[Observations]:
+        self._embedded += 1
+        return super().embed(tick, detections, wanted)
+
+    def state(self) -> State:
+        return {"seen": np.array(self._seen)}
 
 
 class Remembers:
@@ -97,12 +120,13 @@ def run(
     ended = run_pipeline(
         source,
         walker,
+        NoCameraMotion(),
         walker,
         trackers,
         IdentityLinker(IdentityConfig(), (A, B)),
         [sink],
         progress,
-        lambda: saved.append(Progress([], dict(progress.done), dict(progress.frames))),
+        lambda _: saved.append(Progress([], dict(progress.done), dict(progress.frames))),
         checkpoint_s,
         stop or threading.Event(),
     )
@@ -119,7 +143,7 @@ def test_every_frame_of_every_camera_reaches_the_sinks_once_and_in_order() -> No
     assert progress.done == {A: 3, B: 5}
     assert progress.frames == {A: 3, B: 3}
     assert [it.done for it in saved] == [{A: 3, B: 5}]
-    assert set(progress.seconds) == {"read", "detect", "embed", "track", "write"}
+    assert set(progress.seconds) == {"read", "detect", "camera motion", "embed", "track", "write"}
 
 
 def test_the_same_track_number_in_two_cameras_is_two_people() -> None:
@@ -127,9 +151,34 @@ def test_the_same_track_number_in_two_cameras_is_two_people() -> None:
     assert sink.seen[-2:] == [(A, 7, [1]), (B, 7, [2])]
 
 
-def test_a_checkpoint_is_saved_between_ticks_only() -> None:
-    _, _, _, saved = run(ListedSource([tick(1, A, B), tick(2, A, B)]), checkpoint_s=1e-9)
-    assert [it.done for it in saved] == [{A: 1, B: 1}, {A: 2, B: 2}, {A: 2, B: 2}]
+def test_a_checkpoint_holds_what_the_detector_remembered_at_its_tick_though_it_is_ahead() -> None:
+    saved: list[tuple[int, int]] = []
+    progress, walker = Progress(), Counting()
+
+    class SlowSink(Remembers):
+        def write(self, frame: Frame, sightings: Sightings) -> None:
+            time.sleep(0.01)  # so that the detector gets ahead as far as it may
+
+    def save(detector: State) -> None:
+        saved.append((progress.done.get(A, 0), int(detector["seen"])))
+
+    run_pipeline(
+        ListedSource([tick(number, A) for number in range(1, 21)]),
+        walker,
+        NoCameraMotion(),
+        walker,
+        {A: CameraTracker(A, TrackingConfig())},
+        IdentityLinker(IdentityConfig(), (A,)),
+        [SlowSink()],
+        progress,
+        save,
+        1e-9,
+        threading.Event(),
+    )
+    assert len(saved) > 10
+    assert all(done == seen for done, seen in saved)
+    assert saved[-1] == (20, 20)
+    assert walker.lead > 1
 
 
 def test_stop_ends_the_run_even_while_the_source_waits() -> None:
@@ -190,3 +239,140 @@ def test_reading_ahead_stays_within_its_depth() -> None:
     time.sleep(0.3)
     assert len(made) <= 1 + 3 + 1  # given out, waiting, in the reader's hand
     ahead.close()
+
+
+def numbers_of(count: int) -> Iterator[Tick]:
+    return (tick(number, A) for number in range(1, count + 1))
+
+
+def test_work_in_many_threads_is_given_out_in_the_order_of_the_ticks() -> None:
+    def work(tick: Tick) -> int:
+        number = tick.frames[0].number
+        time.sleep(0.03 if number % 3 == 1 else 0.0)  # those that come next are done before
+        return number * number
+
+    done = list(work_ahead(numbers_of(20), work, 4, 6, threading.Event()))
+    assert [(it.tick.frames[0].number, it.result) for it in done] == [(n, n * n) for n in range(1, 21)]
+    assert all(it.work_s >= 0.03 for it in done if it.tick.frames[0].number % 3 == 1)
+
+
+def test_one_worker_works_in_order_and_never_on_two_ticks_at_once() -> None:
+    begun: list[int] = []
+    busy = threading.Lock()
+
+    def work(tick: Tick) -> None:
+        assert busy.acquire(blocking=False)
+        begun.append(tick.frames[0].number)
+        busy.release()
+
+    list(work_ahead(numbers_of(50), work, 1, 5, threading.Event()))
+    assert begun == list(range(1, 51))
+
+
+def test_an_error_of_the_work_is_raised_after_the_ticks_before_it() -> None:
+    def work(tick: Tick) -> None:
+        if tick.frames[0].number == 3:
+            raise RuntimeError("out of memory")
+
+    ahead = work_ahead(numbers_of(9), work, 2, 4, threading.Event())
+    assert [next(ahead).tick.frames[0].number for _ in range(2)] == [1, 2]
+    with pytest.raises(RuntimeError, match="out of memory"):
+        next(ahead)
+
+
+def test_an_error_of_a_sink_ends_the_threads() -> None:
+    class FullDisk(Remembers):
+        def write(self, frame: Frame, sightings: Sightings) -> None:
+            raise OSError("no space left")
+
+    walker = OneWalker()
+    with pytest.raises(OSError, match="no space left"):
+        run_pipeline(
+            ListedSource([tick(number, A) for number in range(1, 100)]),
+            walker,
+            NoCameraMotion(),
+            walker,
+            {A: CameraTracker(A, TrackingConfig())},
+            IdentityLinker(IdentityConfig(), (A,)),
+            [FullDisk()],
+            Progress(),
+            lambda _: None,
+            60.0,
+            threading.Event(),
+        )
+    deadline = time.monotonic() + 5
+    while any(it.name.startswith(("read-ahead", "work-ahead")) for it in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_stop_gives_out_what_was_begun_and_begins_nothing_more() -> None:
+    stop, begun = threading.Event(), list[int]()
+
+    def work(tick: Tick) -> None:
+        begun.append(tick.frames[0].number)
+        time.sleep(0.02)
+
+    given = []
+    for worked in work_ahead(numbers_of(1000), work, 2, 6, stop):
+        given.append(worked.tick.frames[0].number)
+        if len(given) == 5:
+            stop.set()
+    assert given == sorted(begun) == list(range(1, len(given) + 1))
+    assert len(given) <= 5 + 6
+
+
+def test_no_tick_is_read_before_there_is_room_for_it() -> None:
+    read: list[int] = []
+
+    def ticks() -> Iterator[Tick]:
+        for number in range(1, 100):
+            read.append(number)
+            yield tick(number, A)
+
+    ahead = work_ahead(ticks(), lambda _: None, 2, 2, threading.Event())
+    next(ahead)
+    time.sleep(0.2)
+    assert len(read) == 1 + 2  # given out, and as many as are worked on: a live frame waits nowhere
+    ahead.close()
+
+
+def test_waiting_is_counted_for_what_was_waited_for() -> None:
+    def slow_ticks() -> Iterator[Tick]:
+        for one in numbers_of(4):
+            time.sleep(0.1)
+            yield one
+
+    waits: dict[str, float] = {}
+    list(work_ahead(slow_ticks(), lambda _: None, 1, 3, threading.Event(), StageClock(waits)))
+    assert waits["read"] > 0.3 > 0.1 > waits["detect"]
+    waits = {}
+    list(work_ahead(numbers_of(4), lambda _: time.sleep(0.1), 1, 3, threading.Event(), StageClock(waits)))
+    assert waits["detect"] > 0.3 > 0.1 > waits["read"]
+
+
+def test_seconds_of_stages_overlap_and_those_elapsed_do_not() -> None:
+    class Slow(OneWalker):
+        ticks_at_once = 4
+
+        def detect(self, tick: Tick) -> list[Detections]:
+            time.sleep(0.05)
+            return super().detect(tick)
+
+    walker, progress = Slow(), Progress()
+    run_pipeline(
+        ListedSource([tick(number, A) for number in range(1, 17)]),
+        walker,
+        NoCameraMotion(),
+        walker,
+        {A: CameraTracker(A, TrackingConfig())},
+        IdentityLinker(IdentityConfig(), (A,)),
+        [],
+        progress,
+        lambda _: None,
+        60.0,
+        threading.Event(),
+    )
+    assert progress.seconds["detect"] >= 16 * 0.05
+    assert progress.elapsed_s < 0.7 * progress.seconds["detect"]
+    assert sum(progress.waited.values()) <= progress.elapsed_s

@@ -9,13 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from tracker.checkpoint import Progress
-from tracker.config import IdentityConfig
+from tracker.config import IdentityConfig, OfflineConfig, RunConfig
 from tracker.errors import ReuniteError
 from tracker.identity import IdentityLinker
-from tracker.results import SightingsReader, write_results, write_summary
+from tracker.mot_files import MotTable, read_mot
+from tracker.results import SightingsReader, write_offline_results, write_results, write_summary
 from tracker.sinks.journal import ROW, Journal
 from tracker.stages import CameraReport
-from tracker.types import CameraName, Frame, Sightings, blank_image
+from tracker.types import CameraName, Frame, Sightings, Tracks, blank_image
 
 CAMERAS = [CameraName("yard"), CameraName("door")]
 
@@ -119,11 +120,97 @@ def test_a_journal_that_lost_rows_is_refused(run: tuple[Path, Journal, IdentityL
         Journal(folder / "state" / "journal.bin", CAMERAS, rows=4)
 
 
+OFFLINE = RunConfig(identity=IdentityConfig(), offline=OfflineConfig(min_likely_share=0.0))
+
+
+def walk(journal: Journal, identities: IdentityLinker, tracks: dict[int, range], looks: bool = False) -> None:
+    """One person in the yard at a height per second, 10 frames/s; a track for each range of frames."""
+    length = 2 if looks else 0
+    for track, numbers in tracks.items():
+        for number in numbers:
+            left = 5.0 * number
+            feature = np.eye(2, dtype=np.float32)[[track % 2]][:, :length]
+            seen = Tracks(np.array([track]), np.array([[left, 5, left + 20, 55]]), np.array([0.9]), feature)
+            now = frame(CAMERAS[0], number)
+            journal.write(
+                now, Sightings(seen.track_ids, identities.observe(now, seen), seen.boxes, seen.scores)
+            )
+
+
+def offline_yard(folder: Path, journal: Journal, identities: IdentityLinker) -> MotTable:
+    identities.settle()
+    files = write_offline_results(folder, journal, CAMERAS, identities, OFFLINE)
+    assert files == [folder / "offline/mot/yard.txt", folder / "offline/mot/door.txt"]
+    assert not list(folder.rglob("*.part"))
+    return read_mot(files[0], unique_ids=True)
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[tuple[Path, Journal, IdentityLinker]]:
+    journal = Journal(tmp_path / "journal.bin", CAMERAS)
+    yield tmp_path, journal, IdentityLinker(IdentityConfig(), CAMERAS)
+    journal.close()
+
+
+def test_offline_a_gap_is_filled_and_a_broken_track_joined(
+    empty: tuple[Path, Journal, IdentityLinker],
+) -> None:
+    folder, journal, identities = empty
+    walk(journal, identities, {1: range(1, 20), 2: range(26, 45)})
+    table = offline_yard(folder, journal, identities)
+    assert table.frames.tolist() == list(range(1, 45))
+    assert set(table.ids.tolist()) == {1}
+    np.testing.assert_allclose(table.boxes[:, 0], 5.0 * table.frames, atol=1.0)
+    assert (folder / "offline/mot/door.txt").read_text() == ""
+
+
+def test_offline_motion_never_joins_whom_the_linker_told_apart(
+    empty: tuple[Path, Journal, IdentityLinker],
+) -> None:
+    folder, journal, identities = empty
+    walk(journal, identities, {1: range(1, 20), 2: range(26, 45)}, looks=True)
+    table = offline_yard(folder, journal, identities)
+    assert set(table.ids.tolist()) == {1, 2}
+    assert table.frames.tolist() == [*range(1, 20), *range(26, 45)]
+
+
+def test_offline_one_identity_is_filled_between_its_tracks(
+    empty: tuple[Path, Journal, IdentityLinker],
+) -> None:
+    folder, journal, identities = empty
+    walk(journal, identities, {1: range(1, 20), 3: range(26, 45)}, looks=True)
+    identities.relink()
+    assert identities.lookup(CAMERAS[0], np.array([1, 3])).tolist() == [1, 1]
+    assert offline_yard(folder, journal, identities).frames.tolist() == list(range(1, 45))
+
+
+@pytest.mark.parametrize("rows", [1, 7, 19, 23, 30])
+def test_offline_pieces_keep_who_was_joined(
+    empty: tuple[Path, Journal, IdentityLinker], rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, journal, identities = empty
+    monkeypatch.setattr("tracker.results.SMOOTHED_AT_ONCE", rows)
+    walk(journal, identities, {1: range(1, 20), 2: range(26, 45)})
+    table = offline_yard(folder, journal, identities)
+    is_joined = rows in (23, 30)  # the piece with the border between the tracks holds some rows of both
+    assert table.ids[-1] == (1 if is_joined else 2)
+    assert set(range(1, 20)) | set(range(26, 45)) <= set(table.frames.tolist())
+
+
 def test_the_summary_counts_frames_people_and_seconds(tmp_path: Path) -> None:
     identities = IdentityLinker(IdentityConfig(), CAMERAS)
     people(identities, CAMERAS[0], 1, 2)
-    seconds = {"read": 1.0, "detect": 3.0, "draw": 9.0}
-    progress = Progress(CAMERAS, dict.fromkeys(CAMERAS, 50), dict.fromkeys(CAMERAS, 40), seconds, 99, 200, 30)
+    progress = Progress(
+        CAMERAS,
+        dict.fromkeys(CAMERAS, 50),
+        dict.fromkeys(CAMERAS, 40),
+        seconds={"read": 1.0, "detect": 3.0, "draw": 9.0},
+        journal_rows=99,
+        detections=200,
+        embedded=30,
+        elapsed_s=3.2,
+        waited={"detect": 2.5},
+    )
     troubled, broken = CameraReport(read=43, dropped=3, reconnects=1), CameraReport(problem="broken")
     reports = dict(zip(CAMERAS, (troubled, broken), strict=True))
     write_summary(tmp_path / "summary.json", True, progress, reports, identities)
@@ -135,8 +222,10 @@ def test_the_summary_counts_frames_people_and_seconds(tmp_path: Path) -> None:
         "detections": 200,
         "embedded": 30,
         "crops_saved": 0.85,
-        "frames_per_second": 20.0,
+        "frames_per_second": 25.0,
+        "elapsed_s": 3.2,
         "seconds": {"read": 1.0, "detect": 3.0, "draw": 9.0},
+        "waited": {"detect": 2.5},
         "cameras": {
             "yard": {"frames": 40, "read": 43, "dropped": 3, "reconnects": 1, "problem": ""},
             "door": {"frames": 40, "read": 0, "dropped": 0, "reconnects": 0, "problem": "broken"},

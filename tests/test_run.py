@@ -69,6 +69,7 @@ def test_a_run_writes_all_it_promises_and_names_it(scene: Path, capsys: pytest.C
     for name in (
         "mot/door.txt",
         "mot/yard.txt",
+        "offline/mot/yard.txt",
         "sightings.parquet",
         "timeline.png",
         "summary.json",
@@ -332,9 +333,9 @@ def test_a_live_run_that_was_killed_still_gives_what_it_saw(
             np.array([1]), np.array([[1.0, 2.0, 30.0, 90.0]]), np.array([0.9]), np.zeros((1, 0), np.float32)
         )
         frame = Frame(camera, 7, 100.0, blank_image(64, 48))
-        run._journal.write(frame, name_tracks(run.identities, frame, tracks))
+        run._journal.write(frame, name_tracks(run.identities, frame, tracks, tracks[:0]))
         run.progress.done[camera] = 7
-        run._save()  # and then it is killed
+        run._save(run._detector.state())  # and then it is killed
     assert main(["--resume", str(run.folder.path)]) == 0
     assert (run.folder.path / "mot" / f"{camera}.txt").read_text().startswith("7,1,1.000,2.000,")
     assert "s3cret" not in (run.folder.path / "config.yaml").read_text()

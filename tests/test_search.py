@@ -54,6 +54,8 @@ class PaintedEmbedder:
 class ListedDetector:
     """Finds the same people on every photo."""
 
+    ticks_at_once = 1
+
     def __init__(self, found: Detections) -> None:
         self._found = found
 

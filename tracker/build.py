@@ -4,21 +4,28 @@ Implementations are imported when they are chosen, so that a run with one detect
 needs nor loads the libraries of another.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import assert_never
 
+from tracker.camera_tracker import CameraTracker
 from tracker.config import (
+    CameraMotionConfig,
     ColorEmbedderConfig,
     DetectorConfig,
+    EccCameraMotionConfig,
     EmbeddedDetectorConfig,
     EmbedderConfig,
+    FileCameraMotionConfig,
     FileDetectorConfig,
+    FlowCameraMotionConfig,
+    NoCameraMotionConfig,
     NoEmbedderConfig,
     OnnxDetectorConfig,
     ReidEmbedderConfig,
+    RunConfig,
     UltralyticsDetectorConfig,
 )
-from tracker.stages import Detector, Embedder
+from tracker.stages import CameraMotion, Detector, Embedder
 from tracker.types import CameraName
 
 
@@ -26,7 +33,11 @@ def build_detector(config: DetectorConfig, locations: Mapping[CameraName, str]) 
     """The detector of this section; ``locations`` says where each camera's source lies."""
     match config:
         case UltralyticsDetectorConfig():
+            from tracker.detectors.exported_yolo import ExportedYolo, find_export
             from tracker.detectors.yolo import UltralyticsDetector
+
+            if (network := find_export(config)) is not None:
+                return ExportedYolo(network, config)
 
             return UltralyticsDetector(config)
         case OnnxDetectorConfig():
@@ -62,3 +73,34 @@ def build_embedder(config: EmbedderConfig) -> Embedder:
             return ReidEmbedder(config)
         case _:
             assert_never(config)
+
+
+def build_camera_motion(config: CameraMotionConfig, cameras: Iterable[CameraName]) -> CameraMotion:
+    """The camera motion of this section, for all of these cameras."""
+    match config:
+        case NoCameraMotionConfig():
+            from tracker.camera_motion.none import NoCameraMotion
+
+            return NoCameraMotion()
+        case FileCameraMotionConfig():
+            from tracker.camera_motion.file import FileCameraMotion
+
+            return FileCameraMotion(config, cameras)
+        case FlowCameraMotionConfig():
+            from tracker.camera_motion.flow import align_by_flow
+            from tracker.camera_motion.pictures import PictureCameraMotion
+
+            return PictureCameraMotion(align_by_flow, config.longer_side_px)
+        case EccCameraMotionConfig():
+            from tracker.camera_motion.ecc import align_by_ecc
+            from tracker.camera_motion.pictures import PictureCameraMotion
+
+            return PictureCameraMotion(align_by_ecc, config.longer_side_px)
+        case _:
+            assert_never(config)
+
+
+def build_tracker(camera: CameraName, config: RunConfig) -> CameraTracker:
+    """The tracker of one camera."""
+    look_every_s = config.embedder.every_s if config.embedder.kind == "reid" else 0.0
+    return CameraTracker(camera, config.tracking, config.detector.likely_score, look_every_s)

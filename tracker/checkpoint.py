@@ -14,7 +14,7 @@ from tracker.errors import ReuniteError
 from tracker.files import write_whole
 from tracker.types import CameraName, State
 
-VERSION = 5
+VERSION = 6
 
 
 @dataclass(slots=True)
@@ -25,11 +25,13 @@ class Progress:
         cameras: All cameras of the run; their order gives the index that stands in the journal.
         done: The last frame number of each camera that went through all stages.
         frames: How many frames of each camera went through all stages.
-        seconds: Seconds spent in each stage, over all parts of an interrupted run.
+        seconds: Seconds for which each stage was at work, over all parts of a run; stages overlap.
         journal_rows: Sightings that are safe in the journal.
         detections: How many people the detector found, over all frames.
         embedded: Of how many of them anybody looked at the appearance.
         event_bytes: How much of ``events.jsonl`` is safe.
+        elapsed_s: Seconds from the first tick to the last one, over all parts.
+        waited: Seconds of those in which tracking stood still, for ``read`` or for ``detect``.
     """
 
     cameras: list[CameraName] = field(default_factory=list)
@@ -40,6 +42,8 @@ class Progress:
     detections: int = 0
     embedded: int = 0
     event_bytes: int = 0
+    elapsed_s: float = 0.0
+    waited: dict[str, float] = field(default_factory=dict)
 
 
 def save_checkpoint(path: Path, progress: Progress, states: Mapping[str, State]) -> None:

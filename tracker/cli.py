@@ -6,6 +6,7 @@ from importlib import import_module
 COMMANDS = {
     "track": ("tracker.run", "track the people in videos or live streams"),
     "evaluate": ("tracker.evaluate", "score results against ground truth: MOTA, IDF1, HOTA"),
+    "tune": ("tracker.tune.command", "search better numbers for the tracker on sequences with ground truth"),
     "gallery": (
         "tracker.gallery.command",
         "list, merge, split and forget people who are remembered between runs",

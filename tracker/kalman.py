@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tracker.geometry import stretch_of
 from tracker.types import FloatArray
 
 
@@ -47,8 +48,10 @@ def start_moments(measured: FloatArray, size: FloatArray, noise: BoxNoise) -> Fl
     return moments
 
 
-def predict_moments(moments: FloatArray, seconds: float, size: FloatArray, noise: BoxNoise) -> FloatArray:
-    """The (M, 5, C) moments ``seconds`` later, when nothing was seen meanwhile.
+def predict_moments(
+    moments: FloatArray, seconds: float | FloatArray, size: FloatArray, noise: BoxNoise
+) -> FloatArray:
+    """The (M, 5, C) moments ``seconds`` later, one for all or (M, 1), when nothing was seen meanwhile.
 
     White noise drives position and velocity in continuous time, so the step length does not matter: two steps
     of 0.1 s give what one step of 0.2 s gives, and frames may come at any rate and drop.
@@ -87,3 +90,23 @@ def update_moments(
     updated[:, 3] = covariance * kept
     updated[:, 4] = moments[:, 4] - covariance * covariance / total
     return updated
+
+
+def move_moments(moments: FloatArray, motion: FloatArray) -> FloatArray:
+    """The moments of boxes after the camera moved, and the picture with it.
+
+    Coordinates stay independent, so of a turn the covariances take over only how much it stretches.
+
+    Args:
+        moments: (M, 5, 4) of centre x, centre y, width, height.
+        motion: (2, 3) where a place x, y of the picture before is now, an invertible affine map.
+
+    Source: camera-motion compensation (Aharon et al. 2022, BoT-SORT, arXiv:2206.14651, section 3.2).
+    """
+    turn, shift, stretch = motion[:, :2], motion[:, 2], stretch_of(motion)
+    moved = moments.copy()
+    moved[:, :2, :2] = moments[:, :2, :2] @ turn.T
+    moved[:, 0, :2] += shift
+    moved[:, :2, 2:] *= stretch
+    moved[:, 2:] *= stretch**2
+    return moved

@@ -1,8 +1,9 @@
 """What a run leaves behind: MOTChallenge text, one table over all cameras, a summary."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,16 +11,19 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tracker.checkpoint import Progress
+from tracker.config import RunConfig
 from tracker.files import write_whole
 from tracker.geometry import xyxy_to_xywh
-from tracker.identity import IdentityLinker
+from tracker.identity import UNDECIDED, IdentityLinker
 from tracker.mot_files import MotTable, format_results
 from tracker.sinks.journal import ROW, Journal
+from tracker.smoothing import MayJoin, is_of_likely_track, join_tracks, smooth_ways
 from tracker.stages import CameraReport
-from tracker.types import CameraName, Frame, IntArray, Sightings
+from tracker.types import BoolArray, CameraName, FloatArray, Frame, IntArray, Sightings
 
-AFTERWARDS = ("link", "results", "draw")
-"""Stages that begin when the last frame is tracked; they do not count in frames per second."""
+SMOOTHED_AT_ONCE = 1 << 19
+"""Rows of a camera that are smoothed together, in about 300 MB; ten people make so many in half an hour.
+Nothing is filled or joined over the border."""
 
 SIGHTINGS = pa.schema(
     [
@@ -58,8 +62,7 @@ def write_results(
     files = [part.open("w", encoding="ascii") for part in parts[:-1]]
     try:
         with pq.ParquetWriter(parts[-1], SIGHTINGS, compression="zstd") as writer:
-            for rows in journal.read():
-                identity_ids = identities_of(rows, cameras, identities)
+            for rows, identity_ids in known_sightings(journal, cameras, identities):
                 writer.write_table(_as_arrow(rows, cameras, identity_ids))
                 for index, file in zip(indices, files, strict=True):
                     here = rows["camera"] == index
@@ -72,14 +75,68 @@ def write_results(
     return targets
 
 
-def identities_of(rows: NDArray[np.void], cameras: list[CameraName], identities: IdentityLinker) -> IntArray:
-    """The identity (R,) of each journal row (R,), as it is known now."""
-    identity_ids = np.empty(len(rows), np.int64)
+def write_offline_results(
+    folder: Path,
+    journal: Journal,
+    cameras: list[CameraName],
+    identities: IdentityLinker,
+    config: RunConfig,
+    failed: Collection[CameraName] = (),
+) -> list[Path]:
+    """Write ``offline/mot/CAMERA.txt``, beside the results as they were seen; the files written.
+
+    The same people, better known with what came later: see `tracker.smoothing`. Motion fills and
+    smooths the way of a person; it says who somebody is only where the linker had nothing to compare.
+    ``failed``, and what a cut leaves, as in `write_results`.
+    """
+    (folder / "offline" / "mot").mkdir(parents=True, exist_ok=True)
+    targets: list[Path] = []
     for index, camera in enumerate(cameras):
-        here = rows["camera"] == index
-        if here.any():
-            identity_ids[here] = identities.lookup(camera, rows["track"][here])
-    return identity_ids
+        if camera in failed:
+            continue
+        targets.append(folder / "offline" / "mot" / f"{camera}.txt")
+        part = targets[-1].with_name(targets[-1].name + ".part")
+        with part.open("w", encoding="ascii") as file:
+            pieces = _in_pieces(
+                _split_by_frame(_rows_of(index, journal, cameras, identities)), SMOOTHED_AT_ONCE
+            )
+            for table in _smoothed(pieces, camera, identities, config):
+                file.write(format_results(table))
+        part.replace(targets[-1])
+    return targets
+
+
+def known_sightings(
+    journal: Journal, cameras: list[CameraName], identities: IdentityLinker
+) -> Iterator[tuple[NDArray[np.void], IntArray]]:
+    """The journal's rows (R,) in pieces, each with its identity (R,) as it is known now.
+
+    A track that was carried on while its person was seen as another track already is left out there, so
+    that nobody is in one frame twice.
+    """
+    replaced_s = [_replaced_at(camera, identities) for camera in cameras]
+    for rows in journal.read():
+        identity_ids, is_kept = np.empty(len(rows), np.int64), np.ones(len(rows), np.bool_)
+        for index, camera in enumerate(cameras):
+            here = np.flatnonzero(rows["camera"] == index)
+            tracks = rows["track"][here]
+            identity_ids[here] = identities.lookup(camera, tracks)
+            followed = tracks < len(replaced_s[index])
+            here, tracks = here[followed], tracks[followed]
+            is_kept[here] = rows["time"][here] < replaced_s[index][tracks]
+        yield rows[is_kept], identity_ids[is_kept]
+
+
+def _replaced_at(camera: CameraName, identities: IdentityLinker) -> FloatArray:
+    """For each track number of a camera, when a later track of the same person begins there; else inf."""
+    tracks = identities.tracks()
+    tracks = tracks[tracks.cameras == camera]
+    replaced_s = np.full(int(tracks.track_ids.max(initial=0)) + 1, np.inf)
+    tracks = tracks[tracks.identity_ids != UNDECIDED]
+    tracks = tracks[np.lexsort((tracks.begin_s, tracks.identity_ids))]
+    is_one = tracks.identity_ids[1:] == tracks.identity_ids[:-1]
+    replaced_s[tracks.track_ids[:-1][is_one]] = tracks.begin_s[1:][is_one]
+    return replaced_s
 
 
 class SightingsReader:
@@ -88,7 +145,8 @@ class SightingsReader:
     def __init__(self, journal: Journal, cameras: list[CameraName], identities: IdentityLinker) -> None:
         self._identities = identities
         self._frames = {
-            camera: _split_by_frame(_rows_of(index, journal)) for index, camera in enumerate(cameras)
+            camera: _split_by_frame(_rows_of(index, journal, cameras, identities))
+            for index, camera in enumerate(cameras)
         }
         self._next = {camera: next(frames, None) for camera, frames in self._frames.items()}
 
@@ -114,9 +172,13 @@ def write_summary(
     reports: Mapping[CameraName, CameraReport],
     identities: IdentityLinker,
 ) -> None:
-    """Write ``summary.json``: frames, drops, people, sightings, seconds for each stage."""
+    """Write ``summary.json``: frames, drops, people, sightings, and where the time went.
+
+    ``frames_per_second`` and ``elapsed_s`` are those of tracking, without what begins when the last frame is
+    tracked (``link``, ``results``, ``draw``). ``seconds`` is how long each stage was at work: stages
+    overlap, so their sum may be more. ``waited`` is how long tracking stood still, and for which stage.
+    """
     frames = sum(progress.frames.values())
-    seconds = sum(spent for stage, spent in progress.seconds.items() if stage not in AFTERWARDS)
     summary = {
         "complete": complete,
         "frames": frames,
@@ -126,8 +188,10 @@ def write_summary(
         # Of how many the embedder looked at, and the share of crops that this saved.
         "embedded": progress.embedded,
         "crops_saved": round(1 - progress.embedded / max(progress.detections, 1), 4),
-        "frames_per_second": round(frames / seconds, 2) if seconds else 0.0,
+        "frames_per_second": round(frames / progress.elapsed_s, 2) if progress.elapsed_s else 0.0,
+        "elapsed_s": round(progress.elapsed_s, 3),
         "seconds": {stage: round(spent, 3) for stage, spent in progress.seconds.items()},
+        "waited": {stage: round(spent, 3) for stage, spent in progress.waited.items()},
         "cameras": {
             camera: {
                 "frames": progress.frames.get(camera, 0),
@@ -143,9 +207,8 @@ def write_summary(
 
 
 def _as_arrow(rows: NDArray[np.void], cameras: list[CameraName], identity_ids: IntArray) -> pa.Table:
-    indices = pa.array(rows["camera"].astype(np.int16))
+    indices = _as_column(rows["camera"].astype(np.int16))
     columns = {
-        "camera": pa.DictionaryArray.from_arrays(indices, pa.array(cameras, pa.string())),
         "frame": rows["frame"],
         "time": rows["time"],
         "track": rows["track"],
@@ -153,7 +216,24 @@ def _as_arrow(rows: NDArray[np.void], cameras: list[CameraName], identity_ids: I
         **{name: rows["box"][:, column] for column, name in enumerate(("x1", "y1", "x2", "y2"))},
         "score": rows["score"],
     }
-    return pa.table({name: pa.array(column) for name, column in columns.items()}, schema=SIGHTINGS)
+    names = pa.DictionaryArray.from_arrays(indices, _as_strings(cameras))
+    return pa.table(
+        {"camera": names, **{name: _as_column(column) for name, column in columns.items()}}, schema=SIGHTINGS
+    )
+
+
+def _as_column(values: NDArray[Any]) -> pa.Array:
+    """What ``pa.array`` gives; but that loads pandas, where it is installed, to ask whether this is one of
+    its columns, and loading it takes longer than linking a video."""
+    values = np.ascontiguousarray(values)
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
+
+
+def _as_strings(texts: Sequence[str]) -> pa.Array:
+    """What ``pa.array`` gives; see `_as_column`."""
+    encoded = [text.encode() for text in texts]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    return pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
 
 
 def _as_mot_text(rows: NDArray[np.void], identity_ids: IntArray) -> str:
@@ -161,9 +241,65 @@ def _as_mot_text(rows: NDArray[np.void], identity_ids: IntArray) -> str:
     return format_results(MotTable.of_people(rows["frame"], identity_ids, boxes, scores))
 
 
-def _rows_of(index: int, journal: Journal) -> Iterator[NDArray[np.void]]:
-    """The rows of one camera, in pieces."""
-    for rows in journal.read():
+def _smoothed(
+    pieces: Iterator[NDArray[np.void]],
+    camera: CameraName,
+    identities: IdentityLinker,
+    config: RunConfig,
+) -> Iterator[MotTable]:
+    """The people of one camera, piece by piece, as they are known afterwards."""
+    may_join = _may_join(camera, identities, config.identity.link)
+    first_of: dict[int, int] = {}  # of tracks that were joined in an earlier piece and may go on in this one
+    for rows in pieces:
+        boxes, scores = xyxy_to_xywh(rows["box"].astype(np.float64)), rows["score"].astype(np.float64)
+        table, times = MotTable.of_people(rows["frame"], rows["track"], boxes, scores), rows["time"]
+        is_likely = is_of_likely_track(table, config.detector.likely_score, config.offline.min_likely_share)
+        table, times = table[is_likely], times[is_likely]
+        firsts = join_tracks(table, times, config.offline, may_join)
+        ways = np.array([first_of.get(first, first) for first in firsts.tolist()], np.int64)
+        is_joined = ways != table.ids
+        first_of.update(zip(table.ids[is_joined].tolist(), ways[is_joined].tolist(), strict=True))
+        people = identities.lookup(camera, ways)
+        named = MotTable.of_people(table.frames, people, table.boxes, table.scores)
+        yield smooth_ways(named, times, ways, config.offline)
+
+
+def _may_join(camera: CameraName, identities: IdentityLinker, is_linking: bool) -> MayJoin:
+    """Which tracks motion may join: those of one identity, and those that were compared with nobody.
+
+    The latter are alone with their identity, because nobody looked at them or nobody was to be joined.
+    """
+    tracks = identities.tracks()
+    _, person, count = np.unique(tracks.identity_ids, return_inverse=True, return_counts=True)
+    is_alone = (count[person] == 1) & ((tracks.looks == 0) | (not is_linking))
+    alone = tracks.track_ids[is_alone & (tracks.cameras == camera)]
+
+    def may_join(earlier: IntArray, later: IntArray) -> BoolArray:
+        is_one = identities.lookup(camera, earlier) == identities.lookup(camera, later)
+        return np.asarray(is_one | (np.isin(earlier, alone) & np.isin(later, alone)))
+
+    return may_join
+
+
+def _in_pieces(frames: Iterator[NDArray[np.void]], min_rows: int) -> Iterator[NDArray[np.void]]:
+    """Whole frames put together, to pieces of ``min_rows`` or slightly more; the last may have fewer."""
+    piece: list[NDArray[np.void]] = []
+    rows = 0
+    for frame in frames:
+        piece.append(frame)
+        rows += len(frame)
+        if rows >= min_rows:
+            yield np.concatenate(piece)
+            piece, rows = [], 0
+    if piece:
+        yield np.concatenate(piece)
+
+
+def _rows_of(
+    index: int, journal: Journal, cameras: list[CameraName], identities: IdentityLinker
+) -> Iterator[NDArray[np.void]]:
+    """The rows of one camera, in pieces, as `known_sightings` has them."""
+    for rows, _ in known_sightings(journal, cameras, identities):
         yield rows[rows["camera"] == index]
 
 

@@ -64,7 +64,13 @@ def make_parser() -> argparse.ArgumentParser:
         "of them, webcam number, rtsp:// or http:// address, or a .streams file with one address a line",
     )
     parser.add_argument(
-        "--config", type=Path, metavar="YAML", help="configuration file, for example configs/onnx.yaml"
+        "--config",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="YAML",
+        help="configuration file, for example configs/onnx.yaml; given again, sections of the later file "
+        "replace those of the earlier one: --config configs/association/bytetrack.yaml",
     )
     parser.add_argument(
         "--set",

@@ -8,6 +8,7 @@ from tracker.types import (
     BoolArray,
     CameraName,
     Detections,
+    FloatArray,
     Frame,
     Network,
     Observations,
@@ -71,8 +72,28 @@ class Remembering(Protocol):
 class Detector(Remembering, Protocol):
     """Finds people."""
 
+    @property
+    def ticks_at_once(self) -> int:
+        """In how many threads ``detect`` may be called at once; 1 for a detector that remembers anything."""
+
     def detect(self, tick: Tick) -> Sequence[Detections]:
         """The people of each frame of the tick, in the order of its frames."""
+
+
+class CameraMotion(Remembering, Protocol):
+    """Says how the picture moved because the camera did; one object for all cameras of a run."""
+
+    def estimate(self, frame: Frame, boxes: FloatArray) -> FloatArray:
+        """Where the places of this camera's frame before are in this one.
+
+        Args:
+            frame: The next frame of its camera.
+            boxes: (N, 4) where people are in it, in pixels; they move by themselves.
+
+        Returns:
+            (2, 3) [[a, b, tx], [c, d, ty]]: x' = a x + b y + tx, y' = c x + d y + ty, in pixels. The
+            identity for the first frame of a camera, for one that stands still, and where it cannot be told.
+        """
 
 
 class Embedder(Protocol):

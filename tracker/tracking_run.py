@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from tracker.build import build_detector, build_embedder
-from tracker.camera_tracker import CameraTracker
+from tracker.build import build_camera_motion, build_detector, build_embedder, build_tracker
 from tracker.checkpoint import Progress, load_checkpoint, save_checkpoint
 from tracker.config import RunConfig
 from tracker.errors import ReuniteError
@@ -20,7 +19,13 @@ from tracker.identity import IdentityLinker
 from tracker.memory import OWN_GALLERY, RunMemory
 from tracker.passwords import mask_password
 from tracker.pipeline import StageClock, read_ahead, run_pipeline
-from tracker.results import SightingsReader, identities_of, write_results, write_summary
+from tracker.results import (
+    SightingsReader,
+    known_sightings,
+    write_offline_results,
+    write_results,
+    write_summary,
+)
 from tracker.run_folder import RunFolder
 from tracker.sinks.calibration import write_calibration
 from tracker.sinks.events import EventLog
@@ -68,6 +73,12 @@ class TrackingRun:
                 raise ReuniteError("no camera could be read: " + "; ".join(problems))
             self._refuse_changed_cameras()
             blind = [camera for camera, report in self.source.reports.items() if not report.has_pictures]
+            kind = config.camera_motion.kind
+            if blind and kind in ("flow", "ecc"):
+                raise ReuniteError(
+                    f"camera {blind[0]!r} has no pictures for camera_motion.kind={kind}; "
+                    "take camera_motion.kind=none, or file where the motion is known"
+                )
             if blind and config.detector.kind != "file":
                 raise ReuniteError(
                     f"camera {blind[0]!r} has no pictures for detector.kind={config.detector.kind}; "
@@ -78,6 +89,7 @@ class TrackingRun:
                 camera: locations[camera] for camera, it in self.source.reports.items() if not it.problem
             }
             self._detector = build_detector(config.detector, working)
+            self._camera_motion = build_camera_motion(config.camera_motion, working)
             self._embedder = build_embedder(config.embedder)
             network = _network_of_gallery(config, self._embedder.network)
             self._memory: RunMemory | None = None
@@ -86,15 +98,7 @@ class TrackingRun:
                 self._memory = RunMemory(path, network, is_live=self.source.is_live, is_own=False)
                 stack.callback(self._memory.close)
             self._portraits = Portraits() if network and config.gallery.thumbnails else None
-            self._trackers = {
-                camera: CameraTracker(
-                    camera,
-                    config.tracking,
-                    config.detector.likely_score,
-                    config.embedder.every_s if config.embedder.kind == "reid" else 0.0,
-                )
-                for camera in self.cameras
-            }
+            self._trackers = {camera: build_tracker(camera, config) for camera in self.cameras}
             reserve = self._memory.reserve if self._memory else None
             self._ground = GroundPlane(config.ground, self.cameras)
             self.identities = IdentityLinker(config.identity, self.cameras, reserve, config.ground)
@@ -113,6 +117,7 @@ class TrackingRun:
                 stack.callback(self._memory.close)
             self._remembering: dict[str, Remembering] = {
                 "detector": self._detector,
+                "camera_motion": self._camera_motion,
                 "identities": self.identities,
                 **{f"tracker/{camera}": tracker for camera, tracker in self._trackers.items()},
                 **({"memory": self._memory} if self._memory else {}),
@@ -158,13 +163,17 @@ class TrackingRun:
             self.identities.settle()
             is_whole = ended or self.source.is_live
             with StageClock(self.progress.seconds).of("results"):
-                is_remembered = not is_whole or self._save_people()
+                is_remembered = not is_whole or self._save_people(self._detector.state())
                 reports = self.source.reports
                 failed = {
                     camera for camera in self.cameras if reports[camera].problem
                 } - self.progress.done.keys()
                 files = write_results(self.folder.path, self._journal, self.cameras, self.identities, failed)
                 files += self._write_people()
+                if ended and not self.source.is_live:
+                    files += write_offline_results(
+                        self.folder.path, self._journal, self.cameras, self.identities, self.config, failed
+                    )
                 if self._memory and is_whole and not self._gallery_problem:
                     files.append(self._memory.path)
                 if (calibration := self.identities.calibration()) is not None:
@@ -188,18 +197,17 @@ class TrackingRun:
     def _write_people(self) -> list[Path]:
         """Who was seen when and, where cameras have homographies, where; the files."""
 
-        def identified() -> Iterator[tuple[NDArray[np.void], IntArray]]:
-            for rows in self._journal.read():
-                yield rows, identities_of(rows, self.cameras, self.identities)
+        def people() -> Iterator[tuple[NDArray[np.void], IntArray]]:
+            return known_sightings(self._journal, self.cameras, self.identities)
 
-        times = ((rows["camera"], rows["time"], people) for rows, people in identified())
+        times = ((rows["camera"], rows["time"], who) for rows, who in people())
         files = [
             write_tracks(self.folder.path / "tracks.csv", self.identities.tracks()),
             self.folder.path / "events.jsonl",
             write_timeline(self.folder.path / "timeline.png", times, self.cameras),
         ]
         if self.config.ground.homographies:
-            places = ((rows["camera"], rows["time"], people, rows["box"]) for rows, people in identified())
+            places = ((rows["camera"], rows["time"], who, rows["box"]) for rows, who in people())
             files.append(write_map(self.folder.path / "map.png", places, self.cameras, self._ground))
         return files
 
@@ -237,6 +245,7 @@ class TrackingRun:
             return run_pipeline(
                 self.source,
                 self._detector,
+                self._camera_motion,
                 self._embedder,
                 self._trackers,
                 self.identities,
@@ -247,30 +256,30 @@ class TrackingRun:
                 self._stop,
             )
 
-    def _save(self) -> None:
+    def _save(self, detector: State) -> None:
         try:
             self.identities.prepare()
         except ReuniteError as error:  # there may be numbers for a while, and next time it may go well
             logger.warning("%s", error)
         if self.source.is_live:
-            self._save_people()
+            self._save_people(detector)
         else:  # who everybody is will be known after the last frame
-            self._checkpoint()
+            self._checkpoint(detector)
 
-    def _save_people(self) -> bool:
+    def _save_people(self, detector: State) -> bool:
         """Write a checkpoint, then add the people to the gallery; whether that could be done.
 
         In this order a resumed run saves the same people under the same numbers again.
         """
         if self._memory is None:
-            self._checkpoint()
+            self._checkpoint(detector)
             return True
         try:
             try:
                 portraits = self._portraits.portraits() if self._portraits else {}
                 self._memory.update(self.identities.tracks(), portraits)
             finally:
-                self._checkpoint()  # whether or not the gallery can be read
+                self._checkpoint(detector)  # whether or not the gallery can be read
             self._memory.save()
         except ReuniteError as error:
             if self._gallery_problem != str(error):
@@ -280,9 +289,13 @@ class TrackingRun:
         self._gallery_problem = self._memory.problem
         return True
 
-    def _checkpoint(self) -> None:
+    def _checkpoint(self, detector: State) -> None:
+        """Write where the run stands; the detector itself may be ahead, so its state is given."""
         self.progress.journal_rows, self.progress.event_bytes = self._journal.save(), self._events.save()
-        states = {name: stage.state() for name, stage in self._remembering.items()}
+        states = {
+            name: detector if name == "detector" else stage.state()
+            for name, stage in self._remembering.items()
+        }
         save_checkpoint(self.folder.checkpoint, self.progress, states)
 
     def _draw(self, console: Console) -> tuple[bool, list[Path]]:

@@ -1,39 +1,47 @@
 """RunConfig: everything that can be set, one YAML, checked once, frozen."""
 
-from tracker.config.loading import ConfigError, dump_config, load_config
+from tracker.config.loading import ConfigError, dump_config, load_config, with_values
+from tracker.config.ranges import Tunable, tunable_values
+from tracker.config.section import Section
 from tracker.config.sections import (
-    AssociationStage,
+    CameraMotionConfig,
     ColorEmbedderConfig,
     DetectorConfig,
+    EccCameraMotionConfig,
     EmbeddedDetectorConfig,
     EmbedderConfig,
+    FileCameraMotionConfig,
     FileDetectorConfig,
+    FlowCameraMotionConfig,
     GalleryConfig,
     GroundConfig,
     IdentityConfig,
     LikenessConfig,
     LiveConfig,
-    MotionConfig,
     NetworkDetectorConfig,
+    NoCameraMotionConfig,
     NoEmbedderConfig,
     OnnxDetectorConfig,
     OutputConfig,
     ReidEmbedderConfig,
     RunConfig,
-    Section,
     SourceConfig,
-    TrackingConfig,
     UltralyticsDetectorConfig,
 )
+from tracker.config.tracking import AssociationStage, MotionConfig, OfflineConfig, TrackingConfig
 
 __all__ = [
     "AssociationStage",
+    "CameraMotionConfig",
     "ColorEmbedderConfig",
     "ConfigError",
     "DetectorConfig",
+    "EccCameraMotionConfig",
     "EmbeddedDetectorConfig",
     "EmbedderConfig",
+    "FileCameraMotionConfig",
     "FileDetectorConfig",
+    "FlowCameraMotionConfig",
     "GalleryConfig",
     "GroundConfig",
     "IdentityConfig",
@@ -41,7 +49,9 @@ __all__ = [
     "LiveConfig",
     "MotionConfig",
     "NetworkDetectorConfig",
+    "NoCameraMotionConfig",
     "NoEmbedderConfig",
+    "OfflineConfig",
     "OnnxDetectorConfig",
     "OutputConfig",
     "ReidEmbedderConfig",
@@ -49,7 +59,10 @@ __all__ = [
     "Section",
     "SourceConfig",
     "TrackingConfig",
+    "Tunable",
     "UltralyticsDetectorConfig",
     "dump_config",
     "load_config",
+    "tunable_values",
+    "with_values",
 ]

@@ -1,7 +1,7 @@
 """YAML and ``key=value`` to a RunConfig, with every problem at once."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -18,17 +18,21 @@ class ConfigError(ReuniteError):
     """A configuration that cannot be used; the message lists every problem at once."""
 
 
-def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read a YAML file, apply ``key.key=value`` overrides (values are YAML), check all of it.
+def load_config(path: Path | Sequence[Path] | None = None, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read YAML files, apply ``key.key=value`` overrides (values are YAML), check all of it.
 
     Args:
-        path: The file; None takes the defaults.
+        path: The file, or several, of which a later one replaces whole sections of those before it; None
+            takes the defaults.
         overrides: For example ``tracking.max_lost_s=2`` or ``detector={kind: onnx}``.
 
     Raises:
         ConfigError: The file cannot be read, or with every problem in it, each on its own line.
     """
-    values = _read_yaml(path) if path else {}
+    paths = [path] if isinstance(path, Path) else path or []
+    values: dict[str, Any] = {}
+    for file in paths:
+        values.update(_read_yaml(file))
     for override in overrides:
         _apply_override(values, override)
     try:
@@ -39,13 +43,29 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> RunC
         problems = [f"{key}: a number is needed, got {value}" for key, value in _truths(values, config)]
         if not problems:
             return config
-    name = str(path) if path else "configuration"
+    name = " with ".join(map(str, paths)) or "configuration"
     raise ConfigError("\n  ".join([f"{name}: {len(problems)} problem(s)", *problems]))
 
 
 def dump_config(config: RunConfig) -> str:
     """The whole configuration as YAML that ``load_config`` reads back to an equal one."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def with_values(config: RunConfig, values: Mapping[str, float]) -> RunConfig:
+    """The same configuration with other values under some keys of `tunable_values`, checked.
+
+    Raises:
+        ValueError: A value is not allowed.
+    """
+    tree = config.model_dump()
+    for key, value in values.items():
+        *parents, last = key.split(".")
+        place: Any = tree
+        for step in parents:
+            place = place[step] if isinstance(place, dict) else place[int(step)]
+        place[last] = value
+    return RunConfig.model_validate(tree)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -111,7 +131,7 @@ def _describe(problem: Any) -> str:
 def _typed_keys(path: Sequence[int | str]) -> list[str]:
     """The keys as a user types them: pydantic puts the kind of a section between its name and its keys."""
     keys = [str(part) for part in path]
-    if len(keys) > 2 and keys[0] in ("detector", "embedder"):
+    if len(keys) > 2 and keys[0] in ("detector", "embedder", "camera_motion"):
         del keys[1]
     return keys
 

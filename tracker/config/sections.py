@@ -2,15 +2,12 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tracker.config.homography import Homography
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown keys are refused, values are frozen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+from tracker.config.ranges import Tunable
+from tracker.config.section import Section
+from tracker.config.tracking import OfflineConfig, TrackingConfig
 
 
 class LiveConfig(Section):
@@ -57,7 +54,7 @@ class NetworkDetectorConfig(Section):
     weights_folder: str = ""
     """Empty: what the environment variable REUNITE_WEIGHTS says, else ``weights`` in the working folder."""
 
-    min_score: float = Field(default=0.1, ge=0, le=1)
+    min_score: Annotated[float, Tunable(0.05, 0.5)] = Field(default=0.1, ge=0, le=1)
     """Detections below this are dropped."""
 
 
@@ -69,7 +66,7 @@ class UltralyticsDetectorConfig(NetworkDetectorConfig):
     weights: str = "yolo11n.pt"
     """A file or exported folder; a bare name is looked up in the weights folder, then downloaded."""
 
-    likely_score: float = Field(default=0.4, ge=0, le=1)
+    likely_score: Annotated[float, Tunable(0.2, 0.9)] = Field(default=0.4, ge=0, le=1)
     """A detection below this may continue a track but never starts one. Its number: docs/association.md."""
 
     max_iou: float = Field(default=0.7, ge=0, le=1)
@@ -87,7 +84,7 @@ class OnnxDetectorConfig(NetworkDetectorConfig):
     weights: str = "yolox_nano.onnx"
     """A file; a bare name is looked up in the weights folder."""
 
-    likely_score: float = Field(default=0.6, ge=0, le=1)
+    likely_score: Annotated[float, Tunable(0.2, 0.9)] = Field(default=0.6, ge=0, le=1)
     """A detection below this may continue a track but never starts one. Its number: docs/association.md."""
 
     max_iou: float = Field(default=0.45, ge=0, le=1)
@@ -111,10 +108,10 @@ class FileDetectorConfig(Section):
     score_transform: Literal["none", "sigmoid"] = "none"
     """``sigmoid`` brings unbounded scores, such as those of the public DPM files, into 0 to 1."""
 
-    min_score: float = 0.1
+    min_score: Annotated[float, Tunable(0.05, 0.5)] = 0.1
     """Detections below this, once transformed, are dropped."""
 
-    likely_score: float = 0.6
+    likely_score: Annotated[float, Tunable(0.2, 0.9)] = 0.6
     """A detection below this may continue a track but never starts one; 0.6 suits YOLOX, 0.5 the public DPM
     files. Its number: docs/association.md."""
 
@@ -124,10 +121,10 @@ class EmbeddedDetectorConfig(Section):
 
     kind: Literal["embedded"] = "embedded"
 
-    min_score: float = Field(default=0.1, ge=0, le=1)
+    min_score: Annotated[float, Tunable(0.05, 0.5)] = Field(default=0.1, ge=0, le=1)
     """Detections below this are dropped."""
 
-    likely_score: float = Field(default=0.4, ge=0, le=1)
+    likely_score: Annotated[float, Tunable(0.2, 0.9)] = Field(default=0.4, ge=0, le=1)
     """A detection below this may continue a track but never starts one. Its number: docs/association.md."""
 
     min_gain: float = Field(default=0.12, gt=0)
@@ -185,75 +182,43 @@ EmbedderConfig = Annotated[
 ]
 
 
-class MotionConfig(Section):
-    """How a box wanders: standard deviations in box heights, so that near and far people are alike.
+class NoCameraMotionConfig(Section):
+    """Cameras stand still, or what they do is left to the tracks."""
 
-    Found with benchmarks/mot16.py; docs/association.md says how much each matters.
-    """
-
-    measured_sd: float = Field(default=0.05, gt=0)
-    """Of a detected box's centre, width and height, in heights."""
-
-    position_sd: float = Field(default=0.27, ge=0)
-    """Of their drift within one second, beside their velocity, in heights."""
-
-    velocity_sd: float = Field(default=1.0, gt=0)
-    """Of their velocities' drift within one second, in heights per second."""
-
-    start_velocity_sd: float = Field(default=2.0, gt=0)
-    """Of the velocity of somebody who was just found, in heights per second."""
+    kind: Literal["none"] = "none"
 
 
-class AssociationStage(Section):
-    """One round of matching: which tracks meet which detections, what a pair costs and may cost."""
+class FileCameraMotionConfig(Section):
+    """Motion that was measured before; the format: docs/camera-motion.md."""
 
-    tracks: tuple[Literal["tentative", "tracked", "lost"], ...] = Field(min_length=1)
-    """Tentative: found once, not yet reported. Tracked: reported in the last frame. Lost: earlier."""
+    kind: Literal["file"] = "file"
 
-    scores: Literal["likely", "all"] = "likely"
-    """Which detections that no earlier round took take part: those from the detector's ``likely_score`` on,
-    or all it gave."""
-
-    similarity: Literal["iou", "height_iou"] = "iou"
-    """Overlap of the boxes, or that times the overlap of their vertical extents."""
-
-    fuse_score: bool = False
-    """Multiply the similarity by the detection's score, so that likely people are taken first."""
-
-    max_cost: float = Field(gt=0, le=1)
-    """The highest cost of a pair; it costs 1 - similarity, and half of that counts as leaving one apart."""
-
-    appearance_weight: float = Field(default=0.0, ge=0, le=1)
-    """Share of the cosine distance in the cost, where an embedder says what people look like."""
-
-    max_cosine_distance: float = Field(default=0.5, ge=0, le=2)
-    """A pair that looks less alike is never made, where ``appearance_weight`` is above 0."""
+    path: str = Field(min_length=1)
+    """The folder that holds CAMERA.txt for each camera."""
 
 
-class TrackingConfig(Section):
-    """How the boxes of one camera become tracks. Its numbers: docs/association.md."""
+class FlowCameraMotionConfig(Section):
+    """Corners of the background that are followed from picture to picture."""
 
-    stages: tuple[AssociationStage, ...] = (
-        AssociationStage(
-            tracks=("tracked", "lost"),
-            similarity="height_iou",
-            fuse_score=True,
-            max_cost=0.9,
-            appearance_weight=0.3,
-            max_cosine_distance=0.65,
-        ),
-        AssociationStage(tracks=("tracked",), scores="all", similarity="height_iou", max_cost=0.5),
-        AssociationStage(tracks=("tentative",), similarity="height_iou", fuse_score=True, max_cost=0.8),
-    )
-    """Rounds of matching in this order; whoever is matched in one takes no part in the next."""
+    kind: Literal["flow"] = "flow"
 
-    max_lost_s: float = Field(default=1.5, gt=0)
-    """Seconds without a match before a track ends."""
+    longer_side_px: int = Field(default=480, ge=64)
+    """Size of the pictures that are compared. Its number: docs/camera-motion.md."""
 
-    feature_memory_s: float = Field(default=0.5, gt=0)
-    """Time constant of the moving average of what a track looks like, in seconds."""
 
-    motion: MotionConfig = MotionConfig()
+class EccCameraMotionConfig(Section):
+    """The shift and turn after which two pictures correlate best."""
+
+    kind: Literal["ecc"] = "ecc"
+
+    longer_side_px: int = Field(default=240, ge=64)
+    """Size of the pictures that are compared. Its number: docs/camera-motion.md."""
+
+
+CameraMotionConfig = Annotated[
+    NoCameraMotionConfig | FileCameraMotionConfig | FlowCameraMotionConfig | EccCameraMotionConfig,
+    Field(discriminator="kind"),
+]
 
 
 class LikenessConfig(Section):
@@ -312,7 +277,7 @@ class IdentityConfig(Section):
 class GroundConfig(Section):
     """Where on the ground people are. How to get it: docs/ground.md."""
 
-    homographies: dict[str, Homography] = {}
+    homographies: dict[str, Homography] = Field(default={})
     """For each camera, as far as known, the matrix that takes pixels (x, y, 1) to metres (x, y, 1), up to a
     factor, on one plane for all of them."""
 
@@ -360,7 +325,12 @@ class RunConfig(Section):
     reading: SourceConfig = SourceConfig()
     detector: DetectorConfig = UltralyticsDetectorConfig()
     embedder: EmbedderConfig = ReidEmbedderConfig()
+    camera_motion: CameraMotionConfig = FlowCameraMotionConfig()
+    """Left out, it is ``none`` for ``detector.kind`` file, whose cameras may have no pictures, and embedded,
+    which needs cameras that stand still."""
+
     tracking: TrackingConfig = TrackingConfig()
+    offline: OfflineConfig = OfflineConfig()
     identity: IdentityConfig = IdentityConfig()
     gallery: GalleryConfig = GalleryConfig()
     ground: GroundConfig = GroundConfig()
@@ -372,7 +342,18 @@ class RunConfig(Section):
         """``source: videos`` is one source."""
         return (str(value),) if isinstance(value, str | int) else value
 
-    @field_validator("detector", "embedder", mode="before")
+    @model_validator(mode="before")
+    @classmethod
+    def _motion_suits_detector(cls, values: Any) -> Any:
+        """See ``camera_motion``."""
+        if isinstance(values, dict) and "camera_motion" not in values:
+            detector = values.get("detector")
+            kind = detector.get("kind") if isinstance(detector, dict) else getattr(detector, "kind", None)
+            if kind in ("file", "embedded"):
+                return {**values, "camera_motion": NoCameraMotionConfig()}
+        return values
+
+    @field_validator("detector", "embedder", "camera_motion", mode="before")
     @classmethod
     def _default_kind(cls, value: Any, field: ValidationInfo) -> Any:
         """A section that does not say its kind is of the default kind."""

@@ -101,6 +101,8 @@ class EmbeddedDetector:
     Source of 4: Dalal and Triggs 2005, "Histograms of oriented gradients for human detection".
     """
 
+    ticks_at_once = 1
+
     def __init__(self, config: EmbeddedDetectorConfig) -> None:
         """Nothing is loaded: the weights are part of OpenCV."""
         self._config = config

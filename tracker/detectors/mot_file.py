@@ -18,6 +18,8 @@ MAX_LOGIT = 500.0
 class FileDetector:
     """Looks each frame up by its number in the file of its camera; never looks at pixels."""
 
+    ticks_at_once = 1
+
     def __init__(self, config: FileDetectorConfig, locations: Mapping[CameraName, str]) -> None:
         """Read all files.
 
@@ -31,7 +33,7 @@ class FileDetector:
         self._people: dict[CameraName, Detections] = {}
         self._frames: dict[CameraName, IntArray] = {}
         for camera, location in locations.items():
-            path = _find_file(config.path, camera, location)
+            path = find_detections(config.path, camera, location)
             table = read_mot(path)
             table = table[np.argsort(table.frames, kind="stable")]
             scores = table.scores
@@ -58,7 +60,12 @@ class FileDetector:
         """Nothing to take up."""
 
 
-def _find_file(path: str, camera: CameraName, location: str) -> Path:
+def find_detections(path: str, camera: CameraName, location: str) -> Path:
+    """The file of one camera; arguments as in `FileDetectorConfig.path` and `FileDetector`.
+
+    Raises:
+        ReuniteError: There is none.
+    """
     source = Path(location)
     if path:
         places = [Path(path, f"{camera}.txt"), Path(path, camera, "det", "det.txt")]

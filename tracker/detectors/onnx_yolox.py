@@ -34,6 +34,8 @@ class OnnxDetector:
     its release.
     """
 
+    ticks_at_once = 1
+
     def __init__(self, config: OnnxDetectorConfig) -> None:
         """Load the model.
 

@@ -26,8 +26,10 @@ QUIET_ENVIRONMENT = {
 class UltralyticsDetector:
     """Any model of ``ultralytics.YOLO`` that knows people; all frames of one size are one batch.
 
-    An OpenVINO export whose batch is fixed at 1 runs the frames of a batch side by side.
+    Most exports are run without it, and faster, by `tracker.detectors.exported_yolo`.
     """
+
+    ticks_at_once = 1
 
     def __init__(self, config: UltralyticsDetectorConfig) -> None:
         """Find, if need be download, and load the weights.
@@ -50,7 +52,7 @@ class UltralyticsDetector:
         if self._model.task not in ("detect", "segment", "pose"):
             raise ReuniteError(f"{path}: its task is {self._model.task!r}; a detector of people is needed")
         self._person_class = person_class(path, names)
-        self._predictor = _side_by_side_predictor(path) if path.is_dir() else None
+        self._is_half = _has_gpu()
 
     def detect(self, tick: Tick) -> Sequence[Detections]:
         """The people of each frame; see `Detector`."""
@@ -81,7 +83,7 @@ class UltralyticsDetector:
             imgsz=self._config.image_size_px,
             verbose=False,
             save=False,
-            predictor=self._predictor,
+            half=self._is_half,
         )
         return [_to_detections(result.boxes.data.cpu().numpy()) for result in results]
 
@@ -134,6 +136,12 @@ def _import_yolo() -> Any:
     return YOLO
 
 
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
 def _locate(config: UltralyticsDetectorConfig) -> Path:
     folder = weights_folder(config.weights_folder)
     found = find_weights(config.weights, folder)
@@ -158,41 +166,3 @@ def _locate(config: UltralyticsDetectorConfig) -> Path:
         f"folder, name another one with detector.weights_folder or {WEIGHTS_VARIABLE}, or take "
         "detector.kind=embedded, which needs no weights"
     )
-
-
-def _side_by_side_predictor(folder: Path) -> Any:
-    """A predictor class for an OpenVINO export whose batch is fixed at 1, else None.
-
-    Such a model cannot be reshaped to a larger batch: the export has written the 1 into the shapes inside
-    (YOLO11's attention and heads). ultralytics runs a batch through it one by one; this runs as many
-    requests at a time as the processor has room for. Each of them gives the very same numbers.
-    """
-    model_file = next(folder.glob("*.xml"), None)
-    if model_file is None:
-        return None
-    import openvino
-    import torch
-    from ultralytics.models.yolo.detect import DetectionPredictor
-
-    core = openvino.Core()
-    model = core.read_model(model_file)
-    if model.input().get_partial_shape()[0] != openvino.Dimension(1):
-        return None
-    compiled = core.compile_model(model, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
-
-    class SideBySidePredictor(DetectionPredictor):
-        def inference(self, im: Any, *args: Any, **kwargs: Any) -> Any:
-            """(B, 3, H, W) to the raw output (B, 4 + C, A)."""
-            if len(im) == 1:
-                return super().inference(im, *args, **kwargs)
-            pictures = im.cpu().numpy()
-            requests = [compiled.create_infer_request() for _ in pictures]
-            for request, picture in zip(requests, pictures, strict=True):
-                request.start_async(picture[None], share_inputs=True)
-            for request in requests:
-                request.wait()
-            return torch.from_numpy(
-                np.concatenate([request.get_output_tensor().data for request in requests])
-            )
-
-    return SideBySidePredictor

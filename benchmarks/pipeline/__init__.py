@@ -1,0 +1,1 @@
+"""How long a whole run takes, beside its detector alone and beside other trackers."""

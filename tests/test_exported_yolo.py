@@ -1,0 +1,231 @@
+"""YOLO exports that are run without ultralytics: letterbox, decoding, and the very boxes of ultralytics."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.conftest import shared_folder
+from tracker.build import build_detector
+from tracker.config import UltralyticsDetectorConfig
+from tracker.detectors.exported_yolo import (
+    GREY,
+    ExportedYolo,
+    Infer,
+    Network,
+    find_export,
+    fitting_size,
+    letterbox,
+)
+from tracker.detectors.openvino_yolo import read_yolo
+from tracker.detectors.yolo import UltralyticsDetector
+from tracker.errors import ReuniteError
+from tracker.geometry import iou_matrix
+from tracker.stages import Detector
+from tracker.types import CameraName, Detections, Frame, Image, Tick, blank_image
+
+NAMES = {0: "car", 1: "person", 2: "chair"}
+
+
+def tick_of(*images: Image) -> Tick:
+    return Tick(0.0, tuple(Frame(CameraName(f"cam{i}"), 1, 0.0, image) for i, image in enumerate(images)))
+
+
+def detector_of(*columns: list[float], takes_any: bool = False) -> ExportedYolo:
+    """A network of 640 x 640 that gives these: centre x, y, width, height, scores of car, person, chair."""
+    output: NDArray[np.float32] = np.array(columns, np.float32).reshape(-1, 7).T
+
+    def open_it(size: tuple[int, int]) -> list[Infer]:
+        return [lambda picture: output] * 2
+
+    network = Network(Path("some.xml"), (640, 640), takes_any, NAMES, 2, open_it)
+    return ExportedYolo(network, UltralyticsDetectorConfig())
+
+
+# Pictures
+
+
+@pytest.mark.parametrize(
+    ("picture", "largest", "fits"),
+    [
+        ((1920, 1080), (640, 640), (640, 384)),  # 640 x 360
+        ((768, 576), (640, 640), (640, 480)),
+        ((1080, 1920), (640, 640), (384, 640)),
+        ((500, 500), (640, 640), (640, 640)),
+        ((5000, 10), (640, 640), (640, 32)),
+        ((1920, 1080), (640, 320), (576, 320)),  # 569 x 320
+    ],
+)
+def test_the_input_is_the_smallest_that_holds_the_picture_as_large(
+    picture: tuple[int, int], largest: tuple[int, int], fits: tuple[int, int]
+) -> None:
+    assert fitting_size(picture, largest) == fits
+
+
+def test_the_picture_stands_in_the_middle_of_grey() -> None:
+    picture, scale, corner = letterbox(np.full((100, 200, 3), 7, np.uint8), (64, 64))
+    assert (scale, corner) == (0.32, (0, 16))
+    assert (picture[16:48] == 7).all()
+    assert (picture[:16] == GREY).all()
+    assert (picture[48:] == GREY).all()
+
+
+def test_of_an_odd_number_of_grey_rows_the_larger_half_is_below() -> None:
+    picture, _, corner = letterbox(np.zeros((31, 64, 3), np.uint8), (64, 64))
+    assert corner == (0, 16)
+    assert (picture[:, 0, 0] == GREY).tolist() == [True] * 16 + [False] * 31 + [True] * 17
+
+
+# Boxes
+
+
+def test_boxes_come_back_in_pixels_of_the_frame() -> None:
+    # 1280 x 720 stands in 640 x 640 at half its size, from row 140 on.
+    found = detector_of([320, 320, 20, 60, 0, 0.9, 0]).detect(tick_of(blank_image(1280, 720)))
+    assert found[0].boxes.tolist() == [[620, 300, 660, 420]]
+    assert found[0].scores == pytest.approx([0.9])
+
+
+def test_a_box_that_is_more_a_chair_and_a_score_that_is_too_low_are_no_people() -> None:
+    cells = [[100, 300, 20, 60, 0, 0.5, 0.6], [300, 300, 20, 60, 0, 0.09, 0], [500, 300, 20, 60, 0, 0.4, 0.3]]
+    found = detector_of(*cells).detect(tick_of(blank_image(640, 640)))
+    assert found[0].boxes.tolist() == [[490, 270, 510, 330]]
+
+
+def test_boxes_are_clipped_and_what_has_no_area_then_goes() -> None:
+    cells = [[5, 300, 20, 60, 0, 0.9, 0], [-50, 300, 20, 60, 0, 0.8, 0], [300, 300, 0, 60, 0, 0.7, 0]]
+    found = detector_of(*cells).detect(tick_of(blank_image(640, 640)))
+    assert found[0].boxes.tolist() == [[0, 270, 15, 330]]
+
+
+def test_of_two_boxes_on_one_person_the_better_stays() -> None:
+    cells = [[100, 300, 40, 100, 0, 0.5, 0], [102, 300, 40, 100, 0, 0.8, 0]]
+    found = detector_of(*cells).detect(tick_of(blank_image(640, 640)))
+    assert found[0].scores == pytest.approx([0.8])
+
+
+def test_nobody_is_fine_and_every_frame_has_its_own_people() -> None:
+    found = detector_of([100, 320, 20, 60, 0, 0.01, 0]).detect(tick_of(*[blank_image(640, 640)] * 3))
+    assert [len(people) for people in found] == [0, 0, 0]
+
+
+def test_a_network_without_people_is_refused() -> None:
+    network = Network(Path("cars.xml"), (640, 640), False, {0: "car", 1: "bus"}, 1, lambda _: [])
+    with pytest.raises(ReuniteError, match="none of its 2 classes"):
+        ExportedYolo(network, UltralyticsDetectorConfig())
+
+
+def test_an_error_of_the_runtime_reaches_the_caller_and_the_next_tick_goes_on() -> None:
+    fails = [True]
+
+    def infer(picture: Image) -> NDArray[np.float32]:
+        if fails.pop() if fails else False:
+            raise RuntimeError("out of memory")
+        return np.zeros((7, 1), np.float32)
+
+    network = Network(Path("some.xml"), (64, 64), False, NAMES, 1, lambda _: [infer])
+    detector = ExportedYolo(network, UltralyticsDetectorConfig())
+    with pytest.raises(RuntimeError, match="out of memory"):
+        detector.detect(tick_of(blank_image(64, 64)))
+    assert len(detector.detect(tick_of(blank_image(64, 64)))[0]) == 0
+
+
+# What is an export
+
+
+@pytest.mark.parametrize("name", ["missing_openvino_model", "a.pt", "empty_openvino_model", "broken.onnx"])
+def test_what_is_no_export_is_left_to_ultralytics(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty_openvino_model").mkdir()
+    (tmp_path / "a.pt").write_bytes(b"zip")
+    (tmp_path / "broken.onnx").write_bytes(b"no model")
+    assert find_export(UltralyticsDetectorConfig(weights=str(tmp_path / name))) is None
+
+
+# Real pictures
+
+
+FOLDER = shared_folder() / "weights" / "yolo11n_int8_openvino_model"
+
+
+def frames_of(name: str, every: int, count: int) -> Iterator[Image]:
+    capture = cv2.VideoCapture(str(shared_folder() / "data" / "video" / f"{name}.mp4"))
+    for number in range(every * count):
+        there, image = capture.read()
+        assert there
+        if number % every == 0:
+            yield np.asarray(image, np.uint8)
+
+
+def square_of(images: list[Image]) -> list[Image]:
+    side = min(images[0].shape[:2])
+    return [np.ascontiguousarray(image[:side, :side]) for image in images]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["PETS09-S2L1", "MOT16-11"])
+def test_boxes_are_those_of_ultralytics_on_the_whole_square(name: str) -> None:
+    pytest.importorskip("ultralytics", reason="an extra of the package, AGPL-3.0")
+    config = UltralyticsDetectorConfig(weights=str(FOLDER))
+    network = find_export(config)
+    assert network is not None
+    assert network.takes_any
+    # With the grey bars, as ultralytics runs this export; and on square pictures, which have none.
+    for network_used, cut in ((network._replace(takes_any=False), list[Image]), (network, square_of)):
+        images = cut(list(frames_of(name, every=20, count=6)))
+        ours, theirs = ExportedYolo(network_used, config), UltralyticsDetector(config)
+        for image in images:
+            (mine,), (other,) = ours.detect(tick_of(image)), theirs.detect(tick_of(image))
+            assert len(mine) == len(other) > 0
+            apart = np.abs(mine.boxes[:, None] - other.boxes[None]).max(axis=2)
+            assert apart.min(axis=1).max() < 1
+            assert mine.scores == pytest.approx(other.scores[apart.argmin(axis=1)], abs=1e-3)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["PETS09-S2L1", "MOT16-11"])
+def test_without_the_grey_bars_the_same_people_are_found(name: str) -> None:
+    config = UltralyticsDetectorConfig(weights=str(FOLDER), min_score=0.3)
+    network = find_export(config)
+    assert network is not None
+    images = list(frames_of(name, every=20, count=6))
+    narrow = ExportedYolo(network, config).detect(tick_of(*images))
+    square = ExportedYolo(network._replace(takes_any=False), config).detect(tick_of(*images))
+    overlaps = [
+        iou_matrix(a.boxes, b[b.scores > 0.4].boxes).max(axis=0) for a, b in zip(narrow, square, strict=True)
+    ]
+    found: NDArray[Any] = np.concatenate(overlaps)
+    assert (found > 0.8).mean() > 0.97
+    assert np.median(found) > 0.97
+
+
+@pytest.mark.real
+def test_an_export_has_a_network_for_every_shape_and_keeps_its_classes() -> None:
+    model = read_yolo(FOLDER / "yolo11n.xml", 640)
+    assert model is not None
+    assert (model.size, model.channels, model.is_open) == ((640, 640), 84, False)
+    for width, height in ((640, 384), (32, 32), (320, 640)):
+        narrow = model.at_size((width, height))
+        cells = width * height * (1 / 64 + 1 / 256 + 1 / 1024)
+        assert list(narrow.output(0).get_shape()) == [1, 84, cells]
+
+
+@pytest.mark.real
+def test_ticks_from_many_threads_give_what_one_after_the_other_gives() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    detector: Detector = build_detector(UltralyticsDetectorConfig(weights=str(FOLDER)), {})
+    assert isinstance(detector, ExportedYolo)
+    ticks = [tick_of(image, image[::2, ::2]) for image in frames_of("PETS09-S2L1", every=5, count=8)]
+    in_turn = [detector.detect(tick) for tick in ticks]
+    with ThreadPoolExecutor(4) as threads:
+        at_once = list(threads.map(detector.detect, ticks))
+    flat: list[tuple[Detections, Detections]] = [
+        pair for one, other in zip(in_turn, at_once, strict=True) for pair in zip(one, other, strict=True)
+    ]
+    assert any(len(one) for one, _ in flat)
+    assert all(np.array_equal(one.boxes, other.boxes) for one, other in flat)
+    assert all(np.array_equal(one.scores, other.scores) for one, other in flat)

@@ -1,0 +1,328 @@
+"""CameraTracker: the boxes of one camera, frame by frame, become tracks."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+
+from tracker.association import cheapest_pairs
+from tracker.camera_tracker.pairs import Candidates, covered_shares, stage_cost
+from tracker.camera_tracker.people import (
+    CENTERS,
+    LOST,
+    SIZES,
+    STATUS_NAMES,
+    TENTATIVE,
+    TRACKED,
+    People,
+    boxes_of,
+    coordinates,
+    heights_of,
+)
+from tracker.camera_tracker.shift import common_shift
+from tracker.config import TrackingConfig
+from tracker.geometry import iou_of_pairs, move_boxes, overlapping_pairs
+from tracker.kalman import BoxNoise, move_moments, predict_moments, start_moments, update_moments
+from tracker.types import (
+    BoolArray,
+    CameraName,
+    Detections,
+    FloatArray,
+    IntArray,
+    Observations,
+    State,
+    Tracks,
+)
+
+TIMES_ARE_EQUAL_S = 1e-6
+"""Times of frames are rounded; 0.1 s after a frame at 30 frames/s is the third one."""
+
+YOUNG_LOOKS = 8
+"""From one look at a track to so many, the time between two grows evenly to the usual one."""
+
+
+class CameraTracker:
+    """Follows the people of one camera, online. Two trackers share nothing."""
+
+    def __init__(
+        self,
+        camera: CameraName,
+        config: TrackingConfig,
+        likely_score: float = 0.6,
+        look_every_s: float = 0.0,
+    ) -> None:
+        """Follow nobody yet.
+
+        Args:
+            camera: Which one; stands in error messages.
+            config: How boxes become tracks.
+            likely_score: The detector's score from which somebody is likely there; 0.6 suits YOLOX.
+            look_every_s: Seconds after which a track's appearance is looked at again where nothing else
+                asks for it; 0 looks at everybody in every frame.
+        """
+        self._look_every_s = look_every_s
+        self._likely_score = likely_score
+        self._camera = camera
+        self._config = config
+        self._noise = BoxNoise(**config.motion.model_dump())
+        self._takes_part: list[BoolArray] = [
+            np.array([name in stage.tracks for name in STATUS_NAMES]) for stage in config.stages
+        ]
+        self._time = -np.inf
+        self._next_id = 1
+        self._people = People.nobody()
+
+    def wanted(self, time: float, detections: Detections, motion: FloatArray | None = None) -> BoolArray:
+        """Whose appearance `update` needs in the next frame: (N,), before anybody looked.
+
+        Likely people who fit no track, or a lost one; people and tracks that compete in a stage that
+        weighs appearance; and tracks that nobody looked at for ``look_every_s``, young ones sooner, since
+        they have to be told from everybody who was there before. Changes nothing.
+
+        Args:
+            time, motion: As `update` will get them.
+            detections: Who was found.
+        """
+        if not self._look_every_s:
+            return np.ones(len(detections), np.bool_)
+        is_likely = detections.scores >= self._likely_score
+        people = self._people[time - self._people.seen_times <= self._config.max_lost_s]
+        if not len(people) or not len(detections):
+            return is_likely
+        people = self._predicted(people, time - self._time, motion, detections.boxes[is_likely])
+        candidates = Candidates(people, detections, self._config.motion.measured_sd)
+        is_due = people.status == LOST
+        is_due |= time - people.look_times >= self._look_every_s * np.minimum(
+            1, people.look_counts / YOUNG_LOOKS
+        )
+        fits, is_wanted = np.zeros(len(detections), np.bool_), np.zeros(len(detections), np.bool_)
+        rivals: list[IntArray] = []
+        for stage, takes_part in zip(self._config.stages, self._takes_part, strict=True):
+            pairs = candidates.of(stage)
+            takes = takes_part[people.status].take(pairs.rows)
+            if stage.scores == "likely":
+                takes &= is_likely.take(pairs.columns)
+            pairs = pairs[np.flatnonzero(takes)]
+            if stage.appearance_weight < 1:
+                pairs = pairs[candidates.motion_cost(stage, pairs) <= stage.max_cost]
+            fits[pairs.columns] = True
+            is_wanted[pairs.columns[is_due.take(pairs.rows)]] = True
+            if stage.appearance_weight:
+                rivals.append(pairs.rows * len(detections) + pairs.columns)
+        is_wanted = (is_wanted | ~fits) & is_likely
+        if rivals:
+            rows, columns = np.divmod(np.unique(np.concatenate(rivals)), len(detections))
+            competes = (np.bincount(rows)[rows] > 1) | (np.bincount(columns)[columns] > 1)
+            is_wanted[columns[competes]] = True
+        return is_wanted
+
+    def update(self, time: float, observations: Observations, motion: FloatArray | None = None) -> Tracks:
+        """Take the people found in the next frame; say where those are who are followed.
+
+        Args:
+            time: Seconds; later than the frame before. Frames may come at any rate, and drop.
+            observations: Who was found. Without people or without features is fine.
+            motion: (2, 3) how the camera moved the picture since the frame before, as `CameraMotion` gives
+                it; None if nobody knows. What all people are off by beyond it is found here.
+
+        Returns:
+            The confirmed tracks that were matched in this frame, by rising id, with their filtered boxes.
+
+        Raises:
+            ValueError: Time does not rise, a box is not finite or has no area, or features change length.
+        """
+        self._check(time, observations)
+        is_first = self._time == -np.inf
+        if len(self._people):
+            self._forget(time - self._people.seen_times > self._config.max_lost_s)
+            likely = observations.boxes[observations.scores >= self._likely_score]
+            self._people = self._predicted(self._people, time - self._time, motion, likely)
+        self._time = time
+        rows, columns = self._match(observations)
+        self._go_on(rows, columns, observations)
+        self._forget((self._people.status == TENTATIVE) & (self._people.seen_times < time))
+        is_new = observations.scores >= self._likely_score
+        is_new[columns] = False
+        is_new &= ~self._repeats(observations.boxes)
+        if is_new.any():
+            is_known = is_first or self._config.confirm_frames == 1
+            self._start(observations[is_new], TRACKED if is_known else TENTATIVE)
+        return self._report(self._people.status == TRACKED)
+
+    def carried(self) -> Tracks:
+        """Who was missed in the last frame for no longer than ``carry_s``, where their motion leads.
+
+        Detectors miss people for a frame or two, while the people go on. By rising id; never anybody whom
+        `update` gave. Nobody who was hardly ever found, or only just now, since that may be no person.
+        """
+        people, config = self._people, self._config
+        is_carried = (people.status == LOST) & (
+            self._time - people.seen_times <= config.carry_s + TIMES_ARE_EQUAL_S
+        )
+        is_carried &= people.seen_times - people.born_times >= config.carry_s
+        is_carried &= people.seen_counts >= config.carry_min_share * people.frame_counts
+        return self._report(is_carried)
+
+    def _report(self, some: BoolArray) -> Tracks:
+        people = self._people
+        rows = np.flatnonzero(some)
+        boxes = boxes_of(people.moments.take(rows, 0))
+        looks = people.looks.take(rows, 0)
+        return Tracks(people.track_ids.take(rows), boxes, people.scores.take(rows), looks)
+
+    def state(self) -> State:
+        """Everything it remembers; a tracker of the same config that restores it goes on exactly alike."""
+        people = {field.name: getattr(self._people, field.name).copy() for field in fields(People)}
+        return {"time": np.array(self._time), "next_id": np.array(self._next_id), **people}
+
+    def restore(self, state: State) -> None:
+        """Take up a state that ``state`` gave.
+
+        Raises:
+            ValueError: Columns are missing, unknown or of other shapes.
+        """
+        names = {"time", "next_id", *(field.name for field in fields(People))}
+        if names != state.keys():
+            raise ValueError(
+                f"camera {self._camera!r}: a tracker's state holds {sorted(names)}, got {sorted(state)}"
+            )
+        self._people = People(**{field.name: state[field.name].copy() for field in fields(People)})
+        self._time, self._next_id = float(state["time"]), int(state["next_id"])
+
+    def _check(self, time: float, observations: Observations) -> None:
+        if not self._time < time < np.inf:
+            raise ValueError(
+                f"camera {self._camera!r}: time must rise, got a frame at {time} s after {self._time} s"
+            )
+        boxes, features = observations.boxes, observations.features
+        is_box = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        is_box &= np.isfinite(observations.scores) & np.isfinite(features).all(axis=1)
+        if not is_box.all():
+            row = int(np.argmin(is_box))
+            raise ValueError(
+                f"camera {self._camera!r}, {time} s: observation {row} must be finite with x1 < x2 and "
+                f"y1 < y2, got box {boxes[row].tolist()}, score {observations.scores[row]}"
+            )
+        length = self._people.features.shape[1]
+        if len(self._people) and len(boxes) and features.shape[1] != length:
+            raise ValueError(
+                f"camera {self._camera!r}, {time} s: features must keep their length {length}, "
+                f"got {features.shape[1]}"
+            )
+
+    def _forget(self, gone: BoolArray) -> None:
+        if gone.any():
+            self._people = self._people[~gone]
+
+    def _repeats(self, boxes: FloatArray) -> BoolArray:
+        """(N,) whether a box covers somebody who was seen in this frame, so that it is no new person."""
+        repeats = np.zeros(len(boxes), np.bool_)
+        seen = boxes_of(self._people.moments[self._people.seen_times == self._time])
+        rows, columns = overlapping_pairs(seen, boxes)
+        is_repeat = iou_of_pairs(seen.take(rows, 0), boxes.take(columns, 0)) > self._config.max_birth_iou
+        repeats[columns[is_repeat]] = True
+        return repeats
+
+    def _predicted(
+        self, people: People, seconds: float, motion: FloatArray | None, likely: FloatArray
+    ) -> People:
+        """The people where they are so much later, in the picture of a camera that moved so.
+
+        Args:
+            likely: (N, 4) where people are likely in that picture.
+        """
+        moments, seen_boxes = people.moments.copy(), people.seen_boxes
+        # The last boxes of somebody who vanishes behind others shrink; going on with that ruins the box.
+        moments[people.status == LOST, 1, SIZES] = 0.0
+        moments = predict_moments(moments, seconds, heights_of(moments), self._noise)
+        if motion is not None:
+            moments, seen_boxes = move_moments(moments, motion), move_boxes(seen_boxes, motion)
+        if self._config.common_shift:
+            shift = common_shift(people.status, people.seen_counts, boxes_of(moments), likely)
+            moments[:, 0, CENTERS] += shift
+            seen_boxes = seen_boxes + np.tile(shift, 2)
+        return replace(people, moments=moments, seen_boxes=seen_boxes)
+
+    def _match(self, observations: Observations) -> tuple[IntArray, IntArray]:
+        """Run the stages. Returns rows of the people, rising, and the observation of each."""
+        people = self._people
+        column_of_row = np.full(len(people), -1)
+        is_free = np.ones(len(observations), np.bool_)
+        is_likely = observations.scores >= self._likely_score
+        candidates = Candidates(people, observations, self._config.motion.measured_sd)
+        for stage, takes_part in zip(self._config.stages, self._takes_part, strict=True):
+            is_row = takes_part[people.status] & (column_of_row < 0)
+            is_column = is_free & is_likely if stage.scores == "likely" else is_free
+            if not is_row.any() or not is_column.any():
+                continue
+            pairs = candidates.of(stage)
+            pairs = pairs[np.flatnonzero(is_row.take(pairs.rows) & is_column.take(pairs.columns))]
+            motion = candidates.motion_cost(stage, pairs)
+            cost = stage_cost(stage, motion, people, observations, pairs)
+            shape = (len(people), len(observations))
+            chosen = cheapest_pairs(pairs.rows, pairs.columns, cost, stage.max_cost, shape)
+            columns = pairs.columns.take(chosen)
+            column_of_row[pairs.rows.take(chosen)] = columns
+            is_free[columns] = False
+        rows = np.nonzero(column_of_row >= 0)[0]
+        return rows, column_of_row[rows]
+
+    def _go_on(self, rows: IntArray, columns: IntArray, observations: Observations) -> None:
+        """The people of ``rows`` were seen as the observations of ``columns``; nobody else was."""
+        people, found, config = self._people, observations[columns], self._config
+        before = people.moments[rows]
+        # How far a detection may be off grows with its doubt and with what stands before it.
+        doubt = 1.0 + config.score_doubt * (1.0 - np.clip(found.scores, 0.0, 1.0))
+        if config.cover_doubt:
+            doubt *= 1.0 + config.cover_doubt * covered_shares(observations.boxes)[columns]
+        people.moments[rows] = update_moments(
+            before, coordinates(found.boxes), heights_of(before) * doubt[:, None], self._noise
+        )
+        people.seen_boxes[rows] = found.boxes
+        people.frame_counts[:] += 1
+        people.seen_counts[rows] += 1
+        people.looks[:] = 0.0
+        looked = found.features.any(axis=1)
+        if looked.any():
+            people.looks[rows] = found.features
+            seen, looks = rows[looked], found.features[looked]
+            elapsed = self._time - people.look_times[seen, None]
+            weight = np.exp(-elapsed / config.feature_memory_s)
+            mixed = weight * people.features[seen] + (1 - weight) * looks
+            people.features[seen] = mixed / np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-12)
+            people.look_times[seen] = self._time
+            people.look_counts[seen] += 1
+        people.status[people.status == TRACKED] = LOST
+        is_known = (people.status[rows] != TENTATIVE) | (people.seen_counts[rows] >= config.confirm_frames)
+        people.status[rows] = np.where(is_known, TRACKED, TENTATIVE)
+        people.seen_times[rows] = self._time
+        people.scores[rows] = found.scores
+
+    def _start(self, found: Observations, status: int) -> None:
+        measured = coordinates(found.boxes)
+        looked = found.features.any(axis=1)
+        newcomers = People(
+            track_ids=np.arange(self._next_id, self._next_id + len(found)),
+            status=np.full(len(found), status),
+            born_times=np.full(len(found), self._time),
+            seen_times=np.full(len(found), self._time),
+            seen_counts=np.ones(len(found), np.int64),
+            frame_counts=np.ones(len(found), np.int64),
+            scores=found.scores.copy(),
+            moments=start_moments(measured, measured[:, 3:], self._noise),
+            seen_boxes=found.boxes.copy(),
+            features=found.features.copy(),
+            looks=found.features.copy(),
+            look_times=np.where(looked, self._time, -np.inf),
+            look_counts=np.asarray(looked, np.int64),
+        )
+        self._next_id += len(found)
+        old = self._people
+        if not len(old):
+            self._people = newcomers
+            return
+        self._people = People(
+            *(
+                np.concatenate((getattr(old, field.name), getattr(newcomers, field.name)))
+                for field in fields(People)
+            )
+        )

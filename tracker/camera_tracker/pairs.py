@@ -1,0 +1,184 @@
+"""Which people and detections may be one, and what each such pair costs in a stage."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tracker.camera_tracker.people import CENTERS, People, boxes_of, coordinates, heights_of
+from tracker.config import AssociationStage
+from tracker.geometry import grow, height_iou_of_pairs, iou_of_pairs, overlapping_pairs
+from tracker.types import BoolArray, Columns, Detections, FloatArray, IntArray, Observations
+
+UNSURE = 5.0
+"""A distance counts 1 / sqrt(2) as much where a position is known to 1 / UNSURE of the height only."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs(Columns):
+    """P pairs of a person and a detection, and how much their boxes overlap.
+
+    Attributes:
+        rows: (P,) among the people, columns: (P,) among the detections.
+        ious: (P,) of the grown boxes, height_ious: (P,) of the boxes as they are; in [0, 1].
+    """
+
+    rows: IntArray
+    columns: IntArray
+    ious: FloatArray
+    height_ious: FloatArray
+
+
+class Candidates:
+    """The pairs of one frame; stages that compare the same boxes share them."""
+
+    def __init__(self, people: People, found: Detections | Observations, measured_sd: float) -> None:
+        """Nothing is compared yet.
+
+        Args:
+            people: Predicted to the time of the frame.
+            found: The detections in it.
+            measured_sd: Of a detected coordinate, in box heights.
+        """
+        self._people, self._found, self._measured_sd = people, found, measured_sd
+        self._pairs: dict[tuple[str, float, float | None], Pairs] = {}
+
+    def of(self, stage: AssociationStage) -> Pairs:
+        """All pairs that the stage's boxes and gate allow, whichever people and scores it takes."""
+        key = (stage.boxes, stage.buffer, stage.max_mahalanobis)
+        if key not in self._pairs:
+            self._pairs[key] = self._find(stage)
+        return self._pairs[key]
+
+    def _find(self, stage: AssociationStage) -> Pairs:
+        people, found = self._people, self._found
+        boxes = people.seen_boxes if stage.boxes == "last_seen" else boxes_of(people.moments)
+        grown, others = grow(boxes, stage.buffer), grow(found.boxes, stage.buffer)
+        reach = grown
+        if stage.max_mahalanobis is not None:  # pairs within the gate need not overlap
+            reach_px = stage.max_mahalanobis * np.sqrt(self._variances()[:, CENTERS])
+            predicted = boxes_of(people.moments)
+            reach = np.concatenate((predicted[:, :2] - reach_px, predicted[:, 2:] + reach_px), axis=1)
+        rows, columns = overlapping_pairs(reach, others)
+        if stage.max_mahalanobis is not None:
+            kept = np.flatnonzero(self._mahalanobis(rows, columns) <= stage.max_mahalanobis)
+            rows, columns = rows.take(kept), columns.take(kept)
+        ious = iou_of_pairs(grown.take(rows, 0), others.take(columns, 0))
+        return Pairs(
+            rows, columns, ious, height_iou_of_pairs(boxes.take(rows, 0), found.boxes.take(columns, 0))
+        )
+
+    def _variances(self) -> FloatArray:
+        """(M, 4) of where a detection of each person will be."""
+        moments = self._people.moments
+        variances: FloatArray = moments[:, 2] + (self._measured_sd * heights_of(moments)) ** 2
+        return variances
+
+    def _mahalanobis(self, rows: IntArray, columns: IntArray) -> FloatArray:
+        off = coordinates(self._found.boxes).take(columns, 0) - self._people.moments[:, 0].take(rows, 0)
+        distances: FloatArray = np.sqrt((off * off / self._variances().take(rows, 0)).sum(axis=1))
+        return distances
+
+    def motion_cost(self, stage: AssociationStage, pairs: Pairs) -> FloatArray:
+        """(P,) what pairs of ``stage`` cost, whatever people look like."""
+        found = self._found
+        similarity = pairs.ious * pairs.height_ious if stage.similarity == "height_iou" else pairs.ious
+        if stage.fuse_score:
+            similarity = fuse_score(similarity, found.scores.take(pairs.columns))
+        cost = 1.0 - similarity
+        if stage.feet_weight:
+            cost += stage.feet_weight * self._feet_apart(pairs)
+        if stage.direction_weight:
+            cost += stage.direction_weight * self._turns(pairs)
+        return cost
+
+    def _feet_apart(self, pairs: Pairs) -> FloatArray:
+        """(P,) distance of the feet in box heights, more where the prediction is unsure; 1 at most."""
+        moments = self._people.moments
+        scale = np.sqrt(heights_of(moments)[:, 0] ** 2 + UNSURE**2 * moments[:, 2, 0])
+        apart = feet_of(boxes_of(moments)).take(pairs.rows, 0)
+        apart -= feet_of(self._found.boxes).take(pairs.columns, 0)
+        return np.minimum(np.hypot(apart[:, 0], apart[:, 1]) / scale.take(pairs.rows), 1.0)
+
+    def _turns(self, pairs: Pairs) -> FloatArray:
+        """(P,) angle between a person's velocity and the way from the last detection, in half turns.
+
+        Source: observation-centric momentum (Cao et al. 2023, OC-SORT, arXiv:2203.14360, equation 5), with
+        the filter's velocity in place of one between two detections.
+        """
+        to = coordinates(self._found.boxes)[:, CENTERS].take(pairs.columns, 0)
+        way = to - coordinates(self._people.seen_boxes)[:, CENTERS].take(pairs.rows, 0)
+        velocity = self._people.moments[:, 1, CENTERS].take(pairs.rows, 0)
+        across = way[:, 0] * velocity[:, 1] - way[:, 1] * velocity[:, 0]
+        along = (way * velocity).sum(axis=1)
+        turns: FloatArray = np.abs(np.arctan2(across, along)) / np.pi  # 0 where one of the two stands still
+        return turns
+
+
+def appearance_distances(people: People, found: Observations, pairs: Pairs) -> tuple[FloatArray, BoolArray]:
+    """(P,) cosine distances, and (P,) whether both of a pair were ever looked at."""
+    features, looks = people.features, found.features
+    was_seen = features.any(axis=1).take(pairs.rows) & looks.any(axis=1).take(pairs.columns)
+    distances = np.ones(len(pairs))
+    some = np.flatnonzero(was_seen)
+    a, b = features.take(pairs.rows.take(some), 0), looks.take(pairs.columns.take(some), 0)
+    distances[some] = 1.0 - np.einsum("pd,pd->p", a, b)
+    return distances, was_seen
+
+
+def stage_cost(
+    stage: AssociationStage, motion: FloatArray, people: People, found: Observations, pairs: Pairs
+) -> FloatArray:
+    """(P,) what pairs cost; where one of the two was never looked at, motion alone counts.
+
+    inf where motion alone forbids a pair, unless appearance alone decides, or where people look too unlike.
+    """
+    if not stage.appearance_weight or not found.features.shape[1] or not people.features.shape[1]:
+        return motion
+    distances, was_seen = appearance_distances(people, found, pairs)
+    fused = fuse_appearance(motion, distances, stage.appearance_weight, stage.max_cosine_distance)
+    if stage.appearance_weight < 1:
+        fused[motion > stage.max_cost] = np.inf
+    return np.where(was_seen, fused, motion)
+
+
+def fuse_score(similarity: FloatArray, scores: FloatArray) -> FloatArray:
+    """Multiply similarities by the scores of their detections, cut off at 0 and 1.
+
+    Source: ByteTrack (Zhang et al. 2022, arXiv:2110.06864), its released code: likely people are taken first.
+    """
+    fused: FloatArray = similarity * np.clip(scores, 0.0, 1.0)
+    return fused
+
+
+def fuse_appearance(
+    cost: FloatArray, cosine_distance: FloatArray, weight: float, max_cosine_distance: float
+) -> FloatArray:
+    """Mix the (P,) cost of motion with the (P,) cosine distance; inf where people look too unlike.
+
+    Args:
+        weight: Share of the distance, in [0, 1].
+        max_cosine_distance: A pair further apart is forbidden, in [0, 2].
+    """
+    fused = (1 - weight) * cost + weight * cosine_distance
+    fused[cosine_distance > max_cosine_distance] = np.inf
+    return fused
+
+
+def feet_of(boxes: FloatArray) -> FloatArray:
+    """(M, 4) x1, y1, x2, y2 -> (M, 2) the middle of the lower edge."""
+    return np.column_stack((0.5 * (boxes[:, 0] + boxes[:, 2]), boxes[:, 3]))
+
+
+def covered_shares(boxes: FloatArray) -> FloatArray:
+    """(N,) which share of each box the one box that hides most of it covers.
+
+    Who stands lower in the picture is nearer to the camera and hides the other.
+    """
+    rows, columns = overlapping_pairs(boxes, boxes)
+    behind = np.flatnonzero(boxes[:, 3].take(rows) < boxes[:, 3].take(columns))
+    rows, columns = rows.take(behind), columns.take(behind)
+    a, b = boxes.take(rows, 0), boxes.take(columns, 0)
+    shared = (np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])).prod(axis=1)
+    covered = np.zeros(len(boxes))
+    np.maximum.at(covered, rows, shared / (a[:, 2:] - a[:, :2]).prod(axis=1))
+    return covered

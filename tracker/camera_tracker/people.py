@@ -1,0 +1,96 @@
+"""Whom a camera tracker remembers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tracker.types import Columns, FeatureArray, FloatArray, IntArray, check_shape
+
+STATUS_NAMES = ("tentative", "tracked", "lost")
+TENTATIVE, TRACKED, LOST = range(len(STATUS_NAMES))
+
+CENTERS, SIZES = slice(0, 2), slice(2, 4)
+"""Where a box's centre x, y and its width, height stand among the coordinates of the Kalman filter."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class People(Columns):
+    """The M people a camera tracker remembers, by rising id; the tracker writes into the columns.
+
+    Attributes:
+        track_ids: (M,).
+        status: (M,) TENTATIVE, TRACKED or LOST.
+        born_times: (M,) seconds, when first matched.
+        seen_times: (M,) seconds, when last matched.
+        seen_counts: (M,) in how many frames matched.
+        frame_counts: (M,) in how many frames since then anybody looked for them.
+        scores: (M,) of the last detection.
+        moments: (M, 5, 4) Kalman moments of centre x, centre y, width, height at the time of the last frame.
+        seen_boxes: (M, 4) x1, y1, x2, y2 of the last detection, where the camera shows that place now.
+        features: (M, D) moving average of the appearance, each row of length 1, or zeros if never looked at.
+        looks: (M, D) the appearance in the last frame, zeros if nobody looked at it there.
+        look_times: (M,) seconds, when last looked at; -inf if never.
+        look_counts: (M,) how often it was looked at.
+    """
+
+    track_ids: IntArray
+    status: IntArray
+    born_times: FloatArray
+    seen_times: FloatArray
+    seen_counts: IntArray
+    frame_counts: IntArray
+    scores: FloatArray
+    moments: FloatArray
+    seen_boxes: FloatArray
+    features: FeatureArray
+    looks: FeatureArray
+    look_times: FloatArray
+    look_counts: IntArray
+
+    def __post_init__(self) -> None:
+        people = len(self.track_ids)
+        for name, shape in (("moments", (people, 5, 4)), ("seen_boxes", (people, 4))):
+            check_shape(f"People.{name}", getattr(self, name), shape)
+        for name in ("status", "born_times", "seen_times", "seen_counts", "frame_counts", "scores"):
+            check_shape(f"People.{name}", getattr(self, name), (people,))
+        for name in ("look_times", "look_counts"):
+            check_shape(f"People.{name}", getattr(self, name), (people,))
+        check_shape("People.features", self.features, (people, None))
+        check_shape("People.looks", self.looks, self.features.shape)
+
+    @classmethod
+    def nobody(cls) -> "People":
+        """No people."""
+        counts, numbers, features = np.empty(0, np.int64), np.empty(0), np.empty((0, 0), np.float32)
+        return cls(
+            track_ids=counts,
+            status=counts,
+            born_times=numbers,
+            seen_times=numbers,
+            seen_counts=counts,
+            frame_counts=counts,
+            scores=numbers,
+            moments=np.empty((0, 5, 4)),
+            seen_boxes=np.empty((0, 4)),
+            features=features,
+            looks=features,
+            look_times=numbers,
+            look_counts=counts,
+        )
+
+
+def coordinates(boxes: FloatArray) -> FloatArray:
+    """(M, 4) x1, y1, x2, y2 -> centre x, centre y, width, height."""
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    return np.concatenate((boxes[:, :2] + 0.5 * sizes, sizes), axis=1)
+
+
+def boxes_of(moments: FloatArray) -> FloatArray:
+    """(M, 5, 4) moments -> (M, 4) x1, y1, x2, y2, at least a pixel wide and high."""
+    centers, half = moments[:, 0, CENTERS], 0.5 * np.maximum(moments[:, 0, SIZES], 1.0)
+    return np.concatenate((centers - half, centers + half), axis=1)
+
+
+def heights_of(moments: FloatArray) -> FloatArray:
+    """(M, 5, 4) moments -> (M, 1) heights, at least a pixel: what the noise is a share of."""
+    return np.maximum(moments[:, 0, 3:], 1.0)

@@ -1,0 +1,230 @@
+"""YOLO models that ultralytics exported to OpenVINO or ONNX, run without ultralytics: what counts is speed.
+
+On pictures of the network's own shape the result is that of ``ultralytics.YOLO(...).predict``, within a
+fraction of a pixel. What is left out is its Python between the frames, half as much work as the network,
+PyTorch, and the grey bars beside a picture of another shape, which a network in OpenVINO need not look at.
+"""
+
+import ast
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+from queue import SimpleQueue
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from tracker.config import UltralyticsDetectorConfig
+from tracker.detectors.nms import suppress_overlaps
+from tracker.detectors.openvino_yolo import STRIDES, compile_yolo, read_yolo
+from tracker.detectors.weights import find_weights, weights_folder
+from tracker.detectors.yolo import person_class
+from tracker.types import Detections, Frame, Image, State, Tick
+
+GREY = 114
+MAX_PEOPLE = 300
+"""In one picture; the best ones stay, as ultralytics has it."""
+MAX_STREAMS = 8
+"""More would need much memory; beyond so many cores a stream has several threads."""
+TASKS = ("detect", "segment", "pose")
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
+Infer = Callable[[Image], NDArray[np.float32]]
+"""(H, W, 3) BGR to (4 + C + more, A): of each cell its box as centre and size in pixels, and class scores."""
+
+
+class Network(NamedTuple):
+    """An export, ready to be opened for pictures.
+
+    Attributes:
+        path: Its file.
+        largest: Its input, or the longest that it may be.
+        takes_any: Whether it can be opened for a smaller input, whose sides are multiples of 32.
+        names: Of its classes.
+        streams: How many pictures it looks at at once.
+        open: For an input of this size, one function for each stream.
+    """
+
+    path: Path
+    largest: Size
+    takes_any: bool
+    names: dict[int, str]
+    streams: int
+    open: Callable[[Size], list[Infer]]
+
+
+class ExportedYolo:
+    """YOLO without objectness (v8 and later), one picture at a time on each of the streams of the runtime.
+
+    A stream has few threads, often one, which needs less of the processor than all of them on one picture;
+    what keeps it busy are the cameras of a tick and the ticks that come next.
+    """
+
+    def __init__(self, network: Network, config: UltralyticsDetectorConfig) -> None:
+        """Take a network of `find_export`.
+
+        Raises:
+            ReuniteError: It does not know people.
+        """
+        self._network, self._config = network, config
+        self._person = person_class(network.path, network.names)
+        self._idle: dict[Size, SimpleQueue[Infer]] = {}  # by the size of the input
+        self._lock = threading.Lock()
+        self._workers = ThreadPoolExecutor(network.streams, thread_name_prefix="detect")
+
+    @property
+    def ticks_at_once(self) -> int:
+        """As many as there are streams; it remembers nothing."""
+        return self._network.streams
+
+    def detect(self, tick: Tick) -> Sequence[Detections]:
+        """The people of each frame; see `Detector`."""
+        return list(self._workers.map(self._detect_frame, tick.frames))
+
+    def state(self) -> State:
+        """Nothing: every frame stands alone."""
+        return {}
+
+    def restore(self, state: State) -> None:
+        """Nothing to take up."""
+
+    def _detect_frame(self, frame: Frame) -> Detections:
+        size = self._network.largest
+        if self._network.takes_any:
+            size = fitting_size(frame.size, size)
+        picture, scale, corner = letterbox(frame.image, size)
+        idle = self._requests(size)
+        infer = idle.get()
+        try:
+            found = self._people(infer(picture))
+        finally:
+            idle.put(infer)
+        boxes = np.clip((found.boxes - np.tile(corner, 2)) / scale, 0, np.tile(frame.size, 2))
+        has_area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # not so for NaN, either
+        return Detections(boxes[has_area], found.scores[has_area])
+
+    def _requests(self, size: Size) -> "SimpleQueue[Infer]":
+        with self._lock:
+            if size not in self._idle:
+                self._idle[size] = SimpleQueue()
+                for infer in self._network.open(size):
+                    self._idle[size].put(infer)
+            return self._idle[size]
+
+    def _people(self, output: NDArray[np.float32]) -> Detections:
+        """(4 + C + more, A) raw output to people in pixels of the network's input."""
+        scores = output[4 + self._person]
+        places = np.flatnonzero(scores > self._config.min_score)
+        classes = output[4 : 4 + len(self._network.names), places]
+        # Whatever is more a chair than a person is no person.
+        places = places[classes.argmax(axis=0) == self._person]
+        likeliest = scores[places].astype(np.float64)
+        centres, sizes = output[:2, places].T.astype(np.float64), output[2:4, places].T.astype(np.float64)
+        boxes = np.hstack([centres - sizes / 2, centres + sizes / 2])
+        kept = suppress_overlaps(boxes, likeliest, self._config.max_iou)[:MAX_PEOPLE]
+        return Detections(boxes[kept], likeliest[kept])
+
+
+def fitting_size(picture: Size, largest: Size) -> Size:
+    """The smallest input with sides of multiples of 32 that holds a picture as large as ``largest`` does."""
+    scale = min(largest[0] / picture[0], largest[1] / picture[1])
+    width, height = (-(-max(1, round(side * scale)) // STRIDES[-1]) * STRIDES[-1] for side in picture)
+    return min(width, largest[0]), min(height, largest[1])
+
+
+def letterbox(image: Image, size: Size) -> tuple[Image, float, tuple[int, int]]:
+    """Scale a picture (H, W, 3) into the middle of a grey one of this size.
+
+    Returns:
+        The grey picture, the scale, and where in it the left top corner of the picture lies, in pixels.
+    """
+    width, height = size
+    scale = min(height / image.shape[0], width / image.shape[1])
+    inner = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    small = np.asarray(cv2.resize(image, inner, interpolation=cv2.INTER_LINEAR), np.uint8)
+    if inner == size:
+        return small, scale, (0, 0)
+    # Of an odd number of grey rows or columns the smaller half comes first.
+    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+    picture = np.full((height, width, 3), GREY, np.uint8)
+    picture[top : top + inner[1], left : left + inner[0]] = small
+    return picture, scale, (left, top)
+
+
+def find_export(config: UltralyticsDetectorConfig) -> Network | None:
+    """The network that ``config.weights`` names, if it can be run here.
+
+    That is an OpenVINO folder or an ONNX file that ultralytics wrote, of a model that detects, segments or
+    finds poses, without suppression inside. None for everything else: ultralytics itself opens it, or says
+    what is wrong with it.
+    """
+    path = find_weights(config.weights, weights_folder(config.weights_folder))
+    if path is None:
+        return None
+    if path.is_dir():
+        path = next(path.glob("*.xml"), path)
+    finder = {".xml": _find_openvino, ".onnx": _find_onnx}.get(path.suffix)
+    try:
+        return finder(path, config.image_size_px) if finder else None
+    except Exception:  # noqa: BLE001 - of several libraries; ultralytics will say what is wrong
+        return None
+
+
+def _find_openvino(path: Path, open_size: int) -> Network | None:
+    if not find_spec("openvino"):
+        return None
+    meta = yaml.safe_load((path.parent / "metadata.yaml").read_text(encoding="utf-8"))
+    names: dict[int, str] = meta["names"]
+    model = read_yolo(path, open_size)
+    if model is None or meta["task"] not in TASKS or model.channels < 4 + len(names):
+        return None
+    streams = min(_cores(), MAX_STREAMS)
+    takes_any = model.at_size((STRIDES[-1], STRIDES[-1])) is not None
+    return Network(
+        path, model.size, takes_any, names, streams, lambda size: compile_yolo(model, size, streams)
+    )
+
+
+def _find_onnx(path: Path, open_size: int) -> Network | None:
+    import onnxruntime
+
+    has_gpu = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    streams = 2 if has_gpu else min(_cores(), MAX_STREAMS)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors only: warnings of the graph optimiser tell a user nothing
+    options.intra_op_num_threads = max(1, _cores() // streams)
+    providers = ["CUDAExecutionProvider"] * has_gpu + ["CPUExecutionProvider"]
+    session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+    meta = session.get_modelmeta().custom_metadata_map
+    names: dict[int, str] = ast.literal_eval(meta["names"])
+    (entrance,) = session.get_inputs()
+    is_open = not isinstance(entrance.shape[2], int)
+    height, width = (open_size, open_size) if is_open else entrance.shape[2:]
+    dtype = np.float16 if entrance.type == "tensor(float16)" else np.float32
+
+    def infer(picture: Image) -> NDArray[np.float32]:
+        planes = cv2.dnn.blobFromImage(picture, 1 / 255, swapRB=True).astype(dtype, copy=False)
+        return np.asarray(session.run(None, {entrance.name: planes})[0][0], np.float32)
+
+    output = infer(np.full((height, width, 3), GREY, np.uint8))
+    cells = sum((width // stride) * (height // stride) for stride in STRIDES)
+    if (
+        meta["task"] not in TASKS
+        or output.ndim != 2
+        or len(output) < 4 + len(names)
+        or output.shape[1] != cells
+    ):
+        return None
+    return Network(path, (width, height), is_open, names, streams, lambda _: [infer] * streams)
+
+
+def _cores() -> int:
+    """Those that this process may use, where the system says so."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

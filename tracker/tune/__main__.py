@@ -1,0 +1,8 @@
+"""python -m tracker.tune."""
+
+import sys
+
+from tracker.tune.command import main
+
+if __name__ == "__main__":
+    sys.exit(main())
