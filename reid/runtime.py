@@ -302,8 +302,15 @@ def _run_openvino(path: Path, core: Any, model: Any, exact: bool) -> _Network:
     hints = {"PERFORMANCE_HINT": "THROUGHPUT"} | ({"INFERENCE_PRECISION_HINT": "f32"} if exact else {})
     compiled = core.compile_model(model, "CPU", hints)
     requests = openvino.AsyncInferQueue(compiled)
+    single = None
+    if not fixed_batch:  # made for one picture and one core it takes a fifth less time for it
+        model.reshape([1, *model.inputs[0].partial_shape[1:]])
+        one = {**hints, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": 1}
+        single = core.compile_model(model, "CPU", one).create_infer_request()
 
     def infer(pictures: Floats) -> Floats:
+        if single is not None and len(pictures) == 1:
+            return np.array(single.infer({0: pictures})[0], np.float32)
         parts = np.array_split(pictures, 1 if fixed_batch else min(len(requests), len(pictures)))
         found: list[Floats] = [pictures] * len(parts)
 

@@ -455,3 +455,13 @@ def test_people_who_walk_are_no_camera() -> None:
     tracker.update(0.5, people(*(lefts + np.array([0, 0, 0, 12, 12]))))
     expected.update(0.5, people(100))
     np.testing.assert_array_equal(tracker.state()["moments"][:1], expected.state()["moments"])
+
+
+def test_people_whom_motion_tells_apart_are_not_looked_at_though_they_overlap() -> None:
+    found = people(100, 135, features=[RED, BLUE])
+    tracker = looking_tracker(found)
+    for number in range(1, 12):
+        tracker.update(number * 0.02, found)
+    # Where each of them is expected no looks could make the other one cheaper; between them they could.
+    assert wants(tracker, 0.24, people(100, 135)) == [False, False]
+    assert wants(tracker, 0.24, people(115, 122)) == [True, True]

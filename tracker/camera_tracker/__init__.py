@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 
 from tracker.association import cheapest_pairs
-from tracker.camera_tracker.pairs import Candidates, covered_shares, stage_cost
+from tracker.camera_tracker.pairs import Candidates, covered_shares, is_contested, stage_cost
 from tracker.camera_tracker.people import (
     CENTERS,
     LOST,
@@ -69,14 +69,16 @@ class CameraTracker:
         ]
         self._time = -np.inf
         self._next_id = 1
+        self._foretold: tuple[float, FloatArray, People] | None = None  # what `wanted` found out for `update`
         self._people = People.nobody()
 
     def wanted(self, time: float, detections: Detections, motion: FloatArray | None = None) -> BoolArray:
         """Whose appearance `update` needs in the next frame: (N,), before anybody looked.
 
-        Likely people who fit no track, or a lost one; people and tracks that compete in a stage that
-        weighs appearance; and tracks that nobody looked at for ``look_every_s``, young ones sooner, since
-        they have to be told from everybody who was there before. Changes nothing.
+        Likely people who fit no track, or a lost one; people and tracks that compete so closely in a stage
+        that weighs appearance that looks could decide; and tracks that nobody looked at for
+        ``look_every_s``, young ones sooner, since they have to be told from everybody who was there before.
+        Changes no track.
 
         Args:
             time, motion: As `update` will get them.
@@ -85,35 +87,32 @@ class CameraTracker:
         if not self._look_every_s:
             return np.ones(len(detections), np.bool_)
         is_likely = detections.scores >= self._likely_score
-        people = self._people[time - self._people.seen_times <= self._config.max_lost_s]
-        if not len(people) or not len(detections):
+        if not len(self._people) or not len(detections):
             return is_likely
-        people = self._predicted(people, time - self._time, motion, detections.boxes[is_likely])
+        people = self._predicted(time, detections, motion)
+        self._foretold = time, detections.boxes, people
         candidates = Candidates(people, detections, self._config.motion.measured_sd)
         is_due = people.status == LOST
         is_due |= time - people.look_times >= self._look_every_s * np.minimum(
             1, people.look_counts / YOUNG_LOOKS
         )
         fits, is_wanted = np.zeros(len(detections), np.bool_), np.zeros(len(detections), np.bool_)
-        rivals: list[IntArray] = []
+        competes = np.zeros(len(detections), np.bool_)
         for stage, takes_part in zip(self._config.stages, self._takes_part, strict=True):
             pairs = candidates.of(stage)
             takes = takes_part[people.status].take(pairs.rows)
             if stage.scores == "likely":
                 takes &= is_likely.take(pairs.columns)
             pairs = pairs[np.flatnonzero(takes)]
+            cost = candidates.motion_cost(stage, pairs)
             if stage.appearance_weight < 1:
-                pairs = pairs[candidates.motion_cost(stage, pairs) <= stage.max_cost]
+                allowed = np.flatnonzero(cost <= stage.max_cost)
+                pairs, cost = pairs[allowed], cost.take(allowed)
             fits[pairs.columns] = True
             is_wanted[pairs.columns[is_due.take(pairs.rows)]] = True
             if stage.appearance_weight:
-                rivals.append(pairs.rows * len(detections) + pairs.columns)
-        is_wanted = (is_wanted | ~fits) & is_likely
-        if rivals:
-            rows, columns = np.divmod(np.unique(np.concatenate(rivals)), len(detections))
-            competes = (np.bincount(rows)[rows] > 1) | (np.bincount(columns)[columns] > 1)
-            is_wanted[columns[competes]] = True
-        return is_wanted
+                competes[pairs.columns[is_contested(stage, pairs, cost)]] = True
+        return competes | ((is_wanted | ~fits) & is_likely)
 
     def update(self, time: float, observations: Observations, motion: FloatArray | None = None) -> Tracks:
         """Take the people found in the next frame; say where those are who are followed.
@@ -133,10 +132,11 @@ class CameraTracker:
         self._check(time, observations)
         is_first = self._time == -np.inf
         if len(self._people):
-            self._forget(time - self._people.seen_times > self._config.max_lost_s)
-            likely = observations.boxes[observations.scores >= self._likely_score]
-            self._people = self._predicted(self._people, time - self._time, motion, likely)
-        self._time = time
+            if self._foretold and self._foretold[0] == time and self._foretold[1] is observations.boxes:
+                self._people = self._foretold[2]
+            else:
+                self._people = self._predicted(time, observations, motion)
+        self._time, self._foretold = time, None
         rows, columns = self._match(observations)
         self._go_on(rows, columns, observations)
         self._forget((self._people.status == TENTATIVE) & (self._people.seen_times < time))
@@ -187,6 +187,7 @@ class CameraTracker:
             )
         self._people = People(**{field.name: state[field.name].copy() for field in fields(People)})
         self._time, self._next_id = float(state["time"]), int(state["next_id"])
+        self._foretold = None
 
     def _check(self, time: float, observations: Observations) -> None:
         if not self._time < time < np.inf:
@@ -222,21 +223,17 @@ class CameraTracker:
         repeats[columns[is_repeat]] = True
         return repeats
 
-    def _predicted(
-        self, people: People, seconds: float, motion: FloatArray | None, likely: FloatArray
-    ) -> People:
-        """The people where they are so much later, in the picture of a camera that moved so.
-
-        Args:
-            likely: (N, 4) where people are likely in that picture.
-        """
+    def _predicted(self, time: float, found: Detections | Observations, motion: FloatArray | None) -> People:
+        """The people who are not forgotten by then, in the picture of a camera that moved so."""
+        people = self._people[time - self._people.seen_times <= self._config.max_lost_s]
         moments, seen_boxes = people.moments.copy(), people.seen_boxes
         # The last boxes of somebody who vanishes behind others shrink; going on with that ruins the box.
         moments[people.status == LOST, 1, SIZES] = 0.0
-        moments = predict_moments(moments, seconds, heights_of(moments), self._noise)
+        moments = predict_moments(moments, time - self._time, heights_of(moments), self._noise)
         if motion is not None:
             moments, seen_boxes = move_moments(moments, motion), move_boxes(seen_boxes, motion)
         if self._config.common_shift:
+            likely = found.boxes[found.scores >= self._likely_score]
             shift = common_shift(people.status, people.seen_counts, boxes_of(moments), likely)
             moments[:, 0, CENTERS] += shift
             seen_boxes = seen_boxes + np.tile(shift, 2)

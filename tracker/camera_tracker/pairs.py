@@ -141,6 +141,23 @@ def stage_cost(
     return np.where(was_seen, fused, motion)
 
 
+def is_contested(stage: AssociationStage, pairs: Pairs, cost: FloatArray) -> BoolArray:
+    """(P,) which of the allowed pairs of a stage have a rival so close in motion that looks may decide.
+
+    Two pairs that looks do not forbid differ by no more than ``max_cosine_distance`` in their distance, which
+    outweighs the difference of their motion costs up to a margin.
+    """
+    weight = stage.appearance_weight
+    margin = np.inf if weight == 1 else weight / (1 - weight) * stage.max_cosine_distance
+    contested = np.zeros(len(pairs), np.bool_)
+    for groups in (pairs.rows, pairs.columns):
+        lowest = np.full(groups.max(initial=-1) + 1, np.inf)
+        np.minimum.at(lowest, groups, cost)
+        is_close = cost <= lowest.take(groups) + margin
+        contested |= is_close & (np.bincount(groups[is_close], minlength=len(lowest)).take(groups) > 1)
+    return contested
+
+
 def fuse_score(similarity: FloatArray, scores: FloatArray) -> FloatArray:
     """Multiply similarities by the scores of their detections, cut off at 0 and 1.
 

@@ -54,10 +54,17 @@ def common_shift(
     ways = ways[is_mutual & (distances < MAX_DISTANCE)]
     if len(ways) < MIN_PEOPLE:
         return none
-    shift = np.median(ways, axis=0)
-    spread = SD_OF_MAD * np.median(np.abs(ways - shift), axis=0)
+    shift = _median(ways)
+    spread = SD_OF_MAD * _median(np.abs(ways - shift))
     error = MEDIAN_ERROR * spread / np.sqrt(len(ways)) + 0.5
     return np.where(np.abs(shift) > MIN_SIGNIFICANCE * error, shift, 0.0)
+
+
+def _median(values: FloatArray) -> FloatArray:
+    """(P, 2) -> (2,), as `numpy.median` of each column, which takes five times as long for a few rows."""
+    ordered = np.sort(values, axis=0)
+    middle: FloatArray = 0.5 * (ordered[(len(values) - 1) // 2] + ordered[len(values) // 2])
+    return middle
 
 
 def _lowest(values: FloatArray, groups: IntArray, count: int) -> FloatArray:
