@@ -55,10 +55,12 @@ def cheapest_pairs(
         raise ValueError(
             f"cost of row {rows[place]}, column {columns[place]} is {cost[place]}; inf forbids a pair"
         )
-    places = np.flatnonzero(cost <= max_cost)
+    places = (cost <= max_cost).nonzero()[0]
     if not len(places):  # lap 0.5.13 writes beyond its memory if a side is empty.
         return places
     rows, columns = rows.take(places), columns.take(places)
+    if np.bincount(rows).max() == 1 == np.bincount(columns).max():  # nobody has a rival
+        return places
     gain = np.maximum(max_cost - cost.take(places), LEAST_GAIN)
     if shape[0] * shape[1] < DENSE_BELOW:
         return places.take(_solved_pairs(rows, columns, gain, shape))

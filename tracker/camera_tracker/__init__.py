@@ -142,7 +142,8 @@ class CameraTracker:
         self._forget((self._people.status == TENTATIVE) & (self._people.seen_times < time))
         is_new = observations.scores >= self._likely_score
         is_new[columns] = False
-        is_new &= ~self._repeats(observations.boxes)
+        if is_new.any():
+            is_new[is_new] = ~self._repeats(observations.boxes[is_new])
         if is_new.any():
             is_known = is_first or self._config.confirm_frames == 1
             self._start(observations[is_new], TRACKED if is_known else TENTATIVE)
@@ -225,7 +226,10 @@ class CameraTracker:
 
     def _predicted(self, time: float, found: Detections | Observations, motion: FloatArray | None) -> People:
         """The people who are not forgotten by then, in the picture of a camera that moved so."""
-        people = self._people[time - self._people.seen_times <= self._config.max_lost_s]
+        people = self._people
+        is_kept = time - people.seen_times <= self._config.max_lost_s
+        if not is_kept.all():
+            people = people[is_kept]
         moments, seen_boxes = people.moments.copy(), people.seen_boxes
         # The last boxes of somebody who vanishes behind others shrink; going on with that ruins the box.
         moments[people.status == LOST, 1, SIZES] = 0.0
@@ -235,8 +239,9 @@ class CameraTracker:
         if self._config.common_shift:
             likely = found.boxes[found.scores >= self._likely_score]
             shift = common_shift(people.status, people.seen_counts, boxes_of(moments), likely)
-            moments[:, 0, CENTERS] += shift
-            seen_boxes = seen_boxes + np.tile(shift, 2)
+            if shift.any():
+                moments[:, 0, CENTERS] += shift
+                seen_boxes = seen_boxes + np.tile(shift, 2)
         return replace(people, moments=moments, seen_boxes=seen_boxes)
 
     def _match(self, observations: Observations) -> tuple[IntArray, IntArray]:
@@ -252,7 +257,10 @@ class CameraTracker:
             if not is_row.any() or not is_column.any():
                 continue
             pairs = candidates.of(stage)
-            pairs = pairs[np.flatnonzero(is_row.take(pairs.rows) & is_column.take(pairs.columns))]
+            some = (is_row.take(pairs.rows) & is_column.take(pairs.columns)).nonzero()[0]
+            if not len(some):
+                continue
+            pairs = pairs[some]
             motion = candidates.motion_cost(stage, pairs)
             cost = stage_cost(stage, motion, people, observations, pairs)
             shape = (len(people), len(observations))

@@ -20,12 +20,14 @@ class Pairs(Columns):
     Attributes:
         rows: (P,) among the people, columns: (P,) among the detections.
         ious: (P,) of the grown boxes, height_ious: (P,) of the boxes as they are; in [0, 1].
+        feet_apart: (P,) distance of the feet in box heights, more where the prediction is unsure; 1 at most.
     """
 
     rows: IntArray
     columns: IntArray
     ious: FloatArray
     height_ious: FloatArray
+    feet_apart: FloatArray
 
 
 class Candidates:
@@ -63,9 +65,8 @@ class Candidates:
             kept = np.flatnonzero(self._mahalanobis(rows, columns) <= stage.max_mahalanobis)
             rows, columns = rows.take(kept), columns.take(kept)
         ious = iou_of_pairs(grown.take(rows, 0), others.take(columns, 0))
-        return Pairs(
-            rows, columns, ious, height_iou_of_pairs(boxes.take(rows, 0), found.boxes.take(columns, 0))
-        )
+        height_ious = height_iou_of_pairs(boxes.take(rows, 0), found.boxes.take(columns, 0))
+        return Pairs(rows, columns, ious, height_ious, self._feet_apart(rows, columns))
 
     def _variances(self) -> FloatArray:
         """(M, 4) of where a detection of each person will be."""
@@ -86,18 +87,18 @@ class Candidates:
             similarity = fuse_score(similarity, found.scores.take(pairs.columns))
         cost = 1.0 - similarity
         if stage.feet_weight:
-            cost += stage.feet_weight * self._feet_apart(pairs)
+            cost += stage.feet_weight * pairs.feet_apart
         if stage.direction_weight:
             cost += stage.direction_weight * self._turns(pairs)
         return cost
 
-    def _feet_apart(self, pairs: Pairs) -> FloatArray:
-        """(P,) distance of the feet in box heights, more where the prediction is unsure; 1 at most."""
+    def _feet_apart(self, rows: IntArray, columns: IntArray) -> FloatArray:
         moments = self._people.moments
         scale = np.sqrt(heights_of(moments)[:, 0] ** 2 + UNSURE**2 * moments[:, 2, 0])
-        apart = feet_of(boxes_of(moments)).take(pairs.rows, 0)
-        apart -= feet_of(self._found.boxes).take(pairs.columns, 0)
-        return np.minimum(np.hypot(apart[:, 0], apart[:, 1]) / scale.take(pairs.rows), 1.0)
+        apart = feet_of(boxes_of(moments)).take(rows, 0)
+        apart -= feet_of(self._found.boxes).take(columns, 0)
+        apart *= apart
+        return np.minimum(np.sqrt(apart[:, 0] + apart[:, 1]) / scale.take(rows), 1.0)
 
     def _turns(self, pairs: Pairs) -> FloatArray:
         """(P,) angle between a person's velocity and the way from the last detection, in half turns.
@@ -183,7 +184,10 @@ def fuse_appearance(
 
 def feet_of(boxes: FloatArray) -> FloatArray:
     """(M, 4) x1, y1, x2, y2 -> (M, 2) the middle of the lower edge."""
-    return np.column_stack((0.5 * (boxes[:, 0] + boxes[:, 2]), boxes[:, 3]))
+    feet = boxes[:, 2:].astype(np.float64)
+    feet[:, 0] += boxes[:, 0]
+    feet[:, 0] *= 0.5
+    return feet
 
 
 def covered_shares(boxes: FloatArray) -> FloatArray:

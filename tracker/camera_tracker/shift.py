@@ -8,7 +8,7 @@ from tracker.types import FloatArray, IntArray
 
 MIN_PEOPLE = 4
 """Of fewer nobody can tell whether they walk alike or the camera turns."""
-MAX_PEOPLE = 100
+MAX_PEOPLE = 50
 """As many tell it as well as more, in bounded time."""
 STEADY_FRAMES = 3
 """Who was found in fewer frames has no speed yet."""

@@ -88,10 +88,20 @@ class TrackingConfig(Section):
             max_cosine_distance=0.65,
         ),
         AssociationStage(
-            tracks=("tracked",), scores="all", similarity="height_iou", max_cost=0.43, feet_weight=0.5
+            tracks=("tracked",),
+            scores="all",
+            buffer=0.03,
+            similarity="height_iou",
+            max_cost=0.43,
+            feet_weight=0.5,
         ),
         AssociationStage(
-            tracks=("tentative",), similarity="height_iou", fuse_score=True, max_cost=0.87, feet_weight=0.5
+            tracks=("tentative",),
+            buffer=0.03,
+            similarity="height_iou",
+            fuse_score=True,
+            max_cost=0.87,
+            feet_weight=0.5,
         ),
     )
     """Rounds of matching in this order; whoever is matched in one takes no part in the next."""
