@@ -9,8 +9,8 @@ those of PETS09 as if the camera panned by up to 7 px a frame, turned and zoomed
 pixels edges that are no people are off once the frame before is moved as the kind says (median over the
 pixels), so that the file itself can be judged too. None: frames for which the kind says that nothing moved.
 ms: median processor time of a frame, decoding left out, which other work on the machine does not change, and
-its share of the detector's (YOLO11n, INT8, the same frames). People are those of YOLOX and of PETS09's public
-detections; UFES has none.
+its share of the detector's (YOLO11n, INT8, on the first frames). People are those of YOLOX and of PETS09's
+public detections; UFES has none.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.detectors import Video, read_frames
+from benchmarks.detectors import read_frames
 from tracker.build import build_camera_motion, build_detector
 from tracker.camera_motion.pictures import shrink
 from tracker.config import load_config
@@ -36,6 +36,8 @@ RESIDUAL_SIDE_PX = 640
 MIN_SLOPE = 8.0
 """Grey levels from a pixel to the next, at which residuals are measured."""
 DETECTOR_FRAMES = 40
+FRAME_RATE = 30.0
+"""Of all videos; nothing here hangs on it."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Case:
     def frames(self, every: int) -> Iterator[tuple[Frame, FloatArray]]:
         """Every so many-th frame with its (N, 4) boxes."""
         found = read_mot(self.people) if self.people else None
-        for frame in read_frames(Video(self.video, self.video, 30.0)):
+        for frame in read_frames(self.video, FRAME_RATE):
             if (frame.number - 1) % every == 0:
                 rows = found[(found.frames == frame.number)] if found else None
                 boxes = np.empty((0, 4)) if rows is None else rows[rows.scores >= MIN_SCORE].boxes

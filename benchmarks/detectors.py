@@ -146,8 +146,8 @@ def _window_to_person(windows: FloatArray) -> FloatArray:
     return np.stack([x - half, y - height / 2, x + half, y + height / 2], axis=1)
 
 
-def read_frames(video: Video) -> Iterator[Frame]:
-    capture = cv2.VideoCapture(str(video.path))
+def read_frames(path: Path, frame_rate: float) -> Iterator[Frame]:
+    capture = cv2.VideoCapture(str(path))
     number = 0
     while True:
         there, image = capture.read()
@@ -155,7 +155,7 @@ def read_frames(video: Video) -> Iterator[Frame]:
             break
         number += 1
         pixels = np.asarray(image, np.uint8)
-        yield Frame(CameraName(video.path.stem), number, (number - 1) / video.frame_rate, pixels)
+        yield Frame(CameraName(path.stem), number, (number - 1) / frame_rate, pixels)
     capture.release()
 
 
@@ -187,7 +187,7 @@ def measure(name: str, make: Callable[[], Detector], videos: Sequence[Video], da
     for video in videos:
         table = read_mot(video.truth)
         detector = make()
-        for frame in read_frames(video):
+        for frame in read_frames(video.path, video.frame_rate):
             if frame.number % every:
                 continue
             start = time.perf_counter(), time.process_time()

@@ -136,11 +136,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--motion",
         default=MOTION,
         metavar="HOW",
-        help="how the cameras moved: a folder of SEQUENCE.txt files (default: those beside the detections), "
+        help="how the cameras moved: a folder of SEQUENCE.txt files (default: those of MOT17 beside MOT16), "
         "or 'none', where only the boxes tell it",
     )
     parser.add_argument("--offline", action="store_true", help="fill gaps and smooth, knowing all frames")
-    parser.add_argument("--config", type=Path, action="append", metavar="YAML", help="as in tracker.run")
+    parser.add_argument(
+        "--config", type=Path, action="append", metavar="YAML", help="of which tracking and offline count"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as in tracker.run")
     options = parser.parse_args(arguments)
     detections = None if options.detections == "public" else Path(options.detections)
@@ -181,6 +183,9 @@ def score_all(
         sequence = read_sequence(folder, detections, half, motion)
         result, taken = track(sequence, config, likely_score)
         if offline is not None:
+            result = result[
+                result.scores != 0
+            ]  # without who was carried: the smoother knows both ends of a gap
             result = smooth_tracks(result, result.frames / sequence.frame_rate, likely_score, offline)
         rows.append(score_sequence(result, sequence.truth, sequence.frames))
         print_row(folder.name, rows[-1], len(sequence.frames) / taken)

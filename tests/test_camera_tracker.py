@@ -373,6 +373,7 @@ def test_who_is_missed_for_a_moment_is_carried_where_the_motion_leads() -> None:
     assert ids_of(carried) == [1]
     assert carried.boxes[0, 0] == pytest.approx(150, abs=3)  # nine steps of 5 px, and one more
     assert not carried.features.any()
+    assert carried.scores.tolist() == [0]
     tracker.update(1.1, NOBODY)  # missed for longer than carry_s
     assert ids_of(tracker.carried()) == []
 
@@ -465,3 +466,31 @@ def test_people_whom_motion_tells_apart_are_not_looked_at_though_they_overlap() 
     # Where each of them is expected no looks could make the other one cheaper; between them they could.
     assert wants(tracker, 0.24, people(100, 135)) == [False, False]
     assert wants(tracker, 0.24, people(115, 122)) == [True, True]
+
+
+@pytest.mark.parametrize("start", range(0, 100, 7))
+def test_rounded_times_do_not_decide_who_is_carried(start: int) -> None:
+    tracker = tracker_of(CONFIG.model_copy(update={"carry_min_share": 0.0}))
+    for number in range(start, start + 4):  # followed for just carry_s at 30 frames/s
+        tracker.update(number / 30, people(100))
+    carried = []
+    for number in range(start + 4, start + 8):
+        tracker.update(number / 30, NOBODY)
+        carried.append(ids_of(tracker.carried()))
+    assert carried == [[1], [1], [1], []]
+
+
+def test_what_was_asked_changes_nothing_whatever_comes_then() -> None:
+    pan = np.array([[1.0, 0.0, 4.0], [0.0, 1.0, -2.0]])
+    frames = random_frames(3, length=4)
+    for other in (None, "boxes", "motion", "time"):
+        asked = CameraTracker(CameraName("door"), CONFIG, look_every_s=1.0)
+        plain = CameraTracker(CameraName("door"), CONFIG, look_every_s=1.0)
+        for time, found in frames:
+            boxes = found.boxes + 5.0 if other == "boxes" else found.boxes
+            when = time - 0.01 if other == "time" else time
+            asked.wanted(when, Detections(boxes, found.scores), None if other == "motion" else pan)
+            asked.update(time, found, pan)
+            plain.update(time, found, pan)
+            for name, column in plain.state().items():
+                np.testing.assert_array_equal(asked.state()[name], column)

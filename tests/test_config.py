@@ -128,3 +128,14 @@ def test_there_is_one_configuration_for_each_detector() -> None:
     kinds = {load_config(path).detector.kind for path in CONFIGS}
     assert kinds == {"ultralytics", "onnx", "file", "embedded"}
     assert RunConfig().detector.kind == "ultralytics"
+
+
+def test_another_kind_takes_the_place_of_the_one_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(
+        "camera_motion: {kind: flow, longer_side_px: 300}\ndetector: {kind: onnx, max_iou: 0.3}\n"
+    )
+    still = load_config(path, ["camera_motion.kind=none", "detector.min_score=0.2", "detector.kind=file"])
+    assert still.camera_motion == load_config(None, ["camera_motion.kind=none"]).camera_motion
+    assert still.detector == load_config(None, ["detector={kind: file, min_score: 0.2}"]).detector
+    assert load_config(path, ["camera_motion.kind=flow"]).camera_motion.model_dump()["longer_side_px"] == 300

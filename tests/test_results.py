@@ -13,7 +13,14 @@ from tracker.config import IdentityConfig, OfflineConfig, RunConfig
 from tracker.errors import ReuniteError
 from tracker.identity import IdentityLinker
 from tracker.mot_files import MotTable, read_mot
-from tracker.results import SightingsReader, write_offline_results, write_results, write_summary
+from tracker.pipeline import name_tracks
+from tracker.results import (
+    SightingsReader,
+    known_sightings,
+    write_offline_results,
+    write_results,
+    write_summary,
+)
 from tracker.sinks.journal import ROW, Journal
 from tracker.stages import CameraReport
 from tracker.types import CameraName, Frame, Sightings, Tracks, blank_image
@@ -182,6 +189,57 @@ def test_offline_one_identity_is_filled_between_its_tracks(
     identities.relink()
     assert identities.lookup(CAMERAS[0], np.array([1, 3])).tolist() == [1, 1]
     assert offline_yard(folder, journal, identities).frames.tolist() == list(range(1, 45))
+
+
+def tracks_of(camera: CameraName, *track_ids: int) -> Tracks:
+    count = len(track_ids)
+    boxes = np.tile([1.0, 2, 30, 90], (count, 1))
+    looks = np.tile(np.eye(2, dtype=np.float32)[0], (count, 1))
+    return Tracks(np.array(track_ids, np.int64), boxes, np.full(count, 0.9), looks)
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 2, 3, 1000])
+def test_nobody_is_in_a_frame_twice_and_nobody_who_was_seen_is_left_out(
+    empty: tuple[Path, Journal, IdentityLinker], monkeypatch: pytest.MonkeyPatch, chunk_rows: int
+) -> None:
+    _, journal, identities = empty
+    yard, nobody = CAMERAS[0], tracks_of(CAMERAS[0])
+    # Track 1 is taken up as track 2, carried for a frame beside it, and later found again itself.
+    seen = {number: 2 if 20 < number < 40 else 1 for number in range(1, 60)}
+    for number, track in seen.items():
+        now = frame(yard, number)
+        tracks, carried = tracks_of(yard, track), tracks_of(yard, 1) if number == 21 else nobody
+        for part in (tracks, carried):
+            ids = np.zeros(len(part), np.int64)
+            journal.write(now, Sightings(part.track_ids, ids, part.boxes, part.scores))
+        identities.observe(now, tracks)
+    identities.settle()
+    one, two = identities.lookup(yard, np.array([1, 2])).tolist()
+    identities.table.merge(one, two)
+    chunks = list(journal.read(chunk_rows))
+    monkeypatch.setattr(journal, "read", lambda: iter(chunks))
+    kept = list(known_sightings(journal, CAMERAS, identities))
+    rows, people = (np.concatenate(parts) for parts in zip(*kept, strict=True))
+    assert list(zip(rows["frame"].tolist(), rows["track"].tolist(), strict=True)) == list(seen.items())
+    assert set(people.tolist()) == {two}
+
+
+def test_who_is_carried_as_two_tracks_is_there_once_and_whoever_is_unknown_stays(
+    empty: tuple[Path, Journal, IdentityLinker],
+) -> None:
+    _, _, identities = empty
+    yard = CAMERAS[0]
+    first = name_tracks(identities, frame(yard, 1), tracks_of(yard, 1, 2, 3), tracks_of(yard))
+    assert first.identity_ids.tolist() == [0, 0, 0]
+    unknown = name_tracks(identities, frame(yard, 2), tracks_of(yard), tracks_of(yard, 1, 2))
+    assert unknown.track_ids.tolist() == [1, 2]
+    identities.settle()
+    one, two, _ = identities.lookup(yard, np.array([1, 2, 3])).tolist()
+    identities.table.merge(one, two)
+    both = name_tracks(identities, frame(yard, 3), tracks_of(yard), tracks_of(yard, 1, 2, 3))
+    assert both.track_ids.tolist() == [1, 3]
+    seen = name_tracks(identities, frame(yard, 4), tracks_of(yard, 2), tracks_of(yard, 1, 3))
+    assert seen.track_ids.tolist() == [2, 3]
 
 
 @pytest.mark.parametrize("rows", [1, 7, 19, 23, 30])

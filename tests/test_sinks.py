@@ -79,6 +79,22 @@ def test_a_video_keeps_times_and_size_whatever_the_frames_do(tmp_path: Path) -> 
     assert {size for _, size in images} == {(64, 48)}
 
 
+@pytest.mark.parametrize("size", [(66, 50), (65, 49)])
+def test_a_video_shows_every_picture_as_it_was(tmp_path: Path, size: tuple[int, int]) -> None:
+    videos = OverlayVideos(tmp_path)
+    levels = [40, 200, 120]
+    for number, level in enumerate(levels):
+        image = np.full((size[1], size[0], 3), level, np.uint8)
+        image[:, : size[0] // 2] = 0
+        videos.write(frame(number, image, number / 10), NOBODY)
+    videos.close()
+    with av.open(str(tmp_path / "door.mp4")) as container:
+        shown = [image.to_ndarray(format="bgr24") for image in container.decode(video=0)]
+    for picture, level in zip(shown, levels, strict=True):
+        assert np.abs(picture[:, :28].astype(int)).max() < 12
+        assert np.abs(picture[:, 36:].astype(int) - level).max() < 12
+
+
 def test_a_video_that_is_cut_off_plays_as_far_as_it_goes(tmp_path: Path) -> None:
     videos = OverlayVideos(tmp_path / "videos")
     for number in range(300):

@@ -114,18 +114,18 @@ def run_pipeline(
 def name_tracks(identities: IdentityLinker, frame: Frame, tracks: Tracks, carried: Tracks) -> Sightings:
     """The people of one frame with their identities, as far as they are known now.
 
-    Whoever is carried on, and is seen as another track by now, is there once.
+    Whoever is carried on, and is there as another track too, is there once: as seen, if they are.
     """
     seen_ids = identities.observe(frame, tracks)
-    carried_ids = identities.table.lookup(frame.camera, carried.track_ids)
-    alone = np.flatnonzero(~np.isin(carried_ids, seen_ids[seen_ids != UNDECIDED]))
-    carried, carried_ids = carried[alone], carried_ids[alone]
+    identity_ids = np.concatenate((seen_ids, identities.table.lookup(frame.camera, carried.track_ids)))
+    is_kept = identity_ids == UNDECIDED
+    is_kept[np.unique(identity_ids, return_index=True)[1]] = True  # the first of each
     return Sightings(
         np.concatenate((tracks.track_ids, carried.track_ids)),
-        np.concatenate((seen_ids, carried_ids)),
+        identity_ids,
         np.concatenate((tracks.boxes, carried.boxes)),
         np.concatenate((tracks.scores, carried.scores)),
-    )
+    )[is_kept]
 
 
 class Worked(NamedTuple, Generic[T]):

@@ -14,12 +14,12 @@ from tracker.checkpoint import Progress
 from tracker.config import RunConfig
 from tracker.files import write_whole
 from tracker.geometry import xyxy_to_xywh
-from tracker.identity import UNDECIDED, IdentityLinker
+from tracker.identity import IdentityLinker
 from tracker.mot_files import MotTable, format_results
 from tracker.sinks.journal import ROW, Journal
 from tracker.smoothing import MayJoin, is_of_likely_track, join_tracks, smooth_ways
 from tracker.stages import CameraReport
-from tracker.types import BoolArray, CameraName, FloatArray, Frame, IntArray, Sightings
+from tracker.types import BoolArray, CameraName, Frame, IntArray, Sightings
 
 SMOOTHED_AT_ONCE = 1 << 19
 """Rows of a camera that are smoothed together, in about 300 MB; ten people make so many in half an hour.
@@ -109,34 +109,36 @@ def write_offline_results(
 def known_sightings(
     journal: Journal, cameras: list[CameraName], identities: IdentityLinker
 ) -> Iterator[tuple[NDArray[np.void], IntArray]]:
-    """The journal's rows (R,) in pieces, each with its identity (R,) as it is known now.
+    """The journal's rows (R,) in pieces of whole frames, each with its identity (R,) as it is known now.
 
-    A track that was carried on while its person was seen as another track already is left out there, so
-    that nobody is in one frame twice.
+    Who was carried on as one track while they were seen as another turns out to be there twice; then the
+    first row stays, since those who were seen stand before those who were carried.
     """
-    replaced_s = [_replaced_at(camera, identities) for camera in cameras]
-    for rows in journal.read():
-        identity_ids, is_kept = np.empty(len(rows), np.int64), np.ones(len(rows), np.bool_)
-        for index, camera in enumerate(cameras):
-            here = np.flatnonzero(rows["camera"] == index)
-            tracks = rows["track"][here]
-            identity_ids[here] = identities.lookup(camera, tracks)
-            followed = tracks < len(replaced_s[index])
-            here, tracks = here[followed], tracks[followed]
-            is_kept[here] = rows["time"][here] < replaced_s[index][tracks]
-        yield rows[is_kept], identity_ids[is_kept]
+    left = np.empty(0, ROW)
+    for chunk in journal.read():
+        rows = np.concatenate((left, chunk))
+        if not len(rows):
+            continue
+        is_last = (rows["camera"] == rows["camera"][-1]) & (rows["frame"] == rows["frame"][-1])
+        left = rows[is_last]  # the rest of that frame may be in the next chunk
+        yield _once_a_frame(rows[~is_last], cameras, identities)
+    yield _once_a_frame(left, cameras, identities)
 
 
-def _replaced_at(camera: CameraName, identities: IdentityLinker) -> FloatArray:
-    """For each track number of a camera, when a later track of the same person begins there; else inf."""
-    tracks = identities.tracks()
-    tracks = tracks[tracks.cameras == camera]
-    replaced_s = np.full(int(tracks.track_ids.max(initial=0)) + 1, np.inf)
-    tracks = tracks[tracks.identity_ids != UNDECIDED]
-    tracks = tracks[np.lexsort((tracks.begin_s, tracks.identity_ids))]
-    is_one = tracks.identity_ids[1:] == tracks.identity_ids[:-1]
-    replaced_s[tracks.track_ids[:-1][is_one]] = tracks.begin_s[1:][is_one]
-    return replaced_s
+def _once_a_frame(
+    rows: NDArray[np.void], cameras: list[CameraName], identities: IdentityLinker
+) -> tuple[NDArray[np.void], IntArray]:
+    """Of rows (R,) of one person in one frame the first, and the identities."""
+    identity_ids = np.empty(len(rows), np.int64)
+    for index, camera in enumerate(cameras):
+        here = rows["camera"] == index
+        identity_ids[here] = identities.lookup(camera, rows["track"][here])
+    order = np.lexsort((identity_ids, rows["frame"], rows["camera"]))  # keeps the order of equal ones
+    keys = np.column_stack((rows["camera"], rows["frame"], identity_ids))[order]
+    is_first = np.ones(len(rows), np.bool_)
+    is_first[1:] = (keys[1:] != keys[:-1]).any(axis=1)
+    kept = np.sort(order[is_first])
+    return rows[kept], identity_ids[kept]
 
 
 class SightingsReader:
@@ -251,6 +253,7 @@ def _smoothed(
     may_join = _may_join(camera, identities, config.identity.link)
     first_of: dict[int, int] = {}  # of tracks that were joined in an earlier piece and may go on in this one
     for rows in pieces:
+        rows = rows[rows["score"] != 0]  # the smoother fills gaps itself, knowing both of their ends
         boxes, scores = xyxy_to_xywh(rows["box"].astype(np.float64)), rows["score"].astype(np.float64)
         table, times = MotTable.of_people(rows["frame"], rows["track"], boxes, scores), rows["time"]
         is_likely = is_of_likely_track(table, config.detector.likely_score, config.offline.min_likely_share)
@@ -308,6 +311,8 @@ def _split_by_frame(chunks: Iterator[NDArray[np.void]]) -> Iterator[NDArray[np.v
     left = np.empty(0, ROW)
     for chunk in chunks:
         rows = np.concatenate([left, chunk])
+        if not len(rows):
+            continue
         *whole, left = np.split(rows, np.flatnonzero(np.diff(rows["frame"])) + 1)
         yield from whole
     if len(left):

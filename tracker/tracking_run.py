@@ -73,16 +73,16 @@ class TrackingRun:
                 raise ReuniteError("no camera could be read: " + "; ".join(problems))
             self._refuse_changed_cameras()
             blind = [camera for camera, report in self.source.reports.items() if not report.has_pictures]
+            if blind and config.detector.kind != "file":
+                raise ReuniteError(
+                    f"camera {blind[0]!r} has no pictures for detector.kind={config.detector.kind}; "
+                    "take detector.kind=file, which reads its det.txt, or add its pictures (img1/)"
+                )
             kind = config.camera_motion.kind
             if blind and kind in ("flow", "ecc"):
                 raise ReuniteError(
                     f"camera {blind[0]!r} has no pictures for camera_motion.kind={kind}; "
                     "take camera_motion.kind=none, or file where the motion is known"
-                )
-            if blind and config.detector.kind != "file":
-                raise ReuniteError(
-                    f"camera {blind[0]!r} has no pictures for detector.kind={config.detector.kind}; "
-                    "take detector.kind=file, which reads its det.txt, or add its pictures (img1/)"
                 )
             locations = locate_cameras(config.source)
             working = {

@@ -131,12 +131,12 @@ class Observations(Columns):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tracks(Columns):
-    """The M people that one camera follows and sees in this frame.
+    """The M people that one camera follows and sees, or carries on without seeing, in this frame.
 
     Attributes:
         track_ids: (M,) numbers from 1, never used again in the same camera.
         boxes: (M, 4) x1, y1, x2, y2 in pixels.
-        scores: (M,) score of the detection that continued the track.
+        scores: (M,) score of the detection that continued the track; 0 where there is none.
         features: (M, D) what that detection looked like, as in `Observations`.
     """
 

@@ -170,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ReuniteError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"\n{options.repeats} turns; {', '.join(f'{peer} {number}' for peer, number in versions.items())}")
+    print("\n" + "; ".join([f"{options.repeats} turns", *(f"{peer} {it}" for peer, it in versions.items())]))
     if options.json:
         about = {
             "machine": platform.machine(),

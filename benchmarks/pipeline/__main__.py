@@ -204,7 +204,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--peers", type=Path, metavar="PYTHON", help="without it only Reunite is measured")
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--scenes", nargs="*", metavar="NAME", help="only these")
-    parser.add_argument("--only", nargs="*", metavar="CONTENDER", help=", ".join([*OURS, *PEERS]))
+    names = [*OURS, *PEERS]
+    parser.add_argument("--only", nargs="*", metavar="CONTENDER", choices=names, help=", ".join(names))
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args(argv)
     contenders = [*OURS, *(PEERS if options.peers else ())]

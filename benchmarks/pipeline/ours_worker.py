@@ -28,7 +28,7 @@ from tracker.tracking_run import TrackingRun
 from tracker.types import Tick
 
 DECODED_FRAMES = 120
-"""So many pictures are decoded beforehand and looked at again and again."""
+"""So many pictures, at least, are decoded beforehand and looked at three times."""
 AFTERWARDS = ("link", "results", "draw")
 """Stages of a run that begin when the last frame is tracked."""
 
@@ -63,7 +63,7 @@ def time_run(config: RunConfig) -> dict[str, Any]:
 
 
 def _repeat_some(ticks: Iterator[Tick]) -> Iterator[Tick]:
-    """Each picture as often as fills three times as many ticks."""
+    """The first ticks, three times over."""
     frames, kept = 0, []
     for tick in ticks:
         kept.append(tick)

@@ -37,18 +37,18 @@ def _draw_scene(name: str, rows: Mapping[str, Mapping[str, Any]]) -> list[Image]
         for contender, row in rows.items()
         if "failure" not in row
     ]
-    run = next((row for row in rows.values() if "stage_ms" in row), None)
-    stages = [(f"{stage}, at work", took, STAGE) for stage, took in run["stage_ms"].items()] if run else []
-    stages += (
-        [(f"tracking waited for {it}", took, WAITED) for it, took in run["waited_ms"].items()] if run else []
-    )
+    run = next((contender for contender, row in rows.items() if "stage_ms" in row), "")
+    stages = []
+    if run:
+        stages = [(f"{it}, at work", took, STAGE) for it, took in rows[run]["stage_ms"].items()]
+        stages += [(f"tracking waited for {it}", took, WAITED) for it, took in rows[run]["waited_ms"].items()]
     longest = max(took for _, took, _ in bars + stages)
     title = _strip(TITLE_HEIGHT)
     write_text(title, f"{name}: milliseconds a frame", 20, 26, 0.62, INK)
     strips = [title, *(_draw_bar(*bar, longest) for bar in bars)]
     if stages:
         note = _strip(ROW_HEIGHT + 4)
-        write_text(note, "stages of a run without videos; they overlap", LEFT, 16, 0.42, FAINT)
+        write_text(note, f"stages of {run}; they overlap", LEFT, 16, 0.42, FAINT)
         strips += [note, *(_draw_bar(*bar, longest) for bar in stages)]
     return [*strips, _strip(12)]
 

@@ -1,4 +1,4 @@
-"""Cameras that stand still."""
+"""Cameras that stand still, or whose motion only the boxes tell (``tracking.common_shift``)."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from tracker.types import FloatArray, Frame, State
 
 
 class NoCameraMotion:
-    """Every camera stands still; pictures are not looked at."""
+    """Looks at no picture."""
 
     def estimate(self, frame: Frame, boxes: FloatArray) -> FloatArray:
         """(2, 3) the identity. See `CameraMotion`."""

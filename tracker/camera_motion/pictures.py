@@ -22,7 +22,7 @@ MIN_SLOPING = 100
 """With fewer sloping pixels nothing can be said."""
 MIN_MOTION_PX = 0.1
 """A mean displacement of the corners below this is noise."""
-SHARPEST_ZOOM = 1.5
+MAX_AREA_RATIO = 1.5
 """From one frame to the next no area grows or shrinks by more: what says so is wrong."""
 
 Align = Callable[[Image, Image, Image], FloatArray | None]
@@ -161,7 +161,7 @@ def _is_motion(motion: FloatArray, picture: Image) -> bool:
     height, width = picture.shape
     corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]], np.float64)
     shifts = np.linalg.norm(corners @ motion.T - corners[:, :2], axis=1)
-    return 1 / SHARPEST_ZOOM < area < SHARPEST_ZOOM and float(shifts.mean()) >= MIN_MOTION_PX
+    return 1 / MAX_AREA_RATIO < area < MAX_AREA_RATIO and float(shifts.mean()) >= MIN_MOTION_PX
 
 
 def _to_full_size(motion: FloatArray, scale: FloatArray) -> FloatArray:

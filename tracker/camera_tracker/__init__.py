@@ -36,6 +36,9 @@ from tracker.types import (
 TIMES_ARE_EQUAL_S = 1e-6
 """Times of frames are rounded; 0.1 s after a frame at 30 frames/s is the third one."""
 
+STILL = np.eye(2, 3)
+"""The motion of a camera that does not move."""
+
 YOUNG_LOOKS = 8
 """From one look at a track to so many, the time between two grows evenly to the usual one."""
 
@@ -69,7 +72,8 @@ class CameraTracker:
         ]
         self._time = -np.inf
         self._next_id = 1
-        self._foretold: tuple[float, FloatArray, People] | None = None  # what `wanted` found out for `update`
+        # What `wanted` foretold, and of which frame, for `update`.
+        self._foretold: tuple[float, Detections, FloatArray | None, People] | None = None
         self._people = People.nobody()
 
     def wanted(self, time: float, detections: Detections, motion: FloatArray | None = None) -> BoolArray:
@@ -90,7 +94,7 @@ class CameraTracker:
         if not len(self._people) or not len(detections):
             return is_likely
         people = self._predicted(time, detections, motion)
-        self._foretold = time, detections.boxes, people
+        self._foretold = time, detections, motion, people
         candidates = Candidates(people, detections, self._config.motion.measured_sd)
         is_due = people.status == LOST
         is_due |= time - people.look_times >= self._look_every_s * np.minimum(
@@ -132,8 +136,9 @@ class CameraTracker:
         self._check(time, observations)
         is_first = self._time == -np.inf
         if len(self._people):
-            if self._foretold and self._foretold[0] == time and self._foretold[1] is observations.boxes:
-                self._people = self._foretold[2]
+            foretold = self._foretold
+            if foretold and foretold[0] == time and _is_same_frame(foretold[1:3], observations, motion):
+                self._people = foretold[3]
             else:
                 self._people = self._predicted(time, observations, motion)
         self._time, self._foretold = time, None
@@ -145,23 +150,25 @@ class CameraTracker:
         if is_new.any():
             is_new[is_new] = ~self._repeats(observations.boxes[is_new])
         if is_new.any():
-            is_known = is_first or self._config.confirm_frames == 1
-            self._start(observations[is_new], TRACKED if is_known else TENTATIVE)
+            is_confirmed = is_first or self._config.confirm_frames == 1
+            self._start(observations[is_new], TRACKED if is_confirmed else TENTATIVE)
         return self._report(self._people.status == TRACKED)
 
     def carried(self) -> Tracks:
         """Who was missed in the last frame for no longer than ``carry_s``, where their motion leads.
 
         Detectors miss people for a frame or two, while the people go on. By rising id; never anybody whom
-        `update` gave. Nobody who was hardly ever found, or only just now, since that may be no person.
+        `update` gave. Nobody who was hardly ever found, or only just now, since that may be no person. Their
+        scores are 0, as there is no detection.
         """
         people, config = self._people, self._config
         is_carried = (people.status == LOST) & (
             self._time - people.seen_times <= config.carry_s + TIMES_ARE_EQUAL_S
         )
-        is_carried &= people.seen_times - people.born_times >= config.carry_s
+        is_carried &= people.seen_times - people.born_times >= config.carry_s - TIMES_ARE_EQUAL_S
         is_carried &= people.seen_counts >= config.carry_min_share * people.frame_counts
-        return self._report(is_carried)
+        carried = self._report(is_carried)
+        return replace(carried, scores=np.zeros(len(carried)))
 
     def _report(self, some: BoolArray) -> Tracks:
         people = self._people
@@ -186,7 +193,9 @@ class CameraTracker:
             raise ValueError(
                 f"camera {self._camera!r}: a tracker's state holds {sorted(names)}, got {sorted(state)}"
             )
-        self._people = People(**{field.name: state[field.name].copy() for field in fields(People)})
+        people = People(**{field.name: state[field.name].copy() for field in fields(People)})
+        people.check()
+        self._people = people
         self._time, self._next_id = float(state["time"]), int(state["next_id"])
         self._foretold = None
 
@@ -234,7 +243,7 @@ class CameraTracker:
         # The last boxes of somebody who vanishes behind others shrink; going on with that ruins the box.
         moments[people.status == LOST, 1, SIZES] = 0.0
         moments = predict_moments(moments, time - self._time, heights_of(moments), self._noise)
-        if motion is not None:
+        if motion is not None and (motion != STILL).any():
             moments, seen_boxes = move_moments(moments, motion), move_boxes(seen_boxes, motion)
         if self._config.common_shift:
             likely = found.boxes[found.scores >= self._likely_score]
@@ -297,8 +306,10 @@ class CameraTracker:
             people.look_times[seen] = self._time
             people.look_counts[seen] += 1
         people.status[people.status == TRACKED] = LOST
-        is_known = (people.status[rows] != TENTATIVE) | (people.seen_counts[rows] >= config.confirm_frames)
-        people.status[rows] = np.where(is_known, TRACKED, TENTATIVE)
+        is_confirmed = (people.status[rows] != TENTATIVE) | (
+            people.seen_counts[rows] >= config.confirm_frames
+        )
+        people.status[rows] = np.where(is_confirmed, TRACKED, TENTATIVE)
         people.seen_times[rows] = self._time
         people.scores[rows] = found.scores
 
@@ -331,3 +342,12 @@ class CameraTracker:
                 for field in fields(People)
             )
         )
+
+
+def _is_same_frame(
+    foretold: tuple[Detections, FloatArray | None], observations: Observations, motion: FloatArray | None
+) -> bool:
+    """Whether what was foretold is of these very observations and motion."""
+    detections, foretold_motion = foretold
+    is_same = observations.boxes is detections.boxes and observations.scores is detections.scores
+    return is_same and foretold_motion is motion

@@ -66,7 +66,7 @@ class Candidates:
             rows, columns = rows.take(kept), columns.take(kept)
         ious = iou_of_pairs(grown.take(rows, 0), others.take(columns, 0))
         height_ious = height_iou_of_pairs(boxes.take(rows, 0), found.boxes.take(columns, 0))
-        return Pairs(rows, columns, ious, height_ious, self._feet_apart(rows, columns))
+        return Pairs(rows, columns, ious, height_ious, self._feet_apart(boxes, rows, columns))
 
     def _variances(self) -> FloatArray:
         """(M, 4) of where a detection of each person will be."""
@@ -92,10 +92,10 @@ class Candidates:
             cost += stage.direction_weight * self._turns(pairs)
         return cost
 
-    def _feet_apart(self, rows: IntArray, columns: IntArray) -> FloatArray:
+    def _feet_apart(self, boxes: FloatArray, rows: IntArray, columns: IntArray) -> FloatArray:
         moments = self._people.moments
         scale = np.sqrt(heights_of(moments)[:, 0] ** 2 + UNSURE**2 * moments[:, 2, 0])
-        apart = feet_of(boxes_of(moments)).take(rows, 0)
+        apart = feet_of(boxes).take(rows, 0)
         apart -= feet_of(self._found.boxes).take(columns, 0)
         apart *= apart
         return np.minimum(np.sqrt(apart[:, 0] + apart[:, 1]) / scale.take(rows), 1.0)
@@ -118,12 +118,12 @@ class Candidates:
 def appearance_distances(people: People, found: Observations, pairs: Pairs) -> tuple[FloatArray, BoolArray]:
     """(P,) cosine distances, and (P,) whether both of a pair were ever looked at."""
     features, looks = people.features, found.features
-    was_seen = features.any(axis=1).take(pairs.rows) & looks.any(axis=1).take(pairs.columns)
+    both_looked_at = features.any(axis=1).take(pairs.rows) & looks.any(axis=1).take(pairs.columns)
     distances = np.ones(len(pairs))
-    some = np.flatnonzero(was_seen)
+    some = np.flatnonzero(both_looked_at)
     a, b = features.take(pairs.rows.take(some), 0), looks.take(pairs.columns.take(some), 0)
     distances[some] = 1.0 - np.einsum("pd,pd->p", a, b)
-    return distances, was_seen
+    return distances, both_looked_at
 
 
 def stage_cost(
@@ -131,15 +131,16 @@ def stage_cost(
 ) -> FloatArray:
     """(P,) what pairs cost; where one of the two was never looked at, motion alone counts.
 
-    inf where motion alone forbids a pair, unless appearance alone decides, or where people look too unlike.
+    inf, or above ``max_cost``, where motion alone forbids a pair, unless appearance alone decides, and where
+    people look too unlike.
     """
     if not stage.appearance_weight or not found.features.shape[1] or not people.features.shape[1]:
         return motion
-    distances, was_seen = appearance_distances(people, found, pairs)
+    distances, both_looked_at = appearance_distances(people, found, pairs)
     fused = fuse_appearance(motion, distances, stage.appearance_weight, stage.max_cosine_distance)
     if stage.appearance_weight < 1:
         fused[motion > stage.max_cost] = np.inf
-    return np.where(was_seen, fused, motion)
+    return np.where(both_looked_at, fused, motion)
 
 
 def is_contested(stage: AssociationStage, pairs: Pairs, cost: FloatArray) -> BoolArray:
@@ -198,8 +199,9 @@ def covered_shares(boxes: FloatArray) -> FloatArray:
     rows, columns = overlapping_pairs(boxes, boxes)
     behind = np.flatnonzero(boxes[:, 3].take(rows) < boxes[:, 3].take(columns))
     rows, columns = rows.take(behind), columns.take(behind)
-    a, b = boxes.take(rows, 0), boxes.take(columns, 0)
-    shared = (np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])).prod(axis=1)
     covered = np.zeros(len(boxes))
-    np.maximum.at(covered, rows, shared / (a[:, 2:] - a[:, :2]).prod(axis=1))
+    if len(rows):
+        a, b = boxes.take(rows, 0), boxes.take(columns, 0)
+        shared, sizes = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), a[:, 2:] - a[:, :2]
+        np.maximum.at(covered, rows, shared[:, 0] * shared[:, 1] / (sizes[:, 0] * sizes[:, 1]))
     return covered

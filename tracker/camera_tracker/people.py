@@ -47,7 +47,8 @@ class People(Columns):
     look_times: FloatArray
     look_counts: IntArray
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raise ValueError unless all shapes fit. Not with every new object: there is one a frame."""
         people = len(self.track_ids)
         for name, shape in (("moments", (people, 5, 4)), ("seen_boxes", (people, 4))):
             check_shape(f"People.{name}", getattr(self, name), shape)

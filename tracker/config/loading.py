@@ -33,7 +33,7 @@ def load_config(path: Path | Sequence[Path] | None = None, overrides: Sequence[s
     values: dict[str, Any] = {}
     for file in paths:
         values.update(_read_yaml(file))
-    for override in overrides:
+    for override in sorted(overrides, key=lambda it: not it.partition("=")[0].strip().endswith(".kind")):
         _apply_override(values, override)
     try:
         config = RunConfig.model_validate(values)
@@ -102,6 +102,8 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
             value_shown = mask_logins(repr(below))
             raise ConfigError(f"--set {shown}: {parent!r} is set to {value_shown} and has no keys below it")
         section = below
+    if last == "kind" and section.get("kind", value) != value:
+        section.clear()  # the file's other keys belong to its kind
     section[last] = value
 
 

@@ -111,13 +111,14 @@ class TrackingConfig(Section):
     once."""
 
     max_birth_iou: Annotated[float, Tunable(0.3, 1.0)] = Field(default=0.5, ge=0, le=1)
-    """A detection that overlaps somebody found in the same frame by more starts no track."""
+    """A detection that overlaps a track found in the same frame by more starts no other one."""
 
     max_lost_s: Annotated[float, Tunable(0.3, 10.0, log=True)] = Field(default=1.5, gt=0)
     """Seconds without a match before a track ends."""
 
     carry_s: float = Field(default=0.1, ge=0)
-    """For so many seconds a track that the detector misses is reported where its motion leads."""
+    """For so many seconds a track that the detector misses is reported where its motion leads, with score 0;
+    it must have been followed for as long."""
 
     carry_min_share: float = Field(default=0.6, ge=0, le=1)
     """Of its frames a track must have been found in this share to be carried so."""

@@ -1,7 +1,7 @@
 """YOLO models that ultralytics exported to OpenVINO or ONNX, run without ultralytics: what counts is speed.
 
 On pictures of the network's own shape the result is that of ``ultralytics.YOLO(...).predict``, within a
-fraction of a pixel. What is left out is its Python between the frames, half as much work as the network,
+fraction of a pixel. What is left out is its Python between the frames (half as much work as the network),
 PyTorch, and the grey bars beside a picture of another shape, which a network in OpenVINO need not look at.
 """
 
@@ -10,7 +10,6 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
@@ -45,7 +44,7 @@ class Network(NamedTuple):
 
     Attributes:
         path: Its file.
-        largest: Its input, or the longest that it may be.
+        largest: Its input, or the largest that it may be.
         takes_any: Whether it can be opened for a smaller input, whose sides are multiples of 32.
         names: Of its classes.
         streams: How many pictures it looks at at once.
@@ -121,7 +120,7 @@ class ExportedYolo:
     def _people(self, output: NDArray[np.float32]) -> Detections:
         """(4 + C + more, A) raw output to people in pixels of the network's input."""
         scores = output[4 + self._person]
-        places = np.flatnonzero(scores > self._config.min_score)
+        places = np.flatnonzero(scores >= self._config.min_score)
         classes = output[4 : 4 + len(self._network.names), places]
         # Whatever is more a chair than a person is no person.
         places = places[classes.argmax(axis=0) == self._person]
@@ -178,8 +177,6 @@ def find_export(config: UltralyticsDetectorConfig) -> Network | None:
 
 
 def _find_openvino(path: Path, open_size: int) -> Network | None:
-    if not find_spec("openvino"):
-        return None
     meta = yaml.safe_load((path.parent / "metadata.yaml").read_text(encoding="utf-8"))
     names: dict[int, str] = meta["names"]
     model = read_yolo(path, open_size)

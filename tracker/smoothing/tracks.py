@@ -5,25 +5,18 @@ import numpy as np
 from tracker.config import OfflineConfig
 from tracker.kalman import BoxNoise
 from tracker.mot_files import MotTable
-from tracker.smoothing.joining import HEIGHT, MayJoin, centre_boxes, join_tracks
+from tracker.smoothing.joining import HEIGHT, centre_boxes, join_tracks
 from tracker.smoothing.moments import smooth_moments
 from tracker.types import BoolArray, FloatArray, IntArray
 
 
-def smooth_tracks(
-    table: MotTable,
-    times: FloatArray,
-    likely_score: float,
-    config: OfflineConfig,
-    may_join: MayJoin | None = None,
-) -> MotTable:
+def smooth_tracks(table: MotTable, times: FloatArray, likely_score: float, config: OfflineConfig) -> MotTable:
     """Make finished tracks better with what is only known afterwards.
 
     Args:
         table: What was tracked in one camera, any order of rows; no id twice in a frame.
         times: (R,) seconds of its rows.
         likely_score: The detector's score from which somebody is likely there.
-        may_join: Which tracks may be one person; None lets motion alone decide.
 
     Returns:
         The better tracks by frame and id, with rows for frames in which somebody was not found. Tracks that
@@ -31,7 +24,7 @@ def smooth_tracks(
     """
     is_likely = is_of_likely_track(table, likely_score, config.min_likely_share)
     table, times = table[is_likely], times[is_likely]
-    ways = join_tracks(table, times, config, may_join)
+    ways = join_tracks(table, times, config)
     joined = MotTable.of_people(table.frames, ways, table.boxes, table.scores)
     return smooth_ways(joined, times, ways, config)
 

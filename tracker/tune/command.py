@@ -149,9 +149,8 @@ def tune(arguments: argparse.Namespace, console: Console, stop: threading.Event)
     from tracker.tune.search import Search, TrialLog
 
     config = load_config(arguments.config, arguments.overrides)
-    ranges = choose_ranges(
-        config, arguments.keys, has_looks=True
-    )  # wrong keys are named before hours of work
+    # Wrong keys are named before hours of work; whether anybody has looks is known after it.
+    ranges = choose_ranges(config, arguments.keys, has_looks=True)
     path = arguments.output / "trials.jsonl"
     if path.exists() and not arguments.resume:
         raise ReuniteError(
@@ -173,7 +172,8 @@ def tune(arguments: argparse.Namespace, console: Console, stop: threading.Event)
         )
     whole = choose_held_out(names, arguments.held_out, arguments.seed)
 
-    lowest = {key: ranges[key].low for key in ("detector.min_score",) if key in ranges}
+    # A trial may ask for any score of the range; those that it drops it drops itself.
+    lowest = {key: it.low for key, it in ranges.items() if key == "detector.min_score"}
     recorder = Recorder(with_values(config, lowest), arguments.output.parent / RECORDINGS)
     recordings = recorder.record(cameras, console, stop)
     if recordings is None:

@@ -14,7 +14,7 @@ class TrialBar:
 
     def __init__(self, console: Console, metric: str, done: int, total: int) -> None:
         self._console, self._metric, self._total = console, metric, total
-        self._begun, self._began = done, time.monotonic()
+        self._done_before, self._began = done, time.monotonic()
         self._next_line = self._began + LINE_EVERY_S
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -41,7 +41,7 @@ class TrialBar:
         now = time.monotonic()
         if not self._console.is_terminal and (now >= self._next_line or done == self._total):
             self._next_line = now + LINE_EVERY_S
-            left_s = (now - self._began) / max(1, done - self._begun) * (self._total - done)
+            left_s = (now - self._began) / max(1, done - self._done_before) * (self._total - done)
             left = f", {timedelta(seconds=round(left_s))} left" if done < self._total else ""
             self._console.print(
                 f"{done}/{self._total} trials, best {text}{left}", highlight=False, soft_wrap=True

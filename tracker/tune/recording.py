@@ -195,10 +195,8 @@ class Recorder:
         if config.detector.kind == "file":
             files.append(find_detections(config.detector.path, camera.name, camera.address))
         elif config.detector.kind in ("ultralytics", "onnx"):
-            weights = find_weights(
-                config.detector.weights, weights_folder(config.detector.weights_folder)
-            )  # None before ultralytics has downloaded them
-            files += [weights] if weights else []
+            weights = find_weights(config.detector.weights, weights_folder(config.detector.weights_folder))
+            files += [weights] if weights else []  # none before ultralytics has downloaded them
         if config.camera_motion.kind == "file":
             files.append(Path(config.camera_motion.path, f"{camera.name}.txt"))
         said = {

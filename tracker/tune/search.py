@@ -94,14 +94,16 @@ class Search:
     def importance(self) -> dict[str, float]:
         """By key, the share of what makes a trial one of the best; empty where too few were made.
 
+        Equal shares where the best trials are no better than the others.
+
         Source: PED-ANOVA (Watanabe et al. 2023, arXiv:2304.10255).
         """
         if len(self.trials) < IMPORTANCE_TRIALS:
             return {}
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            warnings.simplefilter("ignore")  # that it is experimental, or that the shares are equal
             evaluator = PedAnovaImportanceEvaluator()
-        return dict(get_param_importances(self._study, evaluator=evaluator))
+            return dict(get_param_importances(self._study, evaluator=evaluator))
 
 
 class TrialLog:
