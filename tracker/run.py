@@ -6,7 +6,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -28,6 +28,19 @@ EXIT_INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0 all well, 1 a camera failed, 2 cannot start, 130 interrupted."""
     arguments = make_parser().parse_args(argv)
+    return run_until_stopped(
+        lambda console, stop: run_command(arguments, console, stop),
+        "stopped at once; go on from the last checkpoint with: python -m tracker.run --resume",
+    )
+
+
+def run_until_stopped(command: Callable[[Console, threading.Event], int], stopped: str) -> int:
+    """Run a command that ends soon after Ctrl-C sets its event; its exit code.
+
+    Args:
+        command: Gets a console that warnings are written to as well, and the event.
+        stopped: What to say if a second Ctrl-C ends it at once.
+    """
     console = Console()
     logging.basicConfig(
         level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
@@ -35,12 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("tracker").setLevel(logging.INFO)
     try:
         with StopSignals() as stop:
-            return run_command(arguments, console, stop)
+            return command(console, stop)
     except KeyboardInterrupt:
-        console.print(
-            "stopped at once; go on from the last checkpoint with: python -m tracker.run --resume",
-            highlight=False,
-        )
+        console.print(stopped, highlight=False)
         return EXIT_INTERRUPTED
     except ReuniteError as error:
         Console(stderr=True).print(

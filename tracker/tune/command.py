@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import logging
 import threading
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -11,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.logging import RichHandler
 
 from tracker.config import RunConfig, load_config, with_values
 from tracker.errors import ReuniteError
-from tracker.run import EXIT_INTERRUPTED, EXIT_USAGE, StopSignals
+from tracker.run import EXIT_INTERRUPTED, run_until_stopped
 from tracker.sources.addresses import find_cameras
 from tracker.tune.keys import Range, choose_ranges
 from tracker.tune.parts import Split, choose_held_out, pair_truth, split_recordings
@@ -46,22 +44,10 @@ then:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0 all well, 2 cannot start or go on, 130 interrupted."""
     arguments = make_parser().parse_args(argv)
-    console = Console()
-    logging.basicConfig(
-        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
+    return run_until_stopped(
+        lambda console, stop: tune(arguments, console, stop),
+        "stopped at once; go on with the same command and --resume",
     )
-    logging.getLogger("tracker").setLevel(logging.INFO)
-    try:
-        with StopSignals() as stop:
-            return tune(arguments, console, stop)
-    except KeyboardInterrupt:
-        console.print("stopped at once; go on with the same command and --resume", highlight=False)
-        return EXIT_INTERRUPTED
-    except ReuniteError as error:
-        Console(stderr=True).print(
-            f"error: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True
-        )
-        return EXIT_USAGE
 
 
 def make_parser() -> argparse.ArgumentParser:
