@@ -346,7 +346,7 @@ class StandIn(NearestNeighbour):
 def test_the_command_prints_a_row_for_each_method(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tiny = SimulationConfig(cameras=2, people=5, seconds=90, frame_rate=5, video=False)
+    tiny = SimulationConfig(cameras=2, people=8, seconds=90, frame_rate=5, video=False)
     monkeypatch.setitem(command.SIMULATED, "simulated-6", tiny)
     monkeypatch.setattr(command, "IdentityLinker", StandIn)
     monkeypatch.setattr(command, "THRESHOLDS", np.array([0.3, 0.5, 0.7]))

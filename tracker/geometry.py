@@ -136,17 +136,10 @@ def move_boxes(boxes_xyxy: FloatArray, motion: FloatArray) -> FloatArray:
 
     The centre goes where the map takes it, the size as far as the map stretches areas.
     """
-    centers, half = (
-        0.5 * (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]),
-        0.5 * (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]),
-    )
-    centers, half = centers @ motion[:, :2].T + motion[:, 2], half * stretch_of(motion)
+    stretch = math.sqrt(abs(np.linalg.det(motion[:, :2])))
+    centers = 0.5 * (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) @ motion[:, :2].T + motion[:, 2]
+    half = 0.5 * stretch * (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2])
     return np.concatenate((centers - half, centers + half), axis=1)
-
-
-def stretch_of(motion: FloatArray) -> float:
-    """By how much a (2, 3) affine map stretches lengths, so that areas come out right: sqrt(|det|)."""
-    return math.sqrt(abs(motion[0, 0] * motion[1, 1] - motion[0, 1] * motion[1, 0]))
 
 
 def grow(boxes: FloatArray, share: float) -> FloatArray:

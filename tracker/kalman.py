@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tracker.geometry import stretch_of
 from tracker.types import FloatArray
 
 
@@ -103,7 +102,8 @@ def move_moments(moments: FloatArray, motion: FloatArray) -> FloatArray:
 
     Source: camera-motion compensation (Aharon et al. 2022, BoT-SORT, arXiv:2206.14651, section 3.2).
     """
-    turn, shift, stretch = motion[:, :2], motion[:, 2], stretch_of(motion)
+    turn, shift = motion[:, :2], motion[:, 2]
+    stretch = np.sqrt(abs(np.linalg.det(turn)))
     moved = moments.copy()
     moved[:, :2, :2] = moments[:, :2, :2] @ turn.T
     moved[:, 0, :2] += shift
