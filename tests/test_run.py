@@ -127,7 +127,7 @@ def test_a_run_that_is_killed_gives_the_same_result_in_the_end(tmp_path: Path, s
             command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
-            process.wait(timeout=rng.uniform(0.4, 1.0) * took_s if kills < 3 else 60)
+            process.wait(timeout=rng.uniform(0.3, 0.8) * took_s if kills < 3 else 60)
             break
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
