@@ -106,6 +106,13 @@ def _highest(values: FloatArray, groups: IntArray, count: int) -> FloatArray:
     return highest
 
 
+def lowest_of_groups(values: FloatArray, groups: IntArray, count: int) -> FloatArray:
+    """(count,) the lowest of each group's values (P,), groups (P,) from 0; inf where there is none."""
+    lowest = np.full(count, np.inf)
+    np.minimum.at(lowest, groups, values)
+    return lowest
+
+
 def _solved_pairs(rows: IntArray, columns: IntArray, gain: FloatArray, shape: tuple[int, int]) -> IntArray:
     """Places of the pairs of highest total gain, rising: a plain assignment, in which apart gains 0."""
     cost = np.zeros(shape)

@@ -72,8 +72,8 @@ class CameraTracker:
         ]
         self._time = -np.inf
         self._next_id = 1
-        # What `wanted` foretold, and of which frame, for `update`.
-        self._foretold: tuple[float, Detections, FloatArray | None, People] | None = None
+        # What `wanted` found out, for which time and camera motion, so that `update` need not again.
+        self._foretold: tuple[float, FloatArray | None, Candidates] | None = None
         self._people = People.nobody()
 
     def wanted(self, time: float, detections: Detections, motion: FloatArray | None = None) -> BoolArray:
@@ -93,9 +93,9 @@ class CameraTracker:
         is_likely = detections.scores >= self._likely_score
         if not len(self._people) or not len(detections):
             return is_likely
-        people = self._predicted(time, detections, motion)
-        self._foretold = time, detections, motion, people
-        candidates = Candidates(people, detections, self._config.motion.measured_sd)
+        candidates = self._candidates(time, detections, motion)
+        self._foretold = time, motion, candidates
+        people = candidates.people
         is_due = people.status == LOST
         is_due |= time - people.look_times >= self._look_every_s * np.minimum(
             1, people.look_counts / YOUNG_LOOKS
@@ -135,16 +135,16 @@ class CameraTracker:
         """
         self._check(time, observations)
         is_first = self._time == -np.inf
-        if len(self._people):
-            foretold = self._foretold
-            if foretold and foretold[0] == time and _is_same_frame(foretold[1:3], observations, motion):
-                self._people = foretold[3]
-            else:
-                self._people = self._predicted(time, observations, motion)
+        candidates = self._foretold_candidates(time, observations, motion)
+        if candidates is None:
+            candidates = self._candidates(time, observations, motion)
+        self._people = candidates.people
         self._time, self._foretold = time, None
-        rows, columns = self._match(observations)
+        rows, columns = self._match(candidates, observations)
         self._go_on(rows, columns, observations)
-        self._forget((self._people.status == TENTATIVE) & (self._people.seen_times < time))
+        is_over = (self._people.status == TENTATIVE) & (self._people.seen_times < time)
+        if is_over.any():
+            self._people = self._people[~is_over]
         is_new = observations.scores >= self._likely_score
         is_new[columns] = False
         if is_new.any():
@@ -220,9 +220,21 @@ class CameraTracker:
                 f"got {features.shape[1]}"
             )
 
-    def _forget(self, gone: BoolArray) -> None:
-        if gone.any():
-            self._people = self._people[~gone]
+    def _foretold_candidates(
+        self, time: float, observations: Observations, motion: FloatArray | None
+    ) -> Candidates | None:
+        """What `wanted` found out, if it was asked about this very frame."""
+        if self._foretold is None:
+            return None
+        foretold_time, foretold_motion, candidates = self._foretold
+        is_same = foretold_time == time and foretold_motion is motion and candidates.are_of(observations)
+        return candidates if is_same else None
+
+    def _candidates(
+        self, time: float, found: Detections | Observations, motion: FloatArray | None
+    ) -> Candidates:
+        people = self._predicted(time, found, motion) if len(self._people) else self._people
+        return Candidates(people, found, self._config.motion.measured_sd)
 
     def _repeats(self, boxes: FloatArray) -> BoolArray:
         """(N,) whether a box covers somebody who was seen in this frame, so that it is no new person."""
@@ -253,13 +265,12 @@ class CameraTracker:
                 seen_boxes = seen_boxes + np.tile(shift, 2)
         return replace(people, moments=moments, seen_boxes=seen_boxes)
 
-    def _match(self, observations: Observations) -> tuple[IntArray, IntArray]:
+    def _match(self, candidates: Candidates, observations: Observations) -> tuple[IntArray, IntArray]:
         """Run the stages. Returns rows of the people, rising, and the observation of each."""
-        people = self._people
+        people = candidates.people
         column_of_row = np.full(len(people), -1)
         is_free = np.ones(len(observations), np.bool_)
         is_likely = observations.scores >= self._likely_score
-        candidates = Candidates(people, observations, self._config.motion.measured_sd)
         for stage, takes_part in zip(self._config.stages, self._takes_part, strict=True):
             is_row = takes_part[people.status] & (column_of_row < 0)
             is_column = is_free & is_likely if stage.scores == "likely" else is_free
@@ -270,8 +281,7 @@ class CameraTracker:
             if not len(some):
                 continue
             pairs = pairs[some]
-            motion = candidates.motion_cost(stage, pairs)
-            cost = stage_cost(stage, motion, people, observations, pairs)
+            cost = stage_cost(stage, candidates.motion_cost(stage, pairs), people, observations, pairs)
             shape = (len(people), len(observations))
             chosen = cheapest_pairs(pairs.rows, pairs.columns, cost, stage.max_cost, shape)
             columns = pairs.columns.take(chosen)
@@ -342,12 +352,3 @@ class CameraTracker:
                 for field in fields(People)
             )
         )
-
-
-def _is_same_frame(
-    foretold: tuple[Detections, FloatArray | None], observations: Observations, motion: FloatArray | None
-) -> bool:
-    """Whether what was foretold is of these very observations and motion."""
-    detections, foretold_motion = foretold
-    is_same = observations.boxes is detections.boxes and observations.scores is detections.scores
-    return is_same and foretold_motion is motion

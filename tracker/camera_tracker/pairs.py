@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tracker.association import lowest_of_groups
 from tracker.camera_tracker.people import CENTERS, People, boxes_of, coordinates, heights_of
 from tracker.config import AssociationStage
 from tracker.geometry import grow, height_iou_of_pairs, iou_of_pairs, overlapping_pairs
@@ -31,7 +32,11 @@ class Pairs(Columns):
 
 
 class Candidates:
-    """The pairs of one frame; stages that compare the same boxes share them."""
+    """The pairs of one frame; stages that compare the same boxes share them.
+
+    Attributes:
+        people: Predicted to the time of the frame.
+    """
 
     def __init__(self, people: People, found: Detections | Observations, measured_sd: float) -> None:
         """Nothing is compared yet.
@@ -41,8 +46,13 @@ class Candidates:
             found: The detections in it.
             measured_sd: Of a detected coordinate, in box heights.
         """
-        self._people, self._found, self._measured_sd = people, found, measured_sd
+        self.people = people
+        self._found, self._measured_sd = found, measured_sd
         self._pairs: dict[tuple[str, float, float | None], Pairs] = {}
+
+    def are_of(self, found: Detections | Observations) -> bool:
+        """Whether these very detections were compared, looked at or not."""
+        return found.boxes is self._found.boxes and found.scores is self._found.scores
 
     def of(self, stage: AssociationStage) -> Pairs:
         """All pairs that the stage's boxes and gate allow, whichever people and scores it takes."""
@@ -52,32 +62,30 @@ class Candidates:
         return self._pairs[key]
 
     def _find(self, stage: AssociationStage) -> Pairs:
-        people, found = self._people, self._found
-        boxes = people.seen_boxes if stage.boxes == "last_seen" else boxes_of(people.moments)
+        people, found = self.people, self._found
+        predicted = boxes_of(people.moments)
+        boxes = people.seen_boxes if stage.boxes == "last_seen" else predicted
         grown, others = grow(boxes, stage.buffer), grow(found.boxes, stage.buffer)
-        reach = grown
-        if stage.max_mahalanobis is not None:  # pairs within the gate need not overlap
-            reach_px = stage.max_mahalanobis * np.sqrt(self._variances()[:, CENTERS])
-            predicted = boxes_of(people.moments)
-            reach = np.concatenate((predicted[:, :2] - reach_px, predicted[:, 2:] + reach_px), axis=1)
-        rows, columns = overlapping_pairs(reach, others)
-        if stage.max_mahalanobis is not None:
-            kept = np.flatnonzero(self._mahalanobis(rows, columns) <= stage.max_mahalanobis)
-            rows, columns = rows.take(kept), columns.take(kept)
+        if stage.max_mahalanobis is None:
+            rows, columns = overlapping_pairs(grown, others)
+        else:
+            rows, columns = self._gated_pairs(predicted, others, stage.max_mahalanobis)
         ious = iou_of_pairs(grown.take(rows, 0), others.take(columns, 0))
         height_ious = height_iou_of_pairs(boxes.take(rows, 0), found.boxes.take(columns, 0))
         return Pairs(rows, columns, ious, height_ious, self._feet_apart(boxes, rows, columns))
 
-    def _variances(self) -> FloatArray:
-        """(M, 4) of where a detection of each person will be."""
-        moments = self._people.moments
-        variances: FloatArray = moments[:, 2] + (self._measured_sd * heights_of(moments)) ** 2
-        return variances
-
-    def _mahalanobis(self, rows: IntArray, columns: IntArray) -> FloatArray:
-        off = coordinates(self._found.boxes).take(columns, 0) - self._people.moments[:, 0].take(rows, 0)
-        distances: FloatArray = np.sqrt((off * off / self._variances().take(rows, 0)).sum(axis=1))
-        return distances
+    def _gated_pairs(
+        self, predicted: FloatArray, others: FloatArray, max_distance: float
+    ) -> tuple[IntArray, IntArray]:
+        """Rows and columns of the pairs within a Mahalanobis distance; they need not overlap."""
+        moments = self.people.moments
+        variances = moments[:, 2] + (self._measured_sd * heights_of(moments)) ** 2
+        reach_px = max_distance * np.sqrt(variances[:, CENTERS])
+        reach = np.concatenate((predicted[:, :2] - reach_px, predicted[:, 2:] + reach_px), axis=1)
+        rows, columns = overlapping_pairs(reach, others)
+        off = coordinates(self._found.boxes).take(columns, 0) - moments[:, 0].take(rows, 0)
+        kept = np.flatnonzero(np.sqrt((off * off / variances.take(rows, 0)).sum(axis=1)) <= max_distance)
+        return rows.take(kept), columns.take(kept)
 
     def motion_cost(self, stage: AssociationStage, pairs: Pairs) -> FloatArray:
         """(P,) what pairs of ``stage`` cost, whatever people look like."""
@@ -93,7 +101,7 @@ class Candidates:
         return cost
 
     def _feet_apart(self, boxes: FloatArray, rows: IntArray, columns: IntArray) -> FloatArray:
-        moments = self._people.moments
+        moments = self.people.moments
         scale = np.sqrt(heights_of(moments)[:, 0] ** 2 + UNSURE**2 * moments[:, 2, 0])
         apart = feet_of(boxes).take(rows, 0)
         apart -= feet_of(self._found.boxes).take(columns, 0)
@@ -107,8 +115,8 @@ class Candidates:
         the filter's velocity in place of one between two detections.
         """
         to = coordinates(self._found.boxes)[:, CENTERS].take(pairs.columns, 0)
-        way = to - coordinates(self._people.seen_boxes)[:, CENTERS].take(pairs.rows, 0)
-        velocity = self._people.moments[:, 1, CENTERS].take(pairs.rows, 0)
+        way = to - coordinates(self.people.seen_boxes)[:, CENTERS].take(pairs.rows, 0)
+        velocity = self.people.moments[:, 1, CENTERS].take(pairs.rows, 0)
         across = way[:, 0] * velocity[:, 1] - way[:, 1] * velocity[:, 0]
         along = (way * velocity).sum(axis=1)
         turns: FloatArray = np.abs(np.arctan2(across, along)) / np.pi  # 0 where one of the two stands still
@@ -127,7 +135,7 @@ def appearance_distances(people: People, found: Observations, pairs: Pairs) -> t
 
 
 def stage_cost(
-    stage: AssociationStage, motion: FloatArray, people: People, found: Observations, pairs: Pairs
+    stage: AssociationStage, motion_cost: FloatArray, people: People, found: Observations, pairs: Pairs
 ) -> FloatArray:
     """(P,) what pairs cost; where one of the two was never looked at, motion alone counts.
 
@@ -135,12 +143,12 @@ def stage_cost(
     people look too unlike.
     """
     if not stage.appearance_weight or not found.features.shape[1] or not people.features.shape[1]:
-        return motion
+        return motion_cost
     distances, both_looked_at = appearance_distances(people, found, pairs)
-    fused = fuse_appearance(motion, distances, stage.appearance_weight, stage.max_cosine_distance)
+    fused = fuse_appearance(motion_cost, distances, stage.appearance_weight, stage.max_cosine_distance)
     if stage.appearance_weight < 1:
-        fused[motion > stage.max_cost] = np.inf
-    return np.where(both_looked_at, fused, motion)
+        fused[motion_cost > stage.max_cost] = np.inf
+    return np.where(both_looked_at, fused, motion_cost)
 
 
 def is_contested(stage: AssociationStage, pairs: Pairs, cost: FloatArray) -> BoolArray:
@@ -153,8 +161,7 @@ def is_contested(stage: AssociationStage, pairs: Pairs, cost: FloatArray) -> Boo
     margin = np.inf if weight == 1 else weight / (1 - weight) * stage.max_cosine_distance
     contested = np.zeros(len(pairs), np.bool_)
     for groups in (pairs.rows, pairs.columns):
-        lowest = np.full(groups.max(initial=-1) + 1, np.inf)
-        np.minimum.at(lowest, groups, cost)
+        lowest = lowest_of_groups(cost, groups, groups.max(initial=-1) + 1)
         is_close = cost <= lowest.take(groups) + margin
         contested |= is_close & (np.bincount(groups[is_close], minlength=len(lowest)).take(groups) > 1)
     return contested

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tracker.association import lowest_of_groups
 from tracker.camera_tracker.people import TRACKED
 from tracker.geometry import grow, overlapping_pairs
 from tracker.types import FloatArray, IntArray
@@ -49,8 +50,8 @@ def common_shift(
     ways = 0.5 * (b[:, :2] + b[:, 2:] - a[:, :2] - a[:, 2:])
     heights, others = a[:, 3] - a[:, 1], b[:, 3] - b[:, 1]
     distances = np.abs(ways).sum(axis=1) / heights + 2 * np.abs(np.log(others / heights))
-    is_mutual = distances == _lowest(distances, rows, len(before)).take(rows)
-    is_mutual &= distances == _lowest(distances, columns, len(boxes)).take(columns)
+    is_mutual = distances == lowest_of_groups(distances, rows, len(before)).take(rows)
+    is_mutual &= distances == lowest_of_groups(distances, columns, len(boxes)).take(columns)
     ways = ways[is_mutual & (distances < MAX_DISTANCE)]
     if len(ways) < MIN_PEOPLE:
         return none
@@ -65,10 +66,3 @@ def _median(values: FloatArray) -> FloatArray:
     ordered = np.sort(values, axis=0)
     middle: FloatArray = 0.5 * (ordered[(len(values) - 1) // 2] + ordered[len(values) // 2])
     return middle
-
-
-def _lowest(values: FloatArray, groups: IntArray, count: int) -> FloatArray:
-    """(count,) the lowest of each group's values, inf where there is none."""
-    lowest = np.full(count, np.inf)
-    np.minimum.at(lowest, groups, values)
-    return lowest
