@@ -12,9 +12,8 @@ from scipy.stats import beta
 
 from tests.test_run import write_sequence
 from tracker.metrics.calibration import Calibration, read_calibration
-from tracker.run import main
-from tracker.sinks import calibration
-from tracker.sinks.calibration import (
+from tracker.reports import calibration
+from tracker.reports.calibration import (
     DIFFERENT,
     LINE_HEIGHT,
     MARGIN,
@@ -25,7 +24,8 @@ from tracker.sinks.calibration import (
     draw_calibration,
     write_calibration,
 )
-from tracker.sinks.timeline import INK, WHITE, text_width
+from tracker.reports.timeline import INK, WHITE, text_width
+from tracker.run import main
 from tracker.types import FloatArray, Image, SiteCalibration
 
 GRID: FloatArray = np.linspace(-1, 1, 2001)

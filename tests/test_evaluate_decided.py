@@ -16,7 +16,7 @@ from tracker.evaluate import Report, evaluate_results, main, scores_table
 from tracker.metrics.decided import CLOCK_SLACK_S, decided_after, find_tracks
 from tracker.metrics.reentry import NOT_FOUND, Presence, find_stays
 from tracker.mot_files import MotTable
-from tracker.sinks.tracks import write_tracks
+from tracker.reports.tracks import write_tracks
 from tracker.types import FloatArray, TrackTable
 
 ANNA, BERT = 1, 2

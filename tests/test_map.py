@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from tests.worlds import ground_world
 from tracker.config import GroundConfig
 from tracker.ground import GroundPlane
-from tracker.sinks import map as sink
-from tracker.sinks.map import SightingColumns, Ways, draw_map, find_ways, write_map
+from tracker.reports import map as sink
+from tracker.reports.map import SightingColumns, Ways, draw_map, find_ways, write_map
+from tracker.reports.timeline import COLORS, INK, MARGIN, WIDTH
 from tracker.sinks.overlay import color_of
-from tracker.sinks.timeline import COLORS, INK, MARGIN, WIDTH
 from tracker.types import CameraName, FloatArray, Image
 
 CAMERAS = [CameraName("door"), CameraName("yard"), CameraName("blind")]

@@ -26,12 +26,12 @@ from tracker.gallery import (
     Presence,
 )
 from tracker.mot_files import read_mot
+from tracker.reports.timeline import GRID
 from tracker.search import command
 from tracker.search.answer import local_time
 from tracker.search.command import main
 from tracker.search.photo import embed_person, open_photo, whole_picture
 from tracker.search.sheet import FRAME_WIDTH, HEADER_HEIGHT, MARGIN, SURE, TILE_HEIGHT, TILE_WIDTH
-from tracker.sinks.timeline import GRID
 from tracker.types import BoolArray, Detections, Image, Observations, State, Tick
 
 GREY_STEP = 10

@@ -10,9 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.test_run import write_sequence
-from tracker.run import main
-from tracker.sinks import timeline
-from tracker.sinks.timeline import (
+from tracker.reports import timeline
+from tracker.reports.timeline import (
     COLORS,
     GRID,
     WIDTH,
@@ -22,6 +21,7 @@ from tracker.sinks.timeline import (
     find_visits,
     write_timeline,
 )
+from tracker.run import main
 from tracker.types import CameraName, FloatArray, Image, IntArray
 
 CAMERAS = [CameraName("door"), CameraName("yard")]

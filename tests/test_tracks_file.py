@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from tracker.errors import ReuniteError
+from tracker.reports.tracks import HEADER, read_tracks, write_tracks
 from tracker.sinks.events import EventLog
-from tracker.sinks.tracks import HEADER, read_tracks, write_tracks
 from tracker.types import CameraName, Frame, IdentityEvent, Sightings, TrackTable, blank_image
 
 DOOR = CameraName("door")

@@ -19,6 +19,10 @@ from tracker.identity import IdentityLinker
 from tracker.memory import OWN_GALLERY, RunMemory
 from tracker.passwords import mask_password
 from tracker.pipeline import StageClock, read_ahead, run_pipeline
+from tracker.reports.calibration import write_calibration
+from tracker.reports.map import write_map
+from tracker.reports.timeline import write_timeline
+from tracker.reports.tracks import write_tracks
 from tracker.results import (
     SightingsReader,
     known_sightings,
@@ -27,15 +31,11 @@ from tracker.results import (
     write_summary,
 )
 from tracker.run_folder import RunFolder
-from tracker.sinks.calibration import write_calibration
 from tracker.sinks.events import EventLog
 from tracker.sinks.journal import Journal
-from tracker.sinks.map import write_map
 from tracker.sinks.overlay import OverlayVideos
 from tracker.sinks.portraits import Portraits
 from tracker.sinks.progress import ProgressBars
-from tracker.sinks.timeline import write_timeline
-from tracker.sinks.tracks import write_tracks
 from tracker.sinks.window import Window
 from tracker.sources import locate_cameras, open_source
 from tracker.stages import Remembering, Sink

@@ -26,7 +26,7 @@ from tracker.metrics.reentry import (
     find_stays,
 )
 from tracker.mot_files import MotTable, read_mot
-from tracker.sinks.tracks import read_tracks
+from tracker.reports.tracks import read_tracks
 
 
 @dataclass(frozen=True, slots=True, eq=False)

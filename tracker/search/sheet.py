@@ -6,8 +6,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from tracker.reports.timeline import COLORS, FAINT, GRID, INK, WHITE, text_width, write_text
 from tracker.search.answer import Answer, local_time
-from tracker.sinks.timeline import COLORS, FAINT, GRID, INK, WHITE, text_width, write_text
 from tracker.types import Image
 
 TILES_ACROSS = 6

@@ -1,1 +1,1 @@
-"""Where sightings go: the journal, overlay videos, a window, a progress bar."""
+"""Where sightings go while a run goes on: the journal, events, overlay videos, a window, a progress bar."""

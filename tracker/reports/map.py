@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from tracker.files import write_whole
 from tracker.ground import GroundPlane
-from tracker.sinks.overlay import color_of
-from tracker.sinks.timeline import (
+from tracker.reports.timeline import (
     COLORS,
     FAINT,
     GRID,
@@ -25,6 +24,7 @@ from tracker.sinks.timeline import (
     text_width,
     write_text,
 )
+from tracker.sinks.overlay import color_of
 from tracker.types import CameraName, Columns, FloatArray, Image, IntArray
 
 STEP_S = 0.5

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from tracker.files import write_whole
-from tracker.sinks.timeline import COLORS, FAINT, GRID, INK, WHITE, text_width, write_text
+from tracker.reports.timeline import COLORS, FAINT, GRID, INK, WHITE, text_width, write_text
 from tracker.types import BoolArray, FloatArray, Image, IntArray, SiteCalibration
 
 WIDTH, MARGIN = 1280, 40
