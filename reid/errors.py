@@ -1,5 +1,7 @@
-"""The one exception that a command prints as a sentence instead of a traceback."""
+"""What the network's parts raise for whatever a user can mend."""
+
+from foundation.errors import ReuniteError
 
 
-class ReidError(Exception):
+class ReidError(ReuniteError):
     """Something a user can mend; the message names the thing, the value and the way out."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from torch import nn
 
+from foundation.errors import ReuniteError
 from reid.augment import Augmenter
 from reid.averaging import Ema, Swa, Swag
 from reid.checkpoint import save_weights
@@ -70,12 +71,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             print(f"interrupted; go on with: python -m reid.train --resume {folder}", file=sys.stderr)
             return 130
-        except (ReidError, OSError):
+        except (ReuniteError, OSError):
             if arguments.resume is None and [path.name for path in folder.iterdir()] == [CONFIG]:
                 (folder / CONFIG).unlink()  # it ended before it began; the next run gets the name
                 folder.rmdir()
             raise
-    except (ReidError, OSError) as error:
+    except (ReuniteError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     result = folder / (WEIGHTS if config.average.kind == "none" else AVERAGED)

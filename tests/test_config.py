@@ -75,8 +75,14 @@ def test_an_override_without_key_or_value_is_named(override: str) -> None:
 
 
 def test_an_unknown_detector_names_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="'ultralytics', 'onnx', 'file', 'embedded'"):
+    with pytest.raises(ConfigError, match="must be one of ultralytics, onnx, file, embedded"):
         load_config(None, ["detector.kind=yolo"])
+
+
+def test_a_sentence_of_our_own_stands_alone() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, ["identity.likeness.mean_different=0.9"])
+    assert str(caught.value).endswith("likeness: mean_different must be below mean_within and mean_same")
 
 
 def test_a_section_without_a_kind_is_of_the_default_kind() -> None:

@@ -195,7 +195,10 @@ def test_a_run_without_anybody_is_a_run(scene: Path) -> None:
     [
         ([], "no source: name a video"),
         (["nowhere.mp4", *FILE], "nowhere.mp4"),
-        (["scene", "--set", "detector.kind=yolo"], "does not match any of the expected tags"),
+        (
+            ["scene", "--set", "detector.kind=yolo"],
+            "must be one of ultralytics, onnx, file, embedded, got 'yolo'",
+        ),
         (["scene", "--set", "tracking.max_lost_sec=1"], "did you mean 'max_lost_s'?"),
         (["scene", "--config", "missing.yaml"], "missing.yaml: cannot read the configuration"),
         (["--resume", "runs/none"], "runs/none: no config.yaml in it"),

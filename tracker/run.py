@@ -13,9 +13,9 @@ from types import FrameType
 from rich.console import Console
 from rich.logging import RichHandler
 
+from foundation.passwords import mask_password
 from tracker.config import RunConfig, load_config
 from tracker.errors import ReuniteError
-from tracker.passwords import mask_password
 from tracker.run_folder import RunFolder
 from tracker.sources import locate_cameras
 from tracker.tracking_run import TrackingRun

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from foundation.passwords import mask_password
 from tracker.build import build_camera_motion, build_detector, build_embedder, build_tracker
 from tracker.checkpoint import Progress, load_checkpoint, save_checkpoint
 from tracker.config import RunConfig
@@ -17,7 +18,6 @@ from tracker.errors import ReuniteError
 from tracker.ground import GroundPlane
 from tracker.identity import IdentityLinker
 from tracker.memory import OWN_GALLERY, RunMemory
-from tracker.passwords import mask_password
 from tracker.pipeline import StageClock, read_ahead, run_pipeline
 from tracker.reports.calibration import write_calibration
 from tracker.reports.map import write_map

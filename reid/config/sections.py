@@ -2,13 +2,9 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-
-class Section(BaseModel):
-    """A part of the configuration: unknown keys are refused, values are frozen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+from foundation.config import Section
 
 
 class ModelConfig(Section):
@@ -17,7 +13,7 @@ class ModelConfig(Section):
     name: str
     """A name that `reid.models.build_model` knows."""
 
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default={})
     """What ``build_model`` takes beside the name, such as another width."""
 
     imagenet: str | None = None

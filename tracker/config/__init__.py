@@ -1,8 +1,10 @@
 """RunConfig: everything that can be set, one YAML, checked once, frozen."""
 
-from tracker.config.loading import ConfigError, dump_config, load_config, with_values
-from tracker.config.ranges import Tunable, tunable_values
-from tracker.config.section import Section
+from collections.abc import Sequence
+from pathlib import Path
+
+from foundation.config import ConfigError, Section, dump_config, read_config
+from tracker.config.ranges import Tunable, tunable_values, with_values
 from tracker.config.sections import (
     CameraMotionConfig,
     ColorEmbedderConfig,
@@ -66,3 +68,16 @@ __all__ = [
     "tunable_values",
     "with_values",
 ]
+
+
+def load_config(path: Path | Sequence[Path] | None = None, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read and check the configuration of a run; see `foundation.config.read_config`.
+
+    Args:
+        path: The file, or several; None takes the defaults.
+        overrides: For example ``tracking.max_lost_s=2`` or ``detector={kind: onnx}``.
+
+    Raises:
+        ConfigError: A file cannot be read, or with every problem in them, each on its own line.
+    """
+    return read_config(RunConfig, [path] if isinstance(path, Path) else path or (), overrides)

@@ -1,9 +1,12 @@
 """Which settings may be searched, and within what: ranges stated where the fields are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
+
+Whole = TypeVar("Whole", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +44,19 @@ def tunable_values(section: BaseModel, parent: str = "") -> Iterator[tuple[str, 
             for index, part in enumerate(value):
                 if isinstance(part, BaseModel):
                     yield from tunable_values(part, f"{key}.{index}.")
+
+
+def with_values(section: Whole, values: Mapping[str, float]) -> Whole:
+    """The same section with other values under some keys of `tunable_values`, checked.
+
+    Raises:
+        ValueError: A value is not allowed.
+    """
+    tree = section.model_dump()
+    for key, value in values.items():
+        *parents, last = key.split(".")
+        place: Any = tree
+        for step in parents:
+            place = place[step] if isinstance(place, dict) else place[int(step)]
+        place[last] = value
+    return type(section).model_validate(tree)

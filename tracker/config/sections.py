@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from foundation.config import Section
 from tracker.config.homography import Homography
 from tracker.config.ranges import Tunable
-from tracker.config.section import Section
 from tracker.config.tracking import OfflineConfig, TrackingConfig
 
 

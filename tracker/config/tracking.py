@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from foundation.config import Section
 from tracker.config.ranges import Tunable
-from tracker.config.section import Section
 
 
 class MotionConfig(Section):

@@ -7,8 +7,8 @@ from enum import Enum
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from foundation.passwords import mask_logins, mask_password
 from tracker.errors import ReuniteError
-from tracker.passwords import mask_logins, mask_password
 from tracker.types import CameraName
 
 STREAMED_SUFFIXES = frozenset({".ts", ".flv", ".mjpg", ".mjpeg", ".h264", ".264", ".h265", ".265", ".hevc"})

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 
+from foundation.passwords import mask_password
 from tracker.config import LiveConfig
-from tracker.passwords import mask_password
 from tracker.sources.addresses import Camera, Kind
 from tracker.sources.streams import LostError, RefusedError, receive_pictures
 from tracker.stages import CameraReport

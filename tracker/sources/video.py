@@ -13,8 +13,8 @@ from av.container import InputContainer
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from foundation.passwords import mask_password
 from tracker.config import SourceConfig
-from tracker.passwords import mask_password
 from tracker.sources.addresses import Camera
 from tracker.stages import CameraReport
 from tracker.types import Frame, Image, blank_image
