@@ -107,12 +107,16 @@ def test_cameras_that_are_mirror_images_of_each_other_are_refused(seed: int) -> 
 # From pixels to metres
 
 
+def plane_of_door(names: Sequence[CameraName]) -> GroundPlane:
+    return GroundPlane(GroundConfig.model_validate({"homographies": {DOOR: NADIR}}), names)
+
+
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("factor", [1.0, -1.0, 1e-4])
 def test_feet_are_where_the_ray_meets_the_ground(seed: int, factor: float) -> None:
     one = camera(seed)
     pixels, metres = floor(one, 50, seed)
-    found = plane(factor * one.image_to_ground).positions(0, boxes_at(pixels))
+    found = plane(factor * one.image_to_ground).positions(DOOR, boxes_at(pixels))
     # Where one pixel is more than half a metre there is no position; nearby there is.
     below = ground_below(one, pixels + np.array([0, 1e-3]))
     pixel_m = np.linalg.norm(below - metres, axis=1) * 1e3
@@ -129,15 +133,22 @@ def test_beyond_the_horizon_nobody_stands(seed: int) -> None:
     far = np.array([[*(one.position[:2] + 1e7 * forward / np.linalg.norm(forward)), 0.0]])
     horizon = float(one.project(far)[0][0, 1])
     above = boxes_at(np.array([[640.0, horizon - 1], [640.0, horizon - 500], [640.0, horizon]]))
-    assert np.isnan(plane(one.image_to_ground).positions(0, above)).all()
+    assert np.isnan(plane(one.image_to_ground).positions(DOOR, above)).all()
 
 
 def test_without_a_homography_nobody_has_a_place() -> None:
     boxes = boxes_at(np.array([[100.0, 200.0]]))
     found = plane(NADIR)
-    assert found.positions(0, boxes).tolist() == [[1.0, 2.0]]
-    assert np.isnan(found.positions(1, boxes)).all()
-    assert [found.positions(index, np.empty((0, 4))).shape for index in (0, 1)] == [(0, 2), (0, 2)]
+    assert found.positions(DOOR, boxes).tolist() == [[1.0, 2.0]]
+    assert np.isnan(found.positions(YARD, boxes)).all()
+    assert [found.positions(name, np.empty((0, 4))).shape for name in (DOOR, YARD)] == [(0, 2), (0, 2)]
+
+
+def test_the_order_in_which_cameras_are_named_moves_nobody() -> None:
+    boxes = boxes_at(np.array([[100.0, 200.0]]))
+    for names in ((DOOR, YARD), (YARD, DOOR)):
+        assert plane_of_door(names).positions(DOOR, boxes).tolist() == [[1.0, 2.0]]
+        assert np.isnan(plane_of_door(names).positions(YARD, boxes)).all()
 
 
 # The homography from points

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracker.config import GroundConfig, IdentityConfig, LikenessConfig
+from tracker.ground import GroundPlane
 from tracker.identity import UNDECIDED, IdentityLinker, IdentityTable
 from tracker.identity.candidates import required_log_odds
 from tracker.identity.likeness import Likeness
@@ -370,7 +371,7 @@ def test_somebody_in_two_overlapping_cameras_at_once_is_one_person() -> None:
 def test_where_people_stand_says_whether_two_cameras_see_one_of_them(apart_m: float, is_one: bool) -> None:
     metres = ((0.01, 0.0, 0.0), (0.0, 0.01, 0.0), (0.0, 0.0, 1.0))
     ground = GroundConfig.model_validate({"homographies": {A: metres, B: metres}})
-    linker, looks = IdentityLinker(CONFIG, (A, B), ground=ground), looks_of(9, 0)
+    linker, looks = IdentityLinker(CONFIG, (A, B), plane=GroundPlane(ground, (A, B))), looks_of(9, 0)
     other, random = 100 * apart_m, np.random.default_rng(1)
     of_stay = {camera: 0.6 / np.sqrt(LENGTH) * random.normal(size=(5, LENGTH)) for camera in (A, B)}
     for frame, time in enumerate(np.arange(0, 6, STEP_S), start=1):

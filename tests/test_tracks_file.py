@@ -167,6 +167,19 @@ def test_a_resumed_run_tells_nothing_twice(tmp_path: Path) -> None:
     assert tracks_told(path) == [1, 2, 3, 4, 5]
 
 
+def test_what_is_found_out_after_the_last_frame_is_written_too(tmp_path: Path) -> None:
+    path, telling = tmp_path / "events.jsonl", Telling()
+    log = EventLog(path, telling.take)
+    telling.write(log, 1)
+    telling.events = [IdentityEvent(0.2, "new", DOOR, 2, 102)]
+    log.flush()
+    assert tracks_told(path) == [1, 2]
+    telling.events = [IdentityEvent(0.3, "new", DOOR, 3, 103)]
+    assert log.save() == path.stat().st_size  # a checkpoint never counts less than its state knows
+    assert tracks_told(path) == [1, 2, 3]
+    log.close()
+
+
 def test_a_run_that_begins_anew_forgets_what_was_told(tmp_path: Path) -> None:
     path, telling = tmp_path / "events.jsonl", Telling()
     path.write_text("half a li")

@@ -87,6 +87,6 @@ def ground_world(folder: Path, cameras: int, people: int, seconds: float, seed: 
                     stays.append(key)
                 last[key] = (moment, number)
                 numbers.append(number)
-            log.add(np.array(numbers, np.int64), moment, plane.positions(index, boxes[here]))
+            log.add(np.array(numbers, np.int64), moment, plane.positions(names[index], boxes[here]))
     of_stays = np.array(stays)
     return GroundWorld(config, names, camera, time, person, boxes, of_stays[:, 0], of_stays[:, 1], log)

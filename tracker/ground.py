@@ -47,17 +47,12 @@ class GroundPlane:
                 known = f"did you mean {near[0]!r}?" if near else f"the cameras are {', '.join(cameras)}"
                 raise ReuniteError(f"ground.homographies.{name}: no such camera in this run, {known}")
         self.config = config
-        self._matrices = np.full((len(cameras), 3, 3), np.nan)
-        for index, camera in enumerate(cameras):
-            if camera in config.homographies:
-                matrix = np.array(config.homographies[camera])
-                self._matrices[index] = matrix * np.sign(FAR_BELOW @ matrix[2])
-        # In pictures y points down. Where it does on the plane too, a camera above does not turn it over.
-        y_down = {
-            camera: bool(np.linalg.det(self._matrices[index]) > 0)
-            for index, camera in enumerate(cameras)
-            if camera in config.homographies
+        matrices = {camera: np.array(matrix) for camera, matrix in config.homographies.items()}
+        self._matrices = {
+            camera: matrix * np.sign(FAR_BELOW @ matrix[2]) for camera, matrix in matrices.items()
         }
+        # In pictures y points down. Where it does on the plane too, a camera above does not turn it over.
+        y_down = {camera: bool(np.linalg.det(matrix) > 0) for camera, matrix in self._matrices.items()}
         self.is_y_down = any(y_down.values())
         if self.is_y_down and not all(y_down.values()):
             one, other = (next(name for name, it in y_down.items() if it is side) for side in (False, True))
@@ -66,18 +61,20 @@ class GroundPlane:
                 "the points of all cameras in one system of axes, and x before y"
             )
 
-    def positions(self, camera_index: int, boxes: FloatArray) -> FloatArray:
+    def positions(self, camera: CameraName, boxes: FloatArray) -> FloatArray:
         """Where people stand: the middle of the lower edge of each box.
 
         Args:
-            camera_index: Place of the camera in ``cameras``.
+            camera: Its name: a place in a list would be another camera's in another order.
             boxes: (N, 4) x1, y1, x2, y2 in pixels of the full frame.
 
         Returns:
             (N, 2) metres; nan where the camera has no homography, or the point lies beyond the horizon or so
             near to it that one pixel up or down is more than ``position_sd_m``.
         """
-        matrix = self._matrices[camera_index]
+        matrix = self._matrices.get(camera)
+        if matrix is None:
+            return np.full((len(boxes), 2), np.nan)
         feet = np.column_stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3], np.ones(len(boxes))])
         with np.errstate(over="ignore", invalid="ignore"):
             ground = feet @ matrix.T

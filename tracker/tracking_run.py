@@ -101,7 +101,7 @@ class TrackingRun:
             self._trackers = {camera: build_tracker(camera, config) for camera in self.cameras}
             reserve = self._memory.reserve if self._memory else None
             self._ground = GroundPlane(config.ground, self.cameras)
-            self.identities = IdentityLinker(config.identity, self.cameras, reserve, config.ground)
+            self.identities = IdentityLinker(config.identity, self.cameras, reserve, self._ground)
             if self._memory and not states:
                 self.identities.remember(self._memory.known())
             self._window = Window(stop) if config.output.show else None
@@ -161,6 +161,7 @@ class TrackingRun:
                 with StageClock(self.progress.seconds).of("link"):
                     self.identities.relink()
             self.identities.settle()
+            self._events.flush()
             is_whole = ended or self.source.is_live
             with StageClock(self.progress.seconds).of("results"):
                 is_remembered = not is_whole or self._save_people(self._detector.state())

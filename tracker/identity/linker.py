@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from tracker.config import GroundConfig, IdentityConfig
+from tracker.config import IdentityConfig
 from tracker.ground import GroundPlane
 from tracker.identity.candidates import Candidates, find_candidates, required_log_odds
 from tracker.identity.ground import GroundLog
@@ -64,7 +64,7 @@ class IdentityLinker:
         config: IdentityConfig,
         cameras: Sequence[CameraName],
         reserve: Reserve | None = None,
-        ground: GroundConfig | None = None,
+        plane: GroundPlane | None = None,
     ) -> None:
         """Know nobody yet.
 
@@ -72,7 +72,7 @@ class IdentityLinker:
             config: When two tracks are one person.
             cameras: All of the run.
             reserve: Gives numbers for new people; None: 1, 2, 3, and so on.
-            ground: Where the cameras have homographies, what is known of the ground.
+            plane: The ground of the run; where no camera has a homography it plays no part.
         """
         self.table = IdentityTable(reserve)
         self.likeness = Likeness(config.likeness)
@@ -82,7 +82,7 @@ class IdentityLinker:
         self._config = config
         self._events: list[IdentityEvent] = []
         in_order = sorted(cameras)  # the order in which they were named must not matter
-        self._plane = GroundPlane(ground, in_order) if ground and ground.homographies else None
+        self._plane = plane if plane and plane.config.homographies else None
         self._open_for([], in_order)
 
     def _open_for(self, gone: Sequence[CameraName], cameras: Sequence[CameraName]) -> None:
@@ -90,7 +90,7 @@ class IdentityLinker:
         self._cameras = [*cameras, *gone]
         self._index = {camera: index for index, camera in enumerate(self._cameras)}
         self._stays = Stays(len(self._cameras))
-        self.places = Places(len(self._cameras), self._plane)
+        self.places = Places(self._cameras, self._plane)
 
     def remember(self, known: KnownPeople) -> None:
         """Take up people from before the run; once, before its first frame, not where a state is restored."""

@@ -1,5 +1,7 @@
 """When and where: whether two tracks can be one person at all, and how likely one went from here to there."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tracker.ground import GroundPlane
@@ -7,7 +9,7 @@ from tracker.identity.doors import Doors
 from tracker.identity.ground import GroundLog, together_log_odds, transition_log_odds
 from tracker.identity.passages import SHARED_LOG_ODDS, Passages
 from tracker.identity.stays import Stays
-from tracker.types import BoolArray, FloatArray, IntArray
+from tracker.types import BoolArray, CameraName, FloatArray, IntArray
 
 CLOCK_TOLERANCE_S = 0.5
 """Cameras may disagree by so much about when somebody left one and came into another."""
@@ -26,9 +28,9 @@ class Places:
         log: Where everybody was.
     """
 
-    def __init__(self, cameras: int, plane: GroundPlane | None) -> None:
-        """Know nothing yet."""
-        self.passages, self.log = Passages(cameras), GroundLog()
+    def __init__(self, cameras: Sequence[CameraName], plane: GroundPlane | None) -> None:
+        """Know nothing yet of these cameras; tracks name them by their place here."""
+        self.passages, self.log = Passages(len(cameras)), GroundLog()
         self.doors: Doors | None = None
         self._cameras, self._plane = cameras, plane
 
@@ -46,7 +48,7 @@ class Places:
         stays.exit[rows] = doors
         stays.entry[rows[is_new]] = doors[is_new]
         if self._plane is not None:
-            self.log.add(rows, time, self._plane.positions(camera, boxes))
+            self.log.add(rows, time, self._plane.positions(self._cameras[camera], boxes))
 
     def conflicts(self, stays: Stays, rows: IntArray, own: IntArray) -> BoolArray:
         """(R,) which tracks cannot be of the person who has the tracks ``own`` (M,).
@@ -95,7 +97,7 @@ class Places:
         """The same, but for the ways: those of the people (N,) that all stays are, not of sure matches."""
         taught = Places(self._cameras, self._plane)
         taught.log, taught.passages = self.log, self.passages.without_ways()
-        taught.doors = doors = Doors(self._cameras, stays.entry[stays.is_track])
+        taught.doors = doors = Doors(len(self._cameras), stays.entry[stays.is_track])
         rows = np.lexsort((stays.begin, people))
         before, after = rows[:-1], rows[1:]
         # When cameras last saw somebody before the run says nothing of the way.

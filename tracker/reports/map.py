@@ -90,7 +90,7 @@ def write_map(
     Args:
         path: Where to.
         sightings: The run in pieces. Beyond one place for each person memory does not grow with it.
-        cameras: All cameras of the run, as the indices and ``ground`` count them.
+        cameras: All cameras of the run, as the indices count them.
         ground: The plane on which they see people; cameras without a homography see nobody.
 
     Returns:
@@ -120,7 +120,7 @@ def find_ways(
     for indices, times, identity_ids, boxes in sightings:
         for camera in np.unique(indices).tolist():
             rows = np.flatnonzero((indices == camera) & (identity_ids > 0))
-            xy = ground.positions(camera, boxes[rows].astype(np.float64))
+            xy = ground.positions(cameras[camera], boxes[rows].astype(np.float64))
             seen = np.isfinite(xy[:, 0])
             rows, xy = rows[seen], xy[seen]
             if len(rows):

@@ -39,7 +39,11 @@ class EventLog:
         self._file.truncate(size)
 
     def write(self, frame: Frame, sightings: Sightings) -> None:
-        """Append what was found out since the last frame."""
+        """Append what was found out in this frame."""
+        self.flush()
+
+    def flush(self) -> None:
+        """Append what was found out since the last time; of a run that ends, what its end brought."""
         lines = "".join(json.dumps(_as_dict(event), ensure_ascii=False) + "\n" for event in self._take())
         left = memoryview(lines.encode())
         while left:  # an unbuffered file may take less than it is given
@@ -47,6 +51,7 @@ class EventLog:
 
     def save(self) -> int:
         """Bring everything to the disk; how many bytes are safe there."""
+        self.flush()
         os.fsync(self._file.fileno())
         return self._file.seek(0, os.SEEK_END)
 
