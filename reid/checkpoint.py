@@ -1,7 +1,6 @@
 """Weights as they ship: safetensors that say which network they are and what pictures must go through."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from foundation.files import write_whole
 from reid.errors import ReidError
 from reid.models import build_model
 from reid.preprocess import Preprocess
@@ -68,12 +68,7 @@ def save_weights(
         }
     except (TypeError, ValueError) as error:
         raise ReidError(f"{path}: settings and extra must be JSON values: {error}") from None
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
-        file.write(save(tensors, metadata))
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    write_whole(path, save(tensors, metadata))
 
 
 def load_model(path: Path) -> tuple[nn.Module, Preprocess, dict[str, Any]]:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from foundation.files import open_whole
 from reid.errors import ReidError
 from reid.retrieval import normalise
 from reid.runtime import Embedder, open_embedder
@@ -70,9 +71,8 @@ def teacher_embeddings(
             log.info("the teacher has seen %d of %d pictures", start + len(images), len(pictures))
     embeddings = normalise(np.concatenate(rows))
     cache_folder.mkdir(parents=True, exist_ok=True)
-    part = cache.with_suffix(".part.npy")
-    np.save(part, embeddings, allow_pickle=False)
-    part.replace(cache)
+    with open_whole(cache) as file:
+        np.save(file, embeddings, allow_pickle=False)
     return embeddings
 
 

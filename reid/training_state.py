@@ -1,7 +1,6 @@
 """Where a training stands, in one file that is always whole."""
 
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import torch
 import yaml
 
+from foundation.files import write_whole
 from reid.config import TrainConfig
 from reid.errors import ReidError
 from reid.training_pictures import TrainingPictures
@@ -20,12 +20,7 @@ def save_training_state(path: Path, state: dict[str, Any]) -> None:
     """Write tensors, numbers, texts, lists and dicts of them; a cut leaves the old file or the new."""
     buffer = io.BytesIO()
     torch.save({"version": VERSION, **state}, buffer)
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
-        file.write(buffer.getbuffer())
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    write_whole(path, buffer.getbuffer())
 
 
 def load_training_state(path: Path) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from foundation.files import write_whole
 from tracker.checkpoint import Progress, load_checkpoint, save_checkpoint
 from tracker.errors import ReuniteError
-from tracker.files import write_whole
 from tracker.types import CameraName, State
 
 
@@ -59,4 +59,4 @@ def test_a_failed_write_leaves_the_old_content(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         write_whole(path, b"new")
-    assert path.read_bytes() == b"old"
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("summary.json", b"old")]

@@ -17,7 +17,7 @@ PACKAGES = {
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 LAYERS = [
-    {"errors", "files"},
+    {"errors"},
     {"types"},
     {"stages", "config", "geometry", "kalman", "association", "mot_files"},
     {"ground"},

@@ -10,8 +10,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from foundation.files import write_whole
 from tracker.errors import ReuniteError
-from tracker.files import write_whole
 from tracker.types import CameraName, State
 
 VERSION = 6

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from foundation.files import open_whole, write_whole
 from tracker.checkpoint import Progress
 from tracker.config import RunConfig
-from tracker.files import write_whole
 from tracker.geometry import xyxy_to_xywh
 from tracker.identity import IdentityLinker
 from tracker.mot_files import MotTable, format_results
@@ -58,20 +59,14 @@ def write_results(
     indices = [index for index, camera in enumerate(cameras) if camera not in failed]
     table = folder / "sightings.parquet"
     targets = [*(folder / "mot" / f"{cameras[index]}.txt" for index in indices), table]
-    parts = [path.with_name(path.name + ".part") for path in targets]
-    files = [part.open("w", encoding="ascii") for part in parts[:-1]]
-    try:
-        with pq.ParquetWriter(parts[-1], SIGHTINGS, compression="zstd") as writer:
-            for rows, identity_ids in known_sightings(journal, cameras, identities):
-                writer.write_table(_as_arrow(rows, cameras, identity_ids))
-                for index, file in zip(indices, files, strict=True):
-                    here = rows["camera"] == index
-                    file.write(_as_mot_text(rows[here], identity_ids[here]))
-    finally:
-        for file in files:
-            file.close()
-    for part, target in zip(parts, targets, strict=True):
-        part.replace(target)
+    with ExitStack() as stack:
+        *texts, whole = (stack.enter_context(open_whole(path)) for path in targets)
+        writer = stack.enter_context(pq.ParquetWriter(whole, SIGHTINGS, compression="zstd"))
+        for rows, identity_ids in known_sightings(journal, cameras, identities):
+            writer.write_table(_as_arrow(rows, cameras, identity_ids))
+            for index, text in zip(indices, texts, strict=True):
+                here = rows["camera"] == index
+                text.write(_as_mot_text(rows[here], identity_ids[here]).encode("ascii"))
     return targets
 
 
@@ -95,14 +90,12 @@ def write_offline_results(
         if camera in failed:
             continue
         targets.append(folder / "offline" / "mot" / f"{camera}.txt")
-        part = targets[-1].with_name(targets[-1].name + ".part")
-        with part.open("w", encoding="ascii") as file:
+        with open_whole(targets[-1]) as file:
             pieces = _in_pieces(
                 _split_by_frame(_rows_of(index, journal, cameras, identities)), SMOOTHED_AT_ONCE
             )
             for table in _smoothed(pieces, camera, identities, config):
-                file.write(format_results(table))
-        part.replace(targets[-1])
+                file.write(format_results(table).encode("ascii"))
     return targets
 
 

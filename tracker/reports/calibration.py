@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from tracker.files import write_whole
+from foundation.files import write_whole
 from tracker.reports.timeline import COLORS, FAINT, GRID, INK, WHITE, text_width, write_text
 from tracker.types import BoolArray, FloatArray, Image, IntArray, SiteCalibration
 

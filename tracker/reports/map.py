@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.files import write_whole
+from foundation.files import write_whole
 from tracker.ground import GroundPlane
 from tracker.reports.timeline import (
     COLORS,

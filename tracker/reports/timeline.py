@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tracker.files import write_whole
+from foundation.files import write_whole
 from tracker.types import BoolArray, CameraName, Columns, FloatArray, Image, IntArray
 
 MAX_GAP_S = 1.0

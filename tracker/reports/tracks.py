@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from foundation.files import write_whole
 from tracker.errors import ReuniteError
-from tracker.files import write_whole
 from tracker.types import TrackTable
 
 HEADER = ("camera", "track", "identity", "first_seen", "last_seen", "decided", "frames", "looks")

@@ -14,10 +14,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from foundation.files import write_whole
 from tracker.build import build_detector, build_embedder
 from tracker.config import DetectorConfig, RunConfig, load_config
 from tracker.errors import ReuniteError
-from tracker.files import write_whole
 from tracker.gallery import Gallery
 from tracker.gallery.command import DEFAULT_PATH
 from tracker.search.answer import Answer, find_matches

@@ -15,13 +15,13 @@ from zipfile import BadZipFile
 import numpy as np
 from rich.console import Console
 
+from foundation.files import write_whole
 from foundation.passwords import mask_password
 from tracker.build import build_camera_motion, build_detector, build_embedder
 from tracker.config import RunConfig
 from tracker.detectors.mot_file import find_detections
 from tracker.detectors.weights import find_weights, weights_folder
 from tracker.errors import ReuniteError
-from tracker.files import write_whole
 from tracker.pipeline import READ_AHEAD, work_ahead
 from tracker.sinks.progress import ProgressBars
 from tracker.sources.addresses import Camera

@@ -10,10 +10,10 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
+from foundation.files import write_whole
 from foundation.passwords import mask_password
 from tracker.config import RunConfig, dump_config
 from tracker.errors import ReuniteError
-from tracker.files import write_whole
 from tracker.metrics import Scores
 from tracker.tune.keys import Range
 from tracker.tune.parts import Split

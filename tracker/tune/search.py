@@ -13,8 +13,8 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.samplers import TPESampler
 
+from foundation.files import write_whole
 from tracker.errors import ReuniteError
-from tracker.files import write_whole
 from tracker.tune.keys import Range
 
 IMPORTANCE_TRIALS = 30
