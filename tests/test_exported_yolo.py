@@ -13,13 +13,11 @@ from tests.conftest import shared_folder
 from tracker.build import build_detector
 from tracker.config import UltralyticsDetectorConfig
 from tracker.detectors.exported_yolo import (
-    GREY,
     ExportedYolo,
     Infer,
     Network,
     find_export,
     fitting_size,
-    letterbox,
 )
 from tracker.detectors.openvino_yolo import read_yolo
 from tracker.detectors.yolo import UltralyticsDetector
@@ -64,20 +62,6 @@ def test_the_input_is_the_smallest_that_holds_the_picture_as_large(
     picture: tuple[int, int], largest: tuple[int, int], fits: tuple[int, int]
 ) -> None:
     assert fitting_size(picture, largest) == fits
-
-
-def test_the_picture_stands_in_the_middle_of_grey() -> None:
-    picture, scale, corner = letterbox(np.full((100, 200, 3), 7, np.uint8), (64, 64))
-    assert (scale, corner) == (0.32, (0, 16))
-    assert (picture[16:48] == 7).all()
-    assert (picture[:16] == GREY).all()
-    assert (picture[48:] == GREY).all()
-
-
-def test_of_an_odd_number_of_grey_rows_the_larger_half_is_below() -> None:
-    picture, _, corner = letterbox(np.zeros((31, 64, 3), np.uint8), (64, 64))
-    assert corner == (0, 16)
-    assert (picture[:, 0, 0] == GREY).tolist() == [True] * 16 + [False] * 31 + [True] * 17
 
 
 # Boxes

@@ -19,7 +19,7 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 LAYERS = [
     {"errors"},
     {"types"},
-    {"stages", "config", "geometry", "kalman", "association", "mot_files"},
+    {"stages", "config", "geometry", "kalman", "association", "mot_files", "letterbox"},
     {"ground"},
     {
         "camera_motion",
@@ -52,6 +52,7 @@ HEAVY = {
     "onnxruntime": ("tracker/detectors", "tracker/embedders", "reid"),
     "openvino": ("tracker/detectors", "tracker/embedders", "reid"),
     "cv2": (
+        "tracker/letterbox.py",
         "tracker/camera_motion",
         "tracker/sources",
         "tracker/sinks",

@@ -12,7 +12,7 @@ from rich.console import Console
 from tracker.errors import ReuniteError
 from tracker.sinks.overlay import OverlayPainter, OverlayVideos, color_of
 from tracker.sinks.progress import ProgressBars
-from tracker.sinks.window import Window, _fit
+from tracker.sinks.window import Window
 from tracker.stages import CameraReport
 from tracker.types import CameraName, Frame, Image, Sightings, blank_image
 
@@ -112,14 +112,6 @@ def test_a_window_without_a_screen_says_what_to_do(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("sys.platform", "linux")
     with pytest.raises(ReuniteError, match="--save-video"):
         Window(threading.Event())
-
-
-def test_a_tile_holds_the_whole_picture() -> None:
-    tile = _fit(np.full((400, 100, 3), 255, np.uint8))
-    assert tile.shape == (360, 640, 3)
-    assert (tile[:, 275:365] == 255).all()
-    assert not tile[:, :275].any()
-    assert not tile[:, 365:].any()
 
 
 def test_progress_in_a_log_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from tracker.detectors.nms import suppress_overlaps
 from tracker.detectors.openvino_yolo import STRIDES, compile_yolo, read_yolo
 from tracker.detectors.weights import find_weights, weights_folder
 from tracker.detectors.yolo import person_class
+from tracker.letterbox import letterbox
 from tracker.types import Detections, Frame, Image, State, Tick
 
 GREY = 114
@@ -98,7 +99,7 @@ class ExportedYolo:
         size = self._network.largest
         if self._network.takes_any:
             size = fitting_size(frame.size, size)
-        picture, scale, corner = letterbox(frame.image, size)
+        picture, scale, corner = letterbox(frame.image, size, GREY, interpolation=cv2.INTER_LINEAR)
         idle = self._requests(size)
         infer = idle.get()
         try:
@@ -136,25 +137,6 @@ def fitting_size(picture: Size, largest: Size) -> Size:
     scale = min(largest[0] / picture[0], largest[1] / picture[1])
     width, height = (-(-max(1, round(side * scale)) // STRIDES[-1]) * STRIDES[-1] for side in picture)
     return min(width, largest[0]), min(height, largest[1])
-
-
-def letterbox(image: Image, size: Size) -> tuple[Image, float, tuple[int, int]]:
-    """Scale a picture (H, W, 3) into the middle of a grey one of this size.
-
-    Returns:
-        The grey picture, the scale, and where in it the left top corner of the picture lies, in pixels.
-    """
-    width, height = size
-    scale = min(height / image.shape[0], width / image.shape[1])
-    inner = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-    small = np.asarray(cv2.resize(image, inner, interpolation=cv2.INTER_LINEAR), np.uint8)
-    if inner == size:
-        return small, scale, (0, 0)
-    # Of an odd number of grey rows or columns the smaller half comes first.
-    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
-    picture = np.full((height, width, 3), GREY, np.uint8)
-    picture[top : top + inner[1], left : left + inner[0]] = small
-    return picture, scale, (left, top)
 
 
 def find_export(config: UltralyticsDetectorConfig) -> Network | None:

@@ -13,7 +13,8 @@ from tracker.config import OnnxDetectorConfig
 from tracker.detectors.nms import suppress_overlaps
 from tracker.detectors.weights import WEIGHTS_VARIABLE, find_weights, weights_folder
 from tracker.errors import ReuniteError
-from tracker.types import Detections, FloatArray, Image, State, Tick
+from tracker.letterbox import letterbox
+from tracker.types import Detections, FloatArray, State, Tick
 
 STRIDES = (8, 16, 32)
 GREY = 114
@@ -74,13 +75,15 @@ class OnnxDetector:
 
     def detect(self, tick: Tick) -> Sequence[Detections]:
         """The people of each frame; see `Detector`."""
-        width, height = self._size
-        batch = np.full((len(tick.frames), 3, height, width), GREY, self._dtype)
-        ratios = [_letterbox(frame.image, pixels) for frame, pixels in zip(tick.frames, batch, strict=True)]
+        boxed = [
+            letterbox(frame.image, self._size, GREY, centred=False, interpolation=cv2.INTER_LINEAR)
+            for frame in tick.frames
+        ]
+        batch = np.array([it.picture.transpose(2, 0, 1) for it in boxed], self._dtype)
         step = self._fixed_batch or len(batch)
         outputs = [self._infer(batch[start : start + step]) for start in range(0, len(batch), step)]
         return [
-            self._people(output, ratio) for output, ratio in zip(np.concatenate(outputs), ratios, strict=True)
+            self._people(output, it.scale) for output, it in zip(np.concatenate(outputs), boxed, strict=True)
         ]
 
     def state(self) -> State:
@@ -106,11 +109,11 @@ class OnnxDetector:
             )
         return output[:count]
 
-    def _people(self, output: NDArray[Any], ratio: float) -> Detections:
+    def _people(self, output: NDArray[Any], scale: float) -> Detections:
         scores = (output[:, 4] * output[:, 5 + PERSON_CLASS]).astype(np.float64)
         good = scores >= self._config.min_score
         boxes = (
-            decode_yolox(output[good, :4].astype(np.float64), self._grid[good], self._strides[good]) / ratio
+            decode_yolox(output[good, :4].astype(np.float64), self._grid[good], self._strides[good]) / scale
         )
         scores = scores[good]
         has_area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # not so for NaN, either
@@ -134,16 +137,6 @@ def decode_yolox(raw: FloatArray, grid: FloatArray, strides: FloatArray) -> Floa
     centres = (raw[:, :2] + grid) * strides[:, None]
     halves = np.exp(np.minimum(raw[:, 2:], MAX_EXPONENT)) * strides[:, None] / 2
     return np.hstack([centres - halves, centres + halves])
-
-
-def _letterbox(image: Image, pixels: NDArray[Any]) -> float:
-    """Draw ``image`` into the top left corner of ``pixels`` (3, H, W), and return the scale."""
-    height, width = pixels.shape[1:]
-    ratio: float = min(height / image.shape[0], width / image.shape[1])
-    size = max(1, round(image.shape[1] * ratio)), max(1, round(image.shape[0] * ratio))
-    small = cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_LINEAR)
-    pixels[:, : size[1], : size[0]] = small.transpose(2, 0, 1)
-    return ratio
 
 
 def _open_session(path: Path, threads: int) -> Any:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
+from tracker.letterbox import letterbox
 from tracker.reports.timeline import COLORS, FAINT, GRID, INK, WHITE, text_width, write_text
 from tracker.search.answer import Answer, local_time
 from tracker.types import Image
@@ -73,20 +73,10 @@ def _draw_tile(strip: Image, left: int, tile: Tile) -> None:
             y = TILE_HEIGHT // 2 + (line - 2) * LINE_HEIGHT
             _write(room, text, 2 * FRAME_WIDTH, y, TEXT_SIZE, FAINT, TILE_WIDTH - 4 * FRAME_WIDTH)
     else:
-        _fit(inside, tile.image)
+        inside[:] = letterbox(tile.image, (inside.shape[1], inside.shape[0]), GRID).picture
     for line, text in enumerate(tile.caption[:CAPTION_LINES]):
         y = TILE_HEIGHT + 12 + line * LINE_HEIGHT
         _write(strip, text, left, y, TEXT_SIZE, FAINT if line else INK, TILE_WIDTH)
-
-
-def _fit(room: Image, image: Image) -> None:
-    """Put a picture into the middle, as large as it fits, its shape kept."""
-    height, width = image.shape[:2]
-    scale = min(room.shape[0] / height, room.shape[1] / width)
-    size = max(round(width * scale), 1), max(round(height * scale), 1)
-    scaled = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    top, left = (room.shape[0] - size[1]) // 2, (room.shape[1] - size[0]) // 2
-    room[top : top + size[1], left : left + size[0]] = scaled
 
 
 def _write(

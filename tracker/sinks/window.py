@@ -8,11 +8,13 @@ import cv2
 import numpy as np
 
 from tracker.errors import ReuniteError
+from tracker.letterbox import letterbox
 from tracker.sinks.overlay import OverlayPainter
 from tracker.types import CameraName, Frame, Image, Sightings
 
 TILE = (640, 360)
 """Width and height in pixels of one camera's place."""
+BLACK = 0
 
 
 class Window:
@@ -37,7 +39,7 @@ class Window:
             self._show()
         self._shown_s = frame.time
         picture = self._painters.setdefault(frame.camera, OverlayPainter()).paint(frame, sightings)
-        self._tiles[frame.camera] = _fit(picture)
+        self._tiles[frame.camera] = letterbox(picture, TILE, BLACK).picture
 
     def close(self) -> None:
         """Close the window."""
@@ -51,13 +53,3 @@ class Window:
         cv2.imshow("Reunite", np.vstack(rows))
         if cv2.waitKey(1) & 0xFF in (ord("q"), 27):
             self._stop.set()
-
-
-def _fit(picture: Image) -> Image:
-    """The whole picture inside a tile, on black."""
-    scale = min(TILE[0] / picture.shape[1], TILE[1] / picture.shape[0])
-    size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
-    tile = np.zeros((TILE[1], TILE[0], 3), np.uint8)
-    left, top = (TILE[0] - size[0]) // 2, (TILE[1] - size[1]) // 2
-    tile[top : top + size[1], left : left + size[0]] = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return tile
