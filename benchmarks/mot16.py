@@ -22,14 +22,14 @@ from pathlib import Path
 import numpy as np
 
 from tracker.camera_motion.file import read_motions
-from tracker.camera_tracker import CameraTracker
+from tracker.camera_tracker import CameraTracker, Update
 from tracker.config import OfflineConfig, TrackingConfig, load_config
 from tracker.errors import ReuniteError
 from tracker.geometry import xywh_to_xyxy, xyxy_to_xywh
 from tracker.metrics import GroundTruth, Scores, score_sequence
 from tracker.mot_files import MotTable, read_mot, read_seqinfo
 from tracker.smoothing import smooth_tracks
-from tracker.types import CameraName, FloatArray, Observations, Tracks
+from tracker.types import CameraName, FloatArray, Observations
 
 MOT16 = Path(__file__).resolve().parents[2] / "shared" / "data" / "mot16"
 MOTION = MOT16.parent / "mot17-yolox" / "gmc"
@@ -100,17 +100,18 @@ def track(sequence: Sequence16, config: TrackingConfig, likely_score: float) -> 
     """Track a sequence online. Returns the result and the seconds that the tracker took."""
     tracker = CameraTracker(CameraName(sequence.truth.name), config, likely_score)
     began = time.perf_counter()
-    tracks = []
+    tracks: list[Update] = []
     for frame, found, motion in zip(sequence.frames, sequence.observations, sequence.motions, strict=True):
-        tracks.append((tracker.update(frame / sequence.frame_rate, found, motion), tracker.carried()))
+        prediction = tracker.predict(frame / sequence.frame_rate, motion)
+        tracks.append(tracker.update(tracker.compare(prediction, found), found))
     taken_s = time.perf_counter() - began
     return to_table(sequence.frames, tracks), taken_s
 
 
-def to_table(frames: range, tracks: Sequence[tuple[Tracks, Tracks]]) -> MotTable:
-    """Who was seen and who was carried in some frames, as the rows of a result file."""
+def to_table(frames: range, tracks: Sequence[Update]) -> MotTable:
+    """The tracks of some frames, also those that were coasting, as the rows of a result file."""
     return MotTable.of_people(
-        np.repeat(np.array(frames), [len(seen) + len(carried) for seen, carried in tracks]),
+        np.repeat(np.array(frames), [len(seen) + len(coasting) for seen, coasting in tracks]),
         np.concatenate([part.track_ids for parts in tracks for part in parts]),
         xyxy_to_xywh(np.concatenate([part.boxes for parts in tracks for part in parts])),
         np.concatenate([part.scores for parts in tracks for part in parts]),
@@ -185,7 +186,7 @@ def score_all(
         if offline is not None:
             result = result[
                 result.scores != 0
-            ]  # without who was carried: the smoother knows both ends of a gap
+            ]  # without those that were coasting: the smoother knows both ends of a gap
             result = smooth_tracks(result, result.frames / sequence.frame_rate, likely_score, offline)
         rows.append(score_sequence(result, sequence.truth, sequence.frames))
         print_row(folder.name, rows[-1], len(sequence.frames) / taken)

@@ -8,6 +8,7 @@ import yaml
 
 from benchmarks.mot16 import score_all
 from tests.conftest import shared_folder
+from tests.test_camera_tracker import follow
 from tracker.camera_tracker import CameraTracker
 from tracker.config import RunConfig, TrackingConfig, load_config
 from tracker.metrics import Scores
@@ -66,7 +67,7 @@ def test_sort_loses_whoever_is_missed_once_at_any_frame_rate(frame_rate: float) 
     tracker = CameraTracker(CameraName("door"), load_config(PRESETS["sort"]).tracking)
     one = Observations(np.array([[100.0, 100, 140, 200]]), np.array([0.9]), np.empty((1, 0), np.float32))
     seen = [one, one, one, one[:0], one, one, one]
-    ids = [tracker.update(n / frame_rate, found).track_ids.tolist() for n, found in enumerate(seen)]
+    ids = [follow(tracker, n / frame_rate, found).track_ids.tolist() for n, found in enumerate(seen)]
     assert ids == [[1], [1], [1], [], [], [], [2]]
 
 
@@ -77,7 +78,7 @@ def test_deep_sort_goes_by_looks_within_the_gate() -> None:
     def see(time: float, *people: tuple[float, FeatureArray]) -> dict[int, float]:
         boxes = np.array([[left, 100, left + 40, 200] for left, _ in people])
         found = Observations(boxes, np.full(len(people), 0.9), np.array([look for _, look in people]))
-        tracks = tracker.update(time, found)
+        tracks = follow(tracker, time, found)
         return dict(zip(tracks.track_ids.tolist(), tracks.features[:, 0].tolist(), strict=True))
 
     for number in range(4):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tests.test_camera_tracker import FRAME_S, NOBODY, ids_of
+from tests.test_camera_tracker import FRAME_S, NOBODY, follow, ids_of
 from tests.test_camera_tracker import people as standing
 from tracker import association, geometry
 from tracker.camera_tracker import CameraTracker
@@ -19,7 +19,7 @@ from tracker.camera_tracker.pairs import (
     fuse_score,
     stage_cost,
 )
-from tracker.camera_tracker.people import TRACKED, People, coordinates
+from tracker.camera_tracker.people import TRACKED, People, Prediction, coordinates
 from tracker.config import AssociationStage, TrackingConfig
 from tracker.kalman import BoxNoise, start_moments
 from tracker.types import CameraName, FloatArray, IntArray, Observations
@@ -73,7 +73,7 @@ def stage_of(**fields: object) -> AssociationStage:
 
 def costs(people: People, found: Observations, **fields: object) -> dict[tuple[int, int], float]:
     """What each pair costs that a stage of these fields allows."""
-    stage, candidates = stage_of(**fields), Candidates(people, found, MEASURED_SD)
+    stage, candidates = stage_of(**fields), Candidates(Prediction(0.0, -np.inf, people), found, MEASURED_SD)
     pairs = candidates.of(stage)
     cost = stage_cost(stage, candidates.motion_cost(stage, pairs), people, found, pairs)
     places = zip(pairs.rows.tolist(), pairs.columns.tolist(), strict=True)
@@ -196,8 +196,8 @@ def test_somebody_who_stopped_while_hidden_is_found_where_they_were_seen_last(
     tracker = tracker_of(stage_of(max_cost=0.9), stage_of(max_cost=0.5, boxes=boxes))
     walk = [standing(15.0 * step) for step in range(11)]
     for number, frame in enumerate([*walk, NOBODY, NOBODY, NOBODY, NOBODY]):
-        tracker.update(number * FRAME_S, frame)
-    assert ids_of(tracker.update(15 * FRAME_S, standing(150.0))) == ids
+        follow(tracker, number * FRAME_S, frame)
+    assert ids_of(follow(tracker, 15 * FRAME_S, standing(150.0))) == ids
 
 
 @pytest.mark.parametrize("boxes", ["predicted", "last_seen"])
@@ -205,9 +205,9 @@ def test_a_camera_that_turns_takes_with_it_where_people_are_looked_for(boxes: st
     pan = np.array([[1.0, 0.0, -300.0], [0.0, 1.0, 20.0]])
     for motions, ids in (((pan, pan), [1]), ((None, None), []), ((pan, np.eye(2, 3)), [])):
         tracker = tracker_of(stage_of(boxes=boxes))
-        assert ids_of(tracker.update(0.0, standing(1000))) == [1]
-        tracker.update(FRAME_S, NOBODY, motions[0])
-        assert ids_of(tracker.update(2 * FRAME_S, standing(400, top_px=140), motions[1])) == ids
+        assert ids_of(follow(tracker, 0.0, standing(1000))) == [1]
+        follow(tracker, FRAME_S, NOBODY, motions[0])
+        assert ids_of(follow(tracker, 2 * FRAME_S, standing(400, top_px=140), motions[1])) == ids
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,8 @@ def test_the_gate_lets_through_whom_brute_force_lets_through(gate: float, seed: 
 
 def test_stages_that_compare_other_boxes_get_other_pairs() -> None:
     person = people_at([60, 0, 100, 100], seen=PERSON)
-    candidates = Candidates(person, found_at(PERSON, [105, 0, 145, 100]), MEASURED_SD)
+    prediction = Prediction(0.0, -np.inf, person)
+    candidates = Candidates(prediction, found_at(PERSON, [105, 0, 145, 100]), MEASURED_SD)
     expected: list[tuple[dict[str, object], list[int]]] = [
         ({}, []),
         ({"boxes": "last_seen"}, [0]),
@@ -366,7 +367,8 @@ def test_a_crowd_is_followed_alike_however_its_pairs_are_found(
             monkeypatch.setattr(module, "DENSE_BELOW", limit)
         tracker = tracker_of(stage_of(**{"max_cost": 0.9, **fields}))
         tracks = [
-            tracker.update(number * FRAME_S, found_at(*boxes.tolist())) for number, boxes in enumerate(frames)
+            follow(tracker, number * FRAME_S, found_at(*boxes.tolist()))
+            for number, boxes in enumerate(frames)
         ]
         tables.append([(ids_of(it), it.boxes.tolist()) for it in tracks])
     assert len(tables[0][-1][0]) > 30

@@ -14,6 +14,7 @@ from reid.models import build_model
 from reid.preprocess import DEFAULT
 from reid.runtime import open_embedder
 from tests.drawn_people import PEOPLE, TINY, draw_market, draw_person
+from tests.test_camera_tracker import follow
 from tracker.camera_tracker import CameraTracker
 from tracker.config import AssociationStage, ReidEmbedderConfig, TrackingConfig
 from tracker.embedders.reid import ReidEmbedder
@@ -120,5 +121,5 @@ def test_the_tracker_uses_it(run_folder: Path, tmp_path: Path, file: str) -> Non
         max_cosine_distance=1 - float(alike.min()) + 0.01,
     )
     tracker = CameraTracker(CameraName("door"), TrackingConfig(stages=(strict,)))
-    ids = [tracker.update(0.1 * number, seen).track_ids.tolist() for number, seen in enumerate(looks)]
+    ids = [follow(tracker, 0.1 * number, seen).track_ids.tolist() for number, seen in enumerate(looks)]
     assert ids == [[1, 2], [1, 2], []]

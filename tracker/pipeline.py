@@ -80,17 +80,17 @@ def run_pipeline(
                     for frame, found in zip(tick.frames, detections, strict=True)
                 ]
             with clock.of("track"):
-                wanted = [
-                    trackers[frame.camera].wanted(frame.time, found, motion)
-                    for frame, found, motion in zip(tick.frames, detections, motions, strict=True)
-                ]
-            with clock.of("embed"):
-                observations = embedder.embed(tick, detections, wanted)
-            for frame, seen, motion in zip(tick.frames, observations, motions, strict=True):
-                with clock.of("track"):
+                candidates, needed = [], []
+                for frame, found, motion in zip(tick.frames, detections, motions, strict=True):
                     tracker = trackers[frame.camera]
-                    tracks = tracker.update(frame.time, seen, motion)
-                    sightings = name_tracks(identities, frame, tracks, tracker.carried())
+                    candidates.append(tracker.compare(tracker.predict(frame.time, motion), found))
+                    needed.append(tracker.needs_embedding(candidates[-1]))
+            with clock.of("embed"):
+                observations = embedder.embed(tick, detections, needed)
+            for frame, compared, seen in zip(tick.frames, candidates, observations, strict=True):
+                with clock.of("track"):
+                    tracks, coasting = trackers[frame.camera].update(compared, seen)
+                    sightings = name_tracks(identities, frame, tracks, coasting)
                 with clock.of("write"):
                     for sink in sinks:
                         sink.write(frame, sightings)
@@ -111,20 +111,20 @@ def run_pipeline(
     return not stop.is_set()
 
 
-def name_tracks(identities: IdentityLinker, frame: Frame, tracks: Tracks, carried: Tracks) -> Sightings:
+def name_tracks(identities: IdentityLinker, frame: Frame, tracks: Tracks, coasting: Tracks) -> Sightings:
     """The people of one frame with their identities, as far as they are known now.
 
-    Whoever is carried on, and is there as another track too, is there once: as seen, if they are.
+    Whose track is coasting, and is there as another track too, is there once: as seen, if they are.
     """
     seen_ids = identities.observe(frame, tracks)
-    identity_ids = np.concatenate((seen_ids, identities.table.lookup(frame.camera, carried.track_ids)))
+    identity_ids = np.concatenate((seen_ids, identities.table.lookup(frame.camera, coasting.track_ids)))
     is_kept = identity_ids == UNDECIDED
     is_kept[np.unique(identity_ids, return_index=True)[1]] = True  # the first of each
     return Sightings(
-        np.concatenate((tracks.track_ids, carried.track_ids)),
+        np.concatenate((tracks.track_ids, coasting.track_ids)),
         identity_ids,
-        np.concatenate((tracks.boxes, carried.boxes)),
-        np.concatenate((tracks.scores, carried.scores)),
+        np.concatenate((tracks.boxes, coasting.boxes)),
+        np.concatenate((tracks.scores, coasting.scores)),
     )[is_kept]
 
 

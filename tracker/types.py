@@ -1,7 +1,7 @@
 """The values that pass between stages: frozen columns, checked once, never changed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal, NewType, Self
 
 import numpy as np
@@ -74,16 +74,18 @@ class Tick:
 
 
 class Columns:
-    """Frozen columns of equal length: ``len(people)`` rows, ``people[mask]`` selects every column."""
+    """Frozen columns of equal length: ``len(people)`` rows, ``people[mask]`` selects every column.
 
-    __slots__ = ()
+    A subclass is a dataclass with slots, which are its columns.
+    """
+
+    __slots__: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        return len(getattr(self, fields(self)[0].name))  # type: ignore[arg-type]
+        return len(getattr(self, self.__slots__[0]))
 
     def __getitem__(self, rows: NDArray[Any] | slice) -> Self:
-        columns = {field.name: getattr(self, field.name)[rows] for field in fields(self)}  # type: ignore[arg-type]
-        return type(self)(**columns)
+        return type(self)(*[getattr(self, name)[rows] for name in self.__slots__])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

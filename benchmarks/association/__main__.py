@@ -75,9 +75,14 @@ def camera_tracker() -> Runner:
     """Our tracker, which has seen nothing yet."""
     tracker = CameraTracker(CameraName("benchmark"), TrackingConfig())
     numbers = count()
+
+    def update(found: Observations) -> int:
+        candidates = tracker.compare(tracker.predict(next(numbers) / FRAME_RATE), found)
+        return len(tracker.update(candidates, found).tracks)
+
     return Runner(
         prepare=lambda boxes, scores: Observations(boxes, scores, np.empty((len(boxes), 0), np.float32)),
-        update=lambda found: len(tracker.update(next(numbers) / FRAME_RATE, found)),
+        update=update,
     )
 
 

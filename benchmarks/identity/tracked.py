@@ -85,8 +85,9 @@ def follow(watched: Watched, tracking: TrackingConfig, look_every_s: float) -> T
     looked: list[BoolArray] = []
     for frame, (begin, end) in enumerate(pairwise(watched.limits.tolist())):
         time, found = frame / watched.info.frame_rate, watched.found[begin:end]
-        looks = watched.look(frame, tracker.wanted(time, found))
-        tracks = tracker.update(time, Observations(found.boxes, found.scores, looks))
+        candidates = tracker.compare(tracker.predict(time), found)
+        looks = watched.look(frame, tracker.needs_embedding(candidates))
+        tracks, _ = tracker.update(candidates, Observations(found.boxes, found.scores, looks))
         looked.append(np.asarray(tracks.features.any(axis=1)))
         features.append(tracks.features[looked[-1]])
         seen.append(Tracks(tracks.track_ids, tracks.boxes, tracks.scores, tracks.features[:, :0]))

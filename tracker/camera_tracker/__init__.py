@@ -1,6 +1,7 @@
 """CameraTracker: the boxes of one camera, frame by frame, become tracks."""
 
 from dataclasses import fields, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from tracker.camera_tracker.people import (
     TENTATIVE,
     TRACKED,
     People,
+    Prediction,
     boxes_of,
     coordinates,
     heights_of,
@@ -43,8 +45,31 @@ YOUNG_LOOKS = 8
 """From one look at a track to so many, the time between two grows evenly to the usual one."""
 
 
+class Update(NamedTuple):
+    """What one frame says of the tracks of a camera; both by rising id, and no track is in both.
+
+    Attributes:
+        tracks: The confirmed ones that were matched in this frame, with their filtered boxes.
+        coasting: Those that were missed for no longer than ``carry_s``, where their motion leads; their
+            scores are 0, as there is no detection. Detectors miss people for a frame or two, while the people
+            go on. None that was hardly ever found, or only just now, since that may be no person.
+    """
+
+    tracks: Tracks
+    coasting: Tracks
+
+
 class CameraTracker:
-    """Follows the people of one camera, online. Two trackers share nothing."""
+    """Follows the people of one camera, online. Two trackers share nothing.
+
+    A frame goes through four calls, each of which gets what it needs as the value that the one before gave;
+    only `update` changes the tracker::
+
+        prediction = tracker.predict(frame.time, motion)
+        candidates = tracker.compare(prediction, detections)
+        needed = tracker.needs_embedding(candidates)
+        tracks, coasting = tracker.update(candidates, embedder.embed(...))
+    """
 
     def __init__(
         self,
@@ -72,32 +97,78 @@ class CameraTracker:
         ]
         self._time = -np.inf
         self._next_id = 1
-        # What `wanted` found out, for which time and camera motion, so that `update` need not again.
-        self._foretold: tuple[float, FloatArray | None, Candidates] | None = None
         self._people = People.nobody()
 
-    def wanted(self, time: float, detections: Detections, motion: FloatArray | None = None) -> BoolArray:
-        """Whose appearance `update` needs in the next frame: (N,), before anybody looked.
+    def predict(self, time: float, motion: FloatArray | None = None) -> Prediction:
+        """Where the tracks are at the time of the next frame, as far as motion tells.
+
+        Args:
+            time: Seconds; later than the frame before. Frames may come at any rate, and drop.
+            motion: (2, 3) how the camera moved the picture since the frame before, as `CameraMotion` gives
+                it; None where it is not known. What all people are off by beyond it is found by `compare`.
+
+        Raises:
+            ValueError: Time does not rise.
+        """
+        if not self._time < time < np.inf:
+            raise ValueError(
+                f"camera {self._camera!r}: time must rise, got a frame at {time} s after {self._time} s"
+            )
+        people = self._people
+        is_kept = time - people.seen_times <= self._config.max_lost_s
+        if not is_kept.all():
+            people = people[is_kept]
+        if not len(people):
+            return Prediction(time, self._time, people)
+        moments, seen_boxes = people.moments.copy(), people.seen_boxes
+        # The last boxes of somebody who vanishes behind others shrink; going on with that ruins the box.
+        moments[people.status == LOST, 1, SIZES] = 0.0
+        moments = predict_moments(moments, time - self._time, heights_of(moments), self._noise)
+        if motion is not None and (motion != STILL).any():
+            moments, seen_boxes = move_moments(moments, motion), move_boxes(seen_boxes, motion)
+        return Prediction(time, self._time, replace(people, moments=moments, seen_boxes=seen_boxes))
+
+    def compare(self, prediction: Prediction, detections: Detections | Observations) -> Candidates:
+        """Which tracks may be which detections. What all tracks are off by is taken to be the camera's.
+
+        Raises:
+            ValueError: A box is not finite or has no area, or a score is not finite.
+        """
+        boxes, scores = detections.boxes, detections.scores
+        is_box = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        is_box &= np.isfinite(scores)
+        if not is_box.all():
+            row = int(np.argmin(is_box))
+            raise ValueError(
+                f"camera {self._camera!r}, {prediction.time} s: detection {row} must be finite with x1 < x2 "
+                f"and y1 < y2, got box {boxes[row].tolist()}, score {scores[row]}"
+            )
+        people = prediction.people
+        if len(people) and self._config.common_shift:
+            likely = boxes[scores >= self._likely_score]
+            shift = common_shift(people.status, people.seen_counts, boxes_of(people.moments), likely)
+            if shift.any():
+                moments = people.moments.copy()
+                moments[:, 0, CENTERS] += shift
+                people = replace(people, moments=moments, seen_boxes=people.seen_boxes + np.tile(shift, 2))
+                prediction = replace(prediction, people=people)
+        return Candidates(prediction, detections, self._config.motion.measured_sd)
+
+    def needs_embedding(self, candidates: Candidates) -> BoolArray:
+        """Whose appearance `update` needs: (N,), one for each detection.
 
         Likely people who fit no track, or a lost one; people and tracks that compete so closely in a stage
         that weighs appearance that looks could decide; and tracks that nobody looked at for
         ``look_every_s``, young ones sooner, since they have to be told from everybody who was there before.
-        Changes no track.
-
-        Args:
-            time, motion: As `update` will get them.
-            detections: Who was found.
         """
+        detections, people = candidates.detections, candidates.people
         if not self._look_every_s:
             return np.ones(len(detections), np.bool_)
         is_likely = detections.scores >= self._likely_score
-        if not len(self._people) or not len(detections):
+        if not len(people) or not len(detections):
             return is_likely
-        candidates = self._candidates(time, detections, motion)
-        self._foretold = time, motion, candidates
-        people = candidates.people
         is_due = people.status == LOST
-        is_due |= time - people.look_times >= self._look_every_s * np.minimum(
+        is_due |= candidates.prediction.time - people.look_times >= self._look_every_s * np.minimum(
             1, people.look_counts / YOUNG_LOOKS
         )
         fits, is_wanted = np.zeros(len(detections), np.bool_), np.zeros(len(detections), np.bool_)
@@ -118,31 +189,24 @@ class CameraTracker:
                 competes[pairs.columns[is_contested(stage, pairs, cost)]] = True
         return competes | ((is_wanted | ~fits) & is_likely)
 
-    def update(self, time: float, observations: Observations, motion: FloatArray | None = None) -> Tracks:
-        """Take the people found in the next frame; say where those are who are followed.
+    def update(self, candidates: Candidates, observations: Observations) -> Update:
+        """Go on to the frame of the candidates.
 
         Args:
-            time: Seconds; later than the frame before. Frames may come at any rate, and drop.
-            observations: Who was found. Without people or without features is fine.
-            motion: (2, 3) how the camera moved the picture since the frame before, as `CameraMotion` gives
-                it; None if nobody knows. What all people are off by beyond it is found here.
-
-        Returns:
-            The confirmed tracks that were matched in this frame, by rising id, with their filtered boxes.
+            candidates: What `compare` gave for this frame.
+            observations: Its detections with their appearance; without people or without features is fine.
 
         Raises:
-            ValueError: Time does not rise, a box is not finite or has no area, or features change length.
+            ValueError: The candidates are of another frame than the next one, the observations are not their
+                detections, or features are not finite or change their length.
         """
-        self._check(time, observations)
+        prediction = candidates.prediction
+        self._check(candidates, observations)
         is_first = self._time == -np.inf
-        candidates = self._foretold_candidates(time, observations, motion)
-        if candidates is None:
-            candidates = self._candidates(time, observations, motion)
-        self._people = candidates.people
-        self._time, self._foretold = time, None
+        self._time = prediction.time
         rows, columns = self._match(candidates, observations)
-        self._go_on(rows, columns, observations)
-        is_over = (self._people.status == TENTATIVE) & (self._people.seen_times < time)
+        self._people = self._gone_on(prediction.people, rows, columns, observations)
+        is_over = (self._people.status == TENTATIVE) & (self._people.seen_times < self._time)
         if is_over.any():
             self._people = self._people[~is_over]
         is_new = observations.scores >= self._likely_score
@@ -152,30 +216,29 @@ class CameraTracker:
         if is_new.any():
             is_confirmed = is_first or self._config.confirm_frames == 1
             self._start(observations[is_new], TRACKED if is_confirmed else TENTATIVE)
-        return self._report(self._people.status == TRACKED)
-
-    def carried(self) -> Tracks:
-        """Who was missed in the last frame for no longer than ``carry_s``, where their motion leads.
-
-        Detectors miss people for a frame or two, while the people go on. By rising id; never anybody whom
-        `update` gave. Nobody who was hardly ever found, or only just now, since that may be no person. Their
-        scores are 0, as there is no detection.
-        """
-        people, config = self._people, self._config
-        is_carried = (people.status == LOST) & (
-            self._time - people.seen_times <= config.carry_s + TIMES_ARE_EQUAL_S
-        )
-        is_carried &= people.seen_times - people.born_times >= config.carry_s - TIMES_ARE_EQUAL_S
-        is_carried &= people.seen_counts >= config.carry_min_share * people.frame_counts
-        carried = self._report(is_carried)
-        return replace(carried, scores=np.zeros(len(carried)))
-
-    def _report(self, some: BoolArray) -> Tracks:
         people = self._people
-        rows = np.flatnonzero(some)
+        tracked, coasting = np.flatnonzero(people.status == TRACKED), self._coasting()
+        return Update(
+            self._report(tracked, people.scores.take(tracked)),
+            self._report(coasting, np.zeros(len(coasting))),
+        )
+
+    def _coasting(self) -> IntArray:
+        """Rows of those who were missed, but for a moment only, and who were surely there."""
+        people, config = self._people, self._config
+        rows = np.flatnonzero(people.status == LOST)
+        seen_s = people.seen_times.take(rows)
+        is_coasting = self._time - seen_s <= config.carry_s + TIMES_ARE_EQUAL_S
+        is_coasting &= seen_s - people.born_times.take(rows) >= config.carry_s - TIMES_ARE_EQUAL_S
+        is_coasting &= people.seen_counts.take(rows) >= config.carry_min_share * people.frame_counts.take(
+            rows
+        )
+        return rows[is_coasting]
+
+    def _report(self, rows: IntArray, scores: FloatArray) -> Tracks:
+        people = self._people
         boxes = boxes_of(people.moments.take(rows, 0))
-        looks = people.looks.take(rows, 0)
-        return Tracks(people.track_ids.take(rows), boxes, people.scores.take(rows), looks)
+        return Tracks(people.track_ids.take(rows), boxes, scores, people.looks.take(rows, 0))
 
     def state(self) -> State:
         """Everything it remembers; a tracker of the same config that restores it goes on exactly alike."""
@@ -197,44 +260,24 @@ class CameraTracker:
         people.check()
         self._people = people
         self._time, self._next_id = float(state["time"]), int(state["next_id"])
-        self._foretold = None
 
-    def _check(self, time: float, observations: Observations) -> None:
-        if not self._time < time < np.inf:
+    def _check(self, candidates: Candidates, observations: Observations) -> None:
+        prediction, features = candidates.prediction, observations.features
+        where = f"camera {self._camera!r}, {prediction.time} s"
+        if prediction.since != self._time:
             raise ValueError(
-                f"camera {self._camera!r}: time must rise, got a frame at {time} s after {self._time} s"
+                f"{where}: predicted from the frame at {prediction.since} s, "
+                f"but the last one is at {self._time} s"
             )
-        boxes, features = observations.boxes, observations.features
-        is_box = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        is_box &= np.isfinite(observations.scores) & np.isfinite(features).all(axis=1)
-        if not is_box.all():
-            row = int(np.argmin(is_box))
-            raise ValueError(
-                f"camera {self._camera!r}, {time} s: observation {row} must be finite with x1 < x2 and "
-                f"y1 < y2, got box {boxes[row].tolist()}, score {observations.scores[row]}"
-            )
+        for name in ("boxes", "scores"):
+            theirs, ours = getattr(observations, name), getattr(candidates.detections, name)
+            if theirs is not ours and not np.array_equal(theirs, ours):
+                raise ValueError(f"{where}: the observations have other {name} than the detections")
+        if not np.isfinite(features).all():
+            raise ValueError(f"{where}: features must be finite")
         length = self._people.features.shape[1]
-        if len(self._people) and len(boxes) and features.shape[1] != length:
-            raise ValueError(
-                f"camera {self._camera!r}, {time} s: features must keep their length {length}, "
-                f"got {features.shape[1]}"
-            )
-
-    def _foretold_candidates(
-        self, time: float, observations: Observations, motion: FloatArray | None
-    ) -> Candidates | None:
-        """What `wanted` found out, if it was asked about this very frame."""
-        if self._foretold is None:
-            return None
-        foretold_time, foretold_motion, candidates = self._foretold
-        is_same = foretold_time == time and foretold_motion is motion and candidates.are_of(observations)
-        return candidates if is_same else None
-
-    def _candidates(
-        self, time: float, found: Detections | Observations, motion: FloatArray | None
-    ) -> Candidates:
-        people = self._predicted(time, found, motion) if len(self._people) else self._people
-        return Candidates(people, found, self._config.motion.measured_sd)
+        if len(self._people) and len(observations) and features.shape[1] != length:
+            raise ValueError(f"{where}: features must keep their length {length}, got {features.shape[1]}")
 
     def _repeats(self, boxes: FloatArray) -> BoolArray:
         """(N,) whether a box covers somebody who was seen in this frame, so that it is no new person."""
@@ -244,26 +287,6 @@ class CameraTracker:
         is_repeat = iou_of_pairs(seen.take(rows, 0), boxes.take(columns, 0)) > self._config.max_birth_iou
         repeats[columns[is_repeat]] = True
         return repeats
-
-    def _predicted(self, time: float, found: Detections | Observations, motion: FloatArray | None) -> People:
-        """The people who are not forgotten by then, in the picture of a camera that moved so."""
-        people = self._people
-        is_kept = time - people.seen_times <= self._config.max_lost_s
-        if not is_kept.all():
-            people = people[is_kept]
-        moments, seen_boxes = people.moments.copy(), people.seen_boxes
-        # The last boxes of somebody who vanishes behind others shrink; going on with that ruins the box.
-        moments[people.status == LOST, 1, SIZES] = 0.0
-        moments = predict_moments(moments, time - self._time, heights_of(moments), self._noise)
-        if motion is not None and (motion != STILL).any():
-            moments, seen_boxes = move_moments(moments, motion), move_boxes(seen_boxes, motion)
-        if self._config.common_shift:
-            likely = found.boxes[found.scores >= self._likely_score]
-            shift = common_shift(people.status, people.seen_counts, boxes_of(moments), likely)
-            if shift.any():
-                moments[:, 0, CENTERS] += shift
-                seen_boxes = seen_boxes + np.tile(shift, 2)
-        return replace(people, moments=moments, seen_boxes=seen_boxes)
 
     def _match(self, candidates: Candidates, observations: Observations) -> tuple[IntArray, IntArray]:
         """Run the stages. Returns rows of the people, rising, and the observation of each."""
@@ -290,9 +313,11 @@ class CameraTracker:
         rows = np.nonzero(column_of_row >= 0)[0]
         return rows, column_of_row[rows]
 
-    def _go_on(self, rows: IntArray, columns: IntArray, observations: Observations) -> None:
+    def _gone_on(
+        self, predicted: People, rows: IntArray, columns: IntArray, observations: Observations
+    ) -> People:
         """The people of ``rows`` were seen as the observations of ``columns``; nobody else was."""
-        people, found, config = self._people, observations[columns], self._config
+        people, found, config = predicted.copy(), observations[columns], self._config
         before = people.moments[rows]
         # How far a detection may be off grows with its doubt and with what stands before it.
         doubt = 1.0 + config.score_doubt * (1.0 - np.clip(found.scores, 0.0, 1.0))
@@ -322,6 +347,7 @@ class CameraTracker:
         people.status[rows] = np.where(is_confirmed, TRACKED, TENTATIVE)
         people.seen_times[rows] = self._time
         people.scores[rows] = found.scores
+        return people
 
     def _start(self, found: Observations, status: int) -> None:
         measured = coordinates(found.boxes)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tracker.association import lowest_of_groups
-from tracker.camera_tracker.people import CENTERS, People, boxes_of, coordinates, heights_of
+from tracker.camera_tracker.people import CENTERS, People, Prediction, boxes_of, coordinates, heights_of
 from tracker.config import AssociationStage
 from tracker.geometry import grow, height_iou_of_pairs, iou_of_pairs, overlapping_pairs
 from tracker.types import BoolArray, Columns, Detections, FloatArray, IntArray, Observations
@@ -32,27 +32,30 @@ class Pairs(Columns):
 
 
 class Candidates:
-    """The pairs of one frame; stages that compare the same boxes share them.
+    """Which people and detections of one frame may be one; stages that compare the same boxes share pairs.
 
     Attributes:
-        people: Predicted to the time of the frame.
+        prediction: Of the people, to the time of the frame.
+        detections: Who was found in it.
     """
 
-    def __init__(self, people: People, found: Detections | Observations, measured_sd: float) -> None:
-        """Nothing is compared yet.
+    def __init__(
+        self, prediction: Prediction, detections: Detections | Observations, measured_sd: float
+    ) -> None:
+        """Compare when first asked.
 
         Args:
-            people: Predicted to the time of the frame.
-            found: The detections in it.
+            prediction, detections: As above.
             measured_sd: Of a detected coordinate, in box heights.
         """
-        self.people = people
-        self._found, self._measured_sd = found, measured_sd
+        self.prediction, self.detections = prediction, detections
+        self._measured_sd = measured_sd
         self._pairs: dict[tuple[str, float, float | None], Pairs] = {}
 
-    def are_of(self, found: Detections | Observations) -> bool:
-        """Whether these very detections were compared, looked at or not."""
-        return found.boxes is self._found.boxes and found.scores is self._found.scores
+    @property
+    def people(self) -> People:
+        """Those who are predicted."""
+        return self.prediction.people
 
     def of(self, stage: AssociationStage) -> Pairs:
         """All pairs that the stage's boxes and gate allow, whichever people and scores it takes."""
@@ -62,7 +65,7 @@ class Candidates:
         return self._pairs[key]
 
     def _find(self, stage: AssociationStage) -> Pairs:
-        people, found = self.people, self._found
+        people, found = self.people, self.detections
         predicted = boxes_of(people.moments)
         boxes = people.seen_boxes if stage.boxes == "last_seen" else predicted
         grown, others = grow(boxes, stage.buffer), grow(found.boxes, stage.buffer)
@@ -83,13 +86,13 @@ class Candidates:
         reach_px = max_distance * np.sqrt(variances[:, CENTERS])
         reach = np.concatenate((predicted[:, :2] - reach_px, predicted[:, 2:] + reach_px), axis=1)
         rows, columns = overlapping_pairs(reach, others)
-        off = coordinates(self._found.boxes).take(columns, 0) - moments[:, 0].take(rows, 0)
+        off = coordinates(self.detections.boxes).take(columns, 0) - moments[:, 0].take(rows, 0)
         kept = np.flatnonzero(np.sqrt((off * off / variances.take(rows, 0)).sum(axis=1)) <= max_distance)
         return rows.take(kept), columns.take(kept)
 
     def motion_cost(self, stage: AssociationStage, pairs: Pairs) -> FloatArray:
         """(P,) what pairs of ``stage`` cost, whatever people look like."""
-        found = self._found
+        found = self.detections
         similarity = pairs.ious * pairs.height_ious if stage.similarity == "height_iou" else pairs.ious
         if stage.fuse_score:
             similarity = fuse_score(similarity, found.scores.take(pairs.columns))
@@ -104,7 +107,7 @@ class Candidates:
         moments = self.people.moments
         scale = np.sqrt(heights_of(moments)[:, 0] ** 2 + UNSURE**2 * moments[:, 2, 0])
         apart = feet_of(boxes).take(rows, 0)
-        apart -= feet_of(self._found.boxes).take(columns, 0)
+        apart -= feet_of(self.detections.boxes).take(columns, 0)
         apart *= apart
         return np.minimum(np.sqrt(apart[:, 0] + apart[:, 1]) / scale.take(rows), 1.0)
 
@@ -114,7 +117,7 @@ class Candidates:
         Source: observation-centric momentum (Cao et al. 2023, OC-SORT, arXiv:2203.14360, equation 5), with
         the filter's velocity in place of one between two detections.
         """
-        to = coordinates(self._found.boxes)[:, CENTERS].take(pairs.columns, 0)
+        to = coordinates(self.detections.boxes)[:, CENTERS].take(pairs.columns, 0)
         way = to - coordinates(self.people.seen_boxes)[:, CENTERS].take(pairs.rows, 0)
         velocity = self.people.moments[:, 1, CENTERS].take(pairs.rows, 0)
         across = way[:, 0] * velocity[:, 1] - way[:, 1] * velocity[:, 0]

@@ -15,7 +15,7 @@ CENTERS, SIZES = slice(0, 2), slice(2, 4)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class People(Columns):
-    """The M people a camera tracker remembers, by rising id; the tracker writes into the columns.
+    """The M people a camera tracker remembers, by rising id.
 
     Attributes:
         track_ids: (M,).
@@ -59,6 +59,10 @@ class People(Columns):
         check_shape("People.features", self.features, (people, None))
         check_shape("People.looks", self.looks, self.features.shape)
 
+    def copy(self) -> "People":
+        """The same, for somebody who writes into the columns."""
+        return People(*[getattr(self, name).copy() for name in self.__slots__])
+
     @classmethod
     def nobody(cls) -> "People":
         """No people."""
@@ -78,6 +82,21 @@ class People(Columns):
             look_times=numbers,
             look_counts=counts,
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """Where the people of a camera are at the time of a frame.
+
+    Attributes:
+        time: Seconds, of that frame.
+        since: Seconds, of the frame that it is predicted from; -inf where there is none.
+        people: Those who are not forgotten by then, in the picture of that frame.
+    """
+
+    time: float
+    since: float
+    people: People
 
 
 def coordinates(boxes: FloatArray) -> FloatArray:

@@ -21,7 +21,7 @@ from tracker.metrics import GroundTruth, Scores, score_sequence
 from tracker.metrics.overlap import PEDESTRIAN
 from tracker.mot_files import MotTable
 from tracker.tune.recording import Recording
-from tracker.types import Detections, Observations
+from tracker.types import Observations, Tracks
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,14 +66,15 @@ def track(recording: Recording, config: RunConfig) -> MotTable:
     Those who were missed are there as well where they are carried on.
     """
     tracker = build_tracker(recording.camera, config)
-    tracks = []
+    tracks = list[Tracks]()
     frames = zip(recording.times.tolist(), recording.motions, recording.observations, strict=True)
     for time, motion, found in frames:
         seen = found[found.scores >= config.detector.min_score]
+        candidates = tracker.compare(tracker.predict(time, motion), seen)
         if seen.features.shape[1]:
-            wanted = tracker.wanted(time, Detections(seen.boxes, seen.scores), motion)
-            seen = Observations(seen.boxes, seen.scores, np.where(wanted[:, None], seen.features, 0.0))
-        tracks += [tracker.update(time, seen, motion), tracker.carried()]
+            needed = tracker.needs_embedding(candidates)
+            seen = Observations(seen.boxes, seen.scores, np.where(needed[:, None], seen.features, 0.0))
+        tracks += tracker.update(candidates, seen)
     if not tracks:
         return MotTable.empty()
     return MotTable.of_people(
