@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from foundation.onnx_session import open_onnx
 from reid.checkpoint import load_model
 from reid.convert import EmbeddingOnly, load_torchscript, save_torchscript, to_onnx, to_openvino
 from reid.data import Dataset, Image, open_dataset, read_pictures
@@ -153,9 +154,7 @@ def _run_fp32(path: Path, pictures: Floats) -> Floats:
             compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
             return np.asarray(compiled(pictures)[0], np.float32)
         case ".onnx":
-            import onnxruntime
-
-            session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+            session = open_onnx(path, gpu=False)
             return np.asarray(session.run(None, {session.get_inputs()[0].name: pictures})[0], np.float32)
         case _:
             with torch.inference_mode():

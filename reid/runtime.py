@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation.onnx_session import open_onnx
 from reid.errors import ReidError
 from reid.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 from reid.retrieval import normalise
@@ -238,20 +239,11 @@ def _onnx_from_ours(path: Path, _exact: bool) -> _Network:
 
 
 def _onnx_from_onnx(path: Path, _exact: bool) -> _Network:
-    return _run_onnx(path, str(path))
+    return _run_onnx(path)
 
 
-def _run_onnx(path: Path, source: str | bytes) -> _Network:
-    import onnxruntime
-
-    known = ("CUDAExecutionProvider", "CPUExecutionProvider")
-    available = onnxruntime.get_available_providers()
-    try:
-        session = onnxruntime.InferenceSession(
-            source, providers=[name for name in known if name in available]
-        )
-    except Exception as error:  # noqa: BLE001 its errors share no other base
-        raise EmbedderError(f"{path}: ONNX Runtime cannot open it ({_first_line(error)})") from None
+def _run_onnx(path: Path, content: bytes | None = None) -> _Network:
+    session = open_onnx(path, content)
     [entrance, *others] = session.get_inputs()
     if others:
         raise EmbedderError(f"{path}: must have one input, has {len(others) + 1}")

@@ -49,7 +49,7 @@ NEIGHBOURS = {("run", "evaluate")}
 HEAVY = {
     "torch": ("tracker/detectors", "tracker/embedders", "reid"),
     "ultralytics": ("tracker/detectors/yolo.py",),
-    "onnxruntime": ("tracker/detectors", "tracker/embedders", "reid"),
+    "onnxruntime": ("foundation/onnx_session.py",),
     "openvino": ("tracker/detectors", "tracker/embedders", "reid"),
     "cv2": (
         "tracker/letterbox.py",

@@ -19,6 +19,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from foundation.onnx_session import GPU, onnx_providers, open_onnx
 from tracker.config import UltralyticsDetectorConfig
 from tracker.detectors.nms import suppress_overlaps
 from tracker.detectors.openvino_yolo import STRIDES, compile_yolo, read_yolo
@@ -172,15 +173,8 @@ def _find_openvino(path: Path, open_size: int) -> Network | None:
 
 
 def _find_onnx(path: Path, open_size: int) -> Network | None:
-    import onnxruntime
-
-    has_gpu = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-    streams = 2 if has_gpu else min(_cores(), MAX_STREAMS)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors only: warnings of the graph optimiser tell a user nothing
-    options.intra_op_num_threads = max(1, _cores() // streams)
-    providers = ["CUDAExecutionProvider"] * has_gpu + ["CPUExecutionProvider"]
-    session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+    streams = 2 if GPU in onnx_providers() else min(_cores(), MAX_STREAMS)
+    session = open_onnx(path, threads=max(1, _cores() // streams))
     meta = session.get_modelmeta().custom_metadata_map
     names: dict[int, str] = ast.literal_eval(meta["names"])
     (entrance,) = session.get_inputs()

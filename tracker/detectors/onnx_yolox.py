@@ -1,14 +1,13 @@
 """YOLOX through ONNX Runtime: people without AGPL code."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
+from foundation.onnx_session import open_onnx
 from tracker.config import OnnxDetectorConfig
 from tracker.detectors.nms import suppress_overlaps
 from tracker.detectors.weights import WEIGHTS_VARIABLE, find_weights, weights_folder
@@ -52,7 +51,7 @@ class OnnxDetector:
                 "ONNX model there, name another folder with detector.weights_folder or "
                 f"{WEIGHTS_VARIABLE}, or take detector.kind=embedded, which needs no weights"
             )
-        self._session = _open_session(path, config.threads)
+        self._session = open_onnx(path, threads=config.threads)
         model_input, *more_inputs = self._session.get_inputs()
         batch, channels, height, width = [*model_input.shape, None, None, None, None][:4]
         if more_inputs or len(model_input.shape) != 4 or channels != 3:
@@ -137,15 +136,3 @@ def decode_yolox(raw: FloatArray, grid: FloatArray, strides: FloatArray) -> Floa
     centres = (raw[:, :2] + grid) * strides[:, None]
     halves = np.exp(np.minimum(raw[:, 2:], MAX_EXPONENT)) * strides[:, None] / 2
     return np.hstack([centres - halves, centres + halves])
-
-
-def _open_session(path: Path, threads: int) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3  # errors only: warnings of the graph optimiser tell a user nothing
-    available = onnxruntime.get_available_providers()
-    wanted = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=wanted)
-    except Exception as error:  # noqa: BLE001 - its classes are private; each of them means "not this file"
-        raise ReuniteError(f"{path}: ONNX Runtime cannot load it: {' '.join(str(error).split())}") from None

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from reid.errors import ReidError
 from reid.runtime import Embedder, Runtime, open_embedder
 from reid.weights import DEFAULT_WEIGHTS
 from tracker.config import ReidEmbedderConfig
@@ -27,7 +26,7 @@ class ReidEmbedder:
         """Open the network."""
         try:
             path, self._embedder = _open(config)
-        except ReidError as error:
+        except ReuniteError as error:
             raise ReuniteError(f"embedder: {error}") from None
         self.network: Network | None = Network(
             path.stem, fingerprint(path, config.convention), self._embedder.embedding_length
