@@ -1,15 +1,33 @@
-"""Where the real material lies, and which tests run without it."""
+"""Where the real material lies, which tests run without it, and how many run beside each other."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+MAX_WORKERS = 8
+"""Each holds torch, OpenVINO and a few networks, which takes about 2 GB of memory."""
+
+# Workers share the cores instead of each starting a thread for every core. The libraries read this once, so
+# it stands before they are imported; programs that a test starts inherit it.
+if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
+        os.environ.setdefault(variable, str(max(1, CORES // workers)))
+
 
 def shared_folder() -> Path:
     """The folder of real videos, ground truth and weights that lies beside the repository."""
     return SHARED
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_auto_num_workers() -> int:
+    """One for each core."""
+    return min(CORES, MAX_WORKERS)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
