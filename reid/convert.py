@@ -13,8 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reid.preprocess import Preprocess
-from reid.runtime import PREPROCESS_KEY
+from reid.preprocess import PREPROCESS_KEY, Preprocess
 
 INPUT, OUTPUT = "pictures", "embedding"
 

@@ -12,6 +12,8 @@ from reid.errors import ReidError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+PREPROCESS_KEY = "reunite_preprocess"
+"""In the metadata of our ONNX, OpenVINO and TorchScript files: a `Preprocess` as JSON."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from foundation.onnx_session import open_onnx
 from reid.errors import ReidError
-from reid.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocess
+from reid.preprocess import IMAGENET_MEAN, IMAGENET_STD, PREPROCESS_KEY, Preprocess
 from reid.retrieval import normalise
 
 Runtime = Literal["auto", "pytorch", "onnx", "openvino"]
@@ -38,9 +38,6 @@ class Convention(NamedTuple):
     std: tuple[float, float, float]
     bgr: bool
 
-
-PREPROCESS_KEY = "reunite_preprocess"
-"""In the metadata of our files: the preprocessing as JSON."""
 
 CONVENTIONS = {
     "imagenet": Convention(IMAGENET_MEAN, IMAGENET_STD, bgr=False),

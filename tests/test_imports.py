@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,10 @@ def imported(path: Path) -> Iterator[str]:
             yield node.module or ""
 
 
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
 def room_of(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
@@ -102,6 +107,12 @@ def test_a_file_imports_only_what_stands_below_it(path: Path) -> None:
             assert lower or (room, needs) in NEIGHBOURS, f"{place} may not import {module}"
         if library in PACKAGES:
             assert library in PACKAGES[place.split("/")[0]], f"{place} may not import {library}"
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    names = {module_of(path): path for path in FILES}
+    needs = {name: {other for other in imported(path) if other in names} for name, path in names.items()}
+    TopologicalSorter(needs).prepare()  # CycleError names a circle
 
 
 def test_the_rules_know_every_room() -> None:

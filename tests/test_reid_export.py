@@ -20,8 +20,8 @@ from reid.errors import ReidError
 from reid.evaluate import judge
 from reid.export import INT8_KEY, MAX_DIFFERENCE, SUFFIXES, export_model
 from reid.models import ReidOutput, build_model
-from reid.preprocess import DEFAULT, Preprocess
-from reid.runtime import PREPROCESS_KEY, Runtime, open_embedder
+from reid.preprocess import DEFAULT, PREPROCESS_KEY, Preprocess
+from reid.runtime import Runtime, open_embedder
 from tests.drawn_people import PEOPLE, PICTURES, TINY, draw_market
 
 PREPROCESS = Preprocess(8, 6, (0.4, 0.5, 0.6), (0.1, 0.2, 0.3))
