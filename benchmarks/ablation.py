@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.mot16 import LIKELY_PUBLIC, LIKELY_YOLOX, MIN_SCORE, Sequence16, read_sequence, track
+from foundation.mot_files import MotTable, read_mot, read_seqinfo
 from tracker.config import RunConfig, TrackingConfig, load_config, with_values
 from tracker.geometry import xywh_to_xyxy
 from tracker.metrics import GroundTruth, Scores, score_sequence
-from tracker.mot_files import MotTable, read_mot, read_seqinfo
 from tracker.types import FloatArray, Observations
 
 PRESETS = Path(__file__).resolve().parents[1] / "configs" / "association"

@@ -24,11 +24,11 @@ import cv2
 import numpy as np
 
 from benchmarks.detectors import read_frames
+from foundation.mot_files import read_mot
 from tracker.build import build_camera_motion, build_detector
 from tracker.camera_motion.pictures import shrink
 from tracker.config import load_config
 from tracker.geometry import xywh_to_xyxy
-from tracker.mot_files import read_mot
 from tracker.types import CameraName, FloatArray, Frame, Image, Tick
 
 MIN_SCORE = 0.1

@@ -19,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from foundation.mot_files import MotTable, read_mot
 from tracker.config import EmbeddedDetectorConfig, OnnxDetectorConfig, UltralyticsDetectorConfig
 from tracker.detectors.embedded import EmbeddedDetector
 from tracker.detectors.hog import PERSON_PX, WINDOW, HogJudge
@@ -27,7 +28,6 @@ from tracker.detectors.onnx_yolox import OnnxDetector
 from tracker.detectors.silhouettes import WIDTH_SHARE, find_blobs
 from tracker.detectors.yolo import UltralyticsDetector
 from tracker.geometry import iou_matrix, xywh_to_xyxy
-from tracker.mot_files import MotTable, read_mot
 from tracker.stages import Detector
 from tracker.types import BoolArray, CameraName, Detections, FloatArray, Frame, Image, State, Tick
 

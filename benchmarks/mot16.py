@@ -21,13 +21,13 @@ from pathlib import Path
 
 import numpy as np
 
+from foundation.mot_files import MotTable, read_mot, read_seqinfo
 from tracker.camera_motion.file import read_motions
 from tracker.camera_tracker import CameraTracker, Update
 from tracker.config import OfflineConfig, TrackingConfig, load_config
 from tracker.errors import ReuniteError
 from tracker.geometry import xywh_to_xyxy, xyxy_to_xywh
 from tracker.metrics import GroundTruth, Scores, score_sequence
-from tracker.mot_files import MotTable, read_mot, read_seqinfo
 from tracker.smoothing import smooth_tracks
 from tracker.types import CameraName, FloatArray, Observations
 

@@ -4,16 +4,17 @@ SOURCE is a folder of crops, or a video or a folder of pictures together with a 
 """
 
 import argparse
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation.images import is_sequence, numbered_images, sequence_images, sequence_info
+from foundation.mot_files import read_mot
+from foundation.video import VideoFile
 from reid.data import PICTURE_SUFFIXES, FolderImages, Image, PictureError, Record
 from reid.errors import ReidError
 from reid.outputs import check_output
@@ -78,7 +79,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--detections",
         type=Path,
         metavar="DET",
-        help="a MOTChallenge file: frame, id, left, top, width, height",
+        help="a MOTChallenge file: frame, id, left, top, width, height, score, ...",
     )
     parser.add_argument("--runtime", choices=RUNTIMES, default="auto", help="what to run on (default: auto)")
     parser.add_argument(
@@ -139,29 +140,20 @@ def crops_of_detections(source: Path, detections: Path, skipped: list[str]) -> I
     Raises:
         ReidError: The file or the pictures cannot be read.
     """
-    try:
-        lines = [line for line in detections.read_text(encoding="utf-8").splitlines() if line.strip()]
-        # loadtxt warns of a file without a row, which is a video without anybody.
-        table = np.loadtxt(lines, delimiter=",", ndmin=2, usecols=range(6)) if lines else np.empty((0, 6))
-    except OSError as error:
-        raise ReidError(f"{detections}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise ReidError(f"{detections}: is no MOTChallenge file ({error})") from None
-    if not np.isfinite(table).all():
-        raise ReidError(f"{detections}: holds a number that is not finite")
+    table = read_mot(detections)
     rows_of_frame: dict[int, list[int]] = {}
-    for row, frame in enumerate(table[:, 0].astype(int)):
-        rows_of_frame.setdefault(int(frame), []).append(row)
-    for frame, picture in _frames(source):
+    for row, frame in enumerate(table.frames.tolist()):
+        rows_of_frame.setdefault(frame, []).append(row)
+    for frame, picture in _frames(source, skipped):
         for row in rows_of_frame.pop(frame, ()):
             if isinstance(picture, PictureError):
                 skipped.append(f"{detections}, row {row + 1}: {picture}")
                 continue
-            left, top, width, height = table[row, 2:6]
+            left, top, width, height = table.boxes[row]
             x, y = max(0, round(left)), max(0, round(top))
             crop = picture[y : max(0, round(top + height)), x : max(0, round(left + width))]
             if crop.size:
-                yield crop, {"frame": frame, "row": row + 1, "box": table[row, 2:6]}
+                yield crop, {"frame": frame, "row": row + 1, "box": table.boxes[row]}
             else:
                 skipped.append(f"{detections}, row {row + 1}: the box lies outside of the picture")
         if not rows_of_frame:
@@ -173,47 +165,26 @@ def crops_of_detections(source: Path, detections: Path, skipped: list[str]) -> I
     )
 
 
-def _frames(source: Path) -> Iterator[tuple[int, Image | PictureError]]:
-    """Frames of a video or folder, or why one cannot be read; numbered as the tracker does."""
+def _frames(source: Path, skipped: list[str]) -> Iterator[tuple[int, Image | PictureError]]:
+    """Frames of a video or folder, or why one cannot be read; read and numbered as the tracker does."""
     if source.is_dir():
-        images = FolderImages(source)
-        for frame, path in _numbered(source):
+        sequence = is_sequence(source)
+        folder = sequence_images(source, sequence_info(source)) if sequence else source
+        images = FolderImages(folder)
+        for frame, path in numbered_images(folder, by_name=sequence):
             try:
-                yield frame, images.read(Record(path.relative_to(source).as_posix(), 0, 0))
+                yield frame, images.read(Record(path.name, 0, 0))
             except PictureError as error:
                 yield frame, error
         return
-    video = cv2.VideoCapture(str(source))
+    video = VideoFile(str(source))
     try:
-        if not video.isOpened():
-            raise ReidError(f"{source}: no folder, and no video that OpenCV can read")
-        frame = 0
-        while True:
-            read, picture = video.read()
-            if not read:
-                return
-            frame += 1
-            yield frame, np.asarray(picture, np.uint8)
+        for frame, _, image in video.pictures():
+            yield frame, image
+        if video.is_damaged or video.stopped_by:
+            skipped.append(f"{source}: it is cut off or damaged, and not all of it could be read")
     finally:
-        video.release()
-
-
-def _numbered(folder: Path) -> list[tuple[int, Path]]:
-    """The pictures of a MOTChallenge sequence by the numbers that they are called, others from 1.
-
-    Others come in natural order: 2.jpg before 10.jpg.
-    """
-    sequence = (folder / "img1").is_dir()
-    pictures = sorted(_pictures_below(folder / "img1" if sequence else folder), key=_natural_order)
-    if sequence and all(path.stem.isdecimal() for path in pictures):
-        return [(int(path.stem), path) for path in pictures]
-    return list(enumerate(pictures, start=1))
-
-
-def _natural_order(path: Path) -> list[str | int]:
-    parts: list[str | int] = [*re.split(r"(\d+)", str(path))]
-    parts[1::2] = map(int, parts[1::2])
-    return parts
+        video.close()
 
 
 def _pictures_below(folder: Path) -> list[Path]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import trackeval
 
+from foundation.mot_files import MotTable, SequenceInfo, format_ground_truth, format_seqinfo, write_mot
 from tracker.geometry import iou_matrix, xywh_to_xyxy, xyxy_to_xywh
-from tracker.mot_files import MotTable, SequenceInfo, format_ground_truth, format_seqinfo, write_mot
 
 HOTA_KEYS = {"HOTA": "HOTA", "DetA": "DetA", "AssA": "AssA", "LocA": "LocA"}
 CLEAR_KEYS = {

@@ -12,6 +12,7 @@ from benchmarks.identity.nearest import NearestNeighbour
 from benchmarks.identity.scenes import PETS, PETS_PEOPLE, join_people, match_people, watch_simulated
 from benchmarks.identity.scoring import Linker, identities_of, idf1_of, observe_all, score
 from benchmarks.identity.tracked import TrackedCamera, TrackedScene, pack, unpack
+from foundation.mot_files import MotTable, read_mot
 from tests.conftest import shared_folder
 from tests.test_reentry import split_cameras
 from tracker.config import IdentityConfig
@@ -19,7 +20,6 @@ from tracker.errors import ReuniteError
 from tracker.geometry import xyxy_to_xywh
 from tracker.metrics import GroundTruth, compare
 from tracker.metrics.reentry import Presence, count_reentries, find_presence, find_stays
-from tracker.mot_files import MotTable, read_mot
 from tracker.simulate import SimulationConfig
 from tracker.types import CameraName, FeatureArray, Frame, IntArray, Tracks, blank_image
 

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from foundation.mot_files import read_mot
 from tests.conftest import shared_folder
 from tracker.build import build_camera_motion
 from tracker.camera_motion.file import read_motions
@@ -15,7 +16,6 @@ from tracker.config import ConfigError, NoCameraMotionConfig, RunConfig, load_co
 from tracker.config.sections import EmbeddedDetectorConfig
 from tracker.errors import ReuniteError
 from tracker.geometry import xywh_to_xyxy
-from tracker.mot_files import read_mot
 from tracker.stages import CameraMotion
 from tracker.types import CameraName, FloatArray, Frame, Image, blank_image
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from foundation.mot_files import read_mot
 from tests.conftest import shared_folder
 from tracker.config import FileDetectorConfig, OnnxDetectorConfig, UltralyticsDetectorConfig
 from tracker.detectors.mot_file import FileDetector
@@ -26,7 +27,6 @@ from tracker.detectors.weights import WEIGHTS_VARIABLE, find_weights, weights_fo
 from tracker.detectors.yolo import UltralyticsDetector, person_class
 from tracker.errors import ReuniteError
 from tracker.geometry import iou_matrix, xywh_to_xyxy
-from tracker.mot_files import read_mot
 from tracker.stages import Detector
 from tracker.types import CameraName, Detections, Frame, Image, Tick, blank_image
 

@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
+from foundation.mot_files import read_mot
 from tests.conftest import shared_folder
 from tracker.config import EmbeddedDetectorConfig
 from tracker.detectors.background import Background
 from tracker.detectors.embedded import EmbeddedDetector
 from tracker.detectors.silhouettes import HeightLine, PersonPlacer
 from tracker.geometry import iou_matrix, xywh_to_xyxy
-from tracker.mot_files import read_mot
 from tracker.types import CameraName, Detections, FloatArray, Frame, Image, State, Tick, blank_image
 
 FRAME_RATE = 10.0

@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
+from foundation.mot_files import read_mot
 from tests.conftest import shared_folder
 from tracker.config import ColorEmbedderConfig
 from tracker.embedders.color import ColorEmbedder
 from tracker.embedders.none import NoEmbedder
 from tracker.geometry import xywh_to_xyxy
-from tracker.mot_files import read_mot
 from tracker.types import (
     BoolArray,
     CameraName,

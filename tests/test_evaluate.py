@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from foundation.mot_files import MotTable, read_mot, read_seqinfo
 from tests.conftest import shared_folder
 from tests.scoring import (
     COMBINED,
@@ -20,7 +21,6 @@ from tests.scoring import (
 from tracker.errors import ReuniteError
 from tracker.evaluate import Report, evaluate_results, find_ground_truth, find_results, main, scores_table
 from tracker.metrics import GroundTruth, score_sequence
-from tracker.mot_files import MotTable, read_mot, read_seqinfo
 
 LENGTH = 60
 CAMERAS = ("cam1", "cam2")

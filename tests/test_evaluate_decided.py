@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from foundation.mot_files import MotTable
 from tests.scoring import write_result, write_sequence
 from tracker.errors import ReuniteError
 from tracker.evaluate import Report, evaluate_results, main, scores_table
 from tracker.metrics.decided import CLOCK_SLACK_S, decided_after, find_tracks
 from tracker.metrics.reentry import NOT_FOUND, Presence, find_stays
-from tracker.mot_files import MotTable
 from tracker.reports.tracks import write_tracks
 from tracker.types import FloatArray, TrackTable
 

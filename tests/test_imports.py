@@ -20,7 +20,7 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 LAYERS = [
     {"errors"},
     {"types"},
-    {"stages", "config", "geometry", "kalman", "association", "mot_files", "letterbox"},
+    {"stages", "config", "geometry", "kalman", "association", "letterbox"},
     {"ground"},
     {
         "camera_motion",

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foundation.mot_files import MotTable, read_mot, read_seqinfo
 from tests.conftest import shared_folder
 from tests.scoring import (
     COMBINED,
@@ -30,7 +31,6 @@ from tracker.metrics import (
     score_cameras,
     score_sequence,
 )
-from tracker.mot_files import MotTable, read_mot, read_seqinfo
 from tracker.types import FloatArray
 
 SEEDS = range(12)

@@ -5,9 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import shared_folder
-from tracker.errors import ReuniteError
-from tracker.mot_files import (
+from foundation.mot_files import (
     MotFileError,
     MotTable,
     SequenceInfo,
@@ -18,6 +16,8 @@ from tracker.mot_files import (
     read_seqinfo,
     write_mot,
 )
+from tests.conftest import shared_folder
+from tracker.errors import ReuniteError
 
 GOOD_ROW = "1,1,10,20,30,40,1,-1,-1,-1"
 

@@ -11,6 +11,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from foundation.mot_files import (
+    MotTable,
+    SequenceInfo,
+    format_ground_truth,
+    format_seqinfo,
+    read_mot,
+    write_mot,
+)
 from tests.conftest import shared_folder
 from tests.scoring import random_world, write_result, write_sequence
 from tracker.errors import ReuniteError
@@ -27,14 +35,6 @@ from tracker.metrics.reentry import (
     find_presence,
     find_stays,
     seconds_until_decided,
-)
-from tracker.mot_files import (
-    MotTable,
-    SequenceInfo,
-    format_ground_truth,
-    format_seqinfo,
-    read_mot,
-    write_mot,
 )
 
 RATE = 10.0

@@ -1,5 +1,6 @@
 """Embeddings of crops and of detections, written for use elsewhere."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -7,11 +8,17 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
+from foundation.mot_files import SequenceInfo, format_seqinfo
 from reid import embed
 from reid.errors import ReidError
 from reid.runtime import open_embedder
+from tests.clips import write_clip
 from tests.test_reid_evaluate import BLUE_PERSON, GREEN_PERSON, RED_PERSON, draw
 from tests.test_reid_runtime import unit, write_onnx
+from tracker.config import SourceConfig
+from tracker.sources.addresses import find_cameras
+from tracker.sources.files import FileSource
+from tracker.types import Tick
 
 
 @pytest.fixture
@@ -96,12 +103,20 @@ def test_detections_are_cut_out_of_their_frame_and_keep_their_row(
         ("nowhere", ["--out", "a.npz"], "nowhere: no such folder"),
         ("frames", ["--out", "a.csv"], "must end in .npz or .parquet"),
         ("empty", ["--out", "a.npz"], "nothing to embed"),
-        ("nowhere.mp4", ["--out", "a.npz", "--detections", "det.txt"], "no video that OpenCV can read"),
-        ("frames", ["--out", "a.npz", "--detections", "words.txt"], "words.txt: is no MOTChallenge file"),
+        (
+            "nowhere.mp4",
+            ["--out", "a.npz", "--detections", "det.txt"],
+            "nowhere.mp4: cannot be read as a video",
+        ),
+        (
+            "frames",
+            ["--out", "a.npz", "--detections", "words.txt"],
+            "words.txt, row 1: frame must be",
+        ),
         (
             "frames",
             ["--out", "a.npz", "--detections", "nan.txt"],
-            "nan.txt: holds a number that is not finite",
+            "nan.txt, row 1: left nan is not a finite number",
         ),
         ("frames", ["--out", "a.npz", "--detections", "none.txt"], "none.txt: cannot be read"),
         ("frames", ["--out", "a.npz", "--detections", "late.txt"], "late.txt, row 1: frame 9 is not in"),
@@ -122,10 +137,10 @@ def test_what_cannot_be_embedded_ends_with_a_sentence(
     make_frames(Path("frames"))
     Path("empty").mkdir()
     Path("folder.npz").mkdir()
-    Path("late.txt").write_text("9,-1,0,0,4,8\n")
+    Path("late.txt").write_text("9,-1,0,0,4,8,1\n")
     Path("det.txt").write_text(DETECTIONS)
-    Path("words.txt").write_text("frame,id,left,top,width,height\n")
-    Path("nan.txt").write_text("1,-1,nan,0,4,8\n")
+    Path("words.txt").write_text("frame,id,left,top,width,height,score\n")
+    Path("nan.txt").write_text("1,-1,nan,0,4,8,1\n")
     assert embed.main([weights, source, "--preprocess", "bgr255", *options]) == embed.EXIT_USAGE
     assert message in capsys.readouterr().err
     assert not Path("a.npz").exists()
@@ -163,9 +178,46 @@ def test_frames_of_a_folder_have_the_numbers_that_the_tracker_gives_them(
 ) -> None:
     for shade, name in enumerate(names):
         draw(tmp_path / "seq" / folder / name, (10 * shade,) * 3)
-    rows = "".join(f"{frame},-1,0,0,8,8\n" for frame in numbers)
+    rows = "".join(f"{frame},-1,0,0,8,8,1\n" for frame in numbers)
     (tmp_path / "det.txt").write_text(rows)
     skipped: list[str] = []
     crops = embed.crops_of_detections(tmp_path / "seq", tmp_path / "det.txt", skipped)
     found = {facts["frame"]: names[int(crop[0, 0, 0]) // 10] for crop, facts in crops}
     assert (found, skipped) == (numbers, [])
+
+
+def test_frames_of_a_damaged_video_have_the_numbers_and_pixels_that_the_tracker_gives_them(
+    tmp_path: Path,
+) -> None:
+    path = write_clip(tmp_path / "cam.mp4", range(100), container_options={"movflags": "faststart"})
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 1500] = bytes(1500)
+    path.write_bytes(data)
+    tracked = {frame.number: frame.image for tick in read_ticks(path) for frame in tick.frames}
+    assert len(tracked) < 100
+    rows = "".join(f"{frame},-1,0,0,160,120,1\n" for frame in range(1, 101))
+    (tmp_path / "det.txt").write_text(rows)
+    skipped: list[str] = []
+    crops = embed.crops_of_detections(path, tmp_path / "det.txt", skipped)
+    embedded = {facts["frame"]: crop for crop, facts in crops}
+    assert embedded.keys() == tracked.keys()
+    # What a decoder makes up for what is damaged may change with its threads.
+    assert all(np.array_equal(embedded[number], tracked[number]) for number in range(1, 21))
+    assert "cut off or damaged" in skipped[0]
+    assert len(skipped) == 101 - len(tracked)
+
+
+def read_ticks(path: Path) -> Iterator[Tick]:
+    source = FileSource(find_cameras([str(path)]), SourceConfig(), {})
+    yield from source.ticks()
+    source.close()
+
+
+def test_pictures_of_a_sequence_lie_where_its_seqinfo_says(tmp_path: Path) -> None:
+    draw(tmp_path / "seq" / "frames" / "000003.png", BLUE_PERSON)
+    info = SequenceInfo("seq", 25.0, 3, 8, 8, image_folder="frames", image_suffix=".png")
+    (tmp_path / "seq" / "seqinfo.ini").write_text(format_seqinfo(info))
+    (tmp_path / "det.txt").write_text("3,-1,0,0,8,8,1\n")
+    crops = embed.crops_of_detections(tmp_path / "seq", tmp_path / "det.txt", [])
+    assert [facts["frame"] for _, facts in crops] == [3]

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from foundation.mot_files import MotTable, read_mot
 from tracker.checkpoint import Progress
 from tracker.config import IdentityConfig, OfflineConfig, RunConfig
 from tracker.errors import ReuniteError
 from tracker.identity import IdentityLinker
-from tracker.mot_files import MotTable, read_mot
 from tracker.pipeline import name_tracks
 from tracker.results import (
     SightingsReader,

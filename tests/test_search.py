@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from foundation.mot_files import read_mot
 from tests.conftest import shared_folder
 from tests.galleries import MONDAY
 from tests.looks import CAMERAS, NETWORK, PEOPLE, seen
@@ -25,7 +26,6 @@ from tracker.gallery import (
     Pictures,
     Presence,
 )
-from tracker.mot_files import read_mot
 from tracker.reports.timeline import GRID
 from tracker.search import command
 from tracker.search.answer import local_time

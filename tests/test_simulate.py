@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from foundation.mot_files import read_mot, read_seqinfo
 from tracker.errors import ReuniteError
-from tracker.mot_files import read_mot, read_seqinfo
 from tracker.simulate import DetectionNoise, SimulationConfig, simulate
 from tracker.simulate.body import JOINT, Bodies, Poses, draw_looks, pose
 from tracker.simulate.cameras import Camera, camera_at

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from filterpy.kalman import KalmanFilter
 
+from foundation.mot_files import MotTable
 from tracker.config import OfflineConfig
 from tracker.kalman import BoxNoise
-from tracker.mot_files import MotTable
 from tracker.smoothing import is_of_likely_track, join_tracks, smooth_moments, smooth_tracks, smooth_ways
 from tracker.smoothing.joining import _best_pairs
 from tracker.types import BoolArray, FloatArray, IntArray

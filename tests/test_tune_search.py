@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from foundation.mot_files import MotTable
 from tracker.config import RunConfig, load_config, tunable_values, with_values
 from tracker.errors import ReuniteError
 from tracker.metrics import GroundTruth, Scores
-from tracker.mot_files import MotTable
 from tracker.tune.keys import Range, choose_ranges
 from tracker.tune.parts import Split, split_recordings
 from tracker.tune.recording import Recording

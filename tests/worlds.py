@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from foundation.mot_files import read_mot
 from tracker.config import GroundConfig
 from tracker.geometry import xywh_to_xyxy
 from tracker.ground import GroundPlane
 from tracker.identity.ground import GroundLog
-from tracker.mot_files import read_mot
 from tracker.simulate import SimulationConfig, simulate
 from tracker.types import CameraName, FloatArray, IntArray
 

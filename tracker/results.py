@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from foundation.files import open_whole, write_whole
+from foundation.mot_files import MotTable, format_results
 from tracker.checkpoint import Progress
 from tracker.config import RunConfig
 from tracker.geometry import xyxy_to_xywh
 from tracker.identity import IdentityLinker
-from tracker.mot_files import MotTable, format_results
 from tracker.sinks.journal import ROW, Journal
 from tracker.smoothing import MayJoin, is_of_likely_track, join_tracks, smooth_ways
 from tracker.stages import CameraReport

@@ -1,11 +1,18 @@
 """The values that pass between stages: frozen columns, checked once, never changed."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NewType, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from foundation.arrays import BoolArray as BoolArray
+from foundation.arrays import Columns as Columns
+from foundation.arrays import FeatureArray as FeatureArray
+from foundation.arrays import FloatArray as FloatArray
+from foundation.arrays import Image as Image
+from foundation.arrays import IntArray as IntArray
+from foundation.arrays import check_shape as check_shape
 
 CameraName = NewType("CameraName", str)
 TrackId = NewType("TrackId", int)
@@ -13,11 +20,6 @@ TrackId = NewType("TrackId", int)
 IdentityId = NewType("IdentityId", int)
 """A person, over all cameras of one run."""
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
-FeatureArray = NDArray[np.float32]
-Image = NDArray[np.uint8]
 State = dict[str, NDArray[Any]]
 """What an object remembers, as named arrays: what a checkpoint stores and a resumed run restores."""
 
@@ -71,21 +73,6 @@ class Tick:
             raise ValueError(
                 f"Tick.frames must hold one frame or more, each of another camera, got {cameras}"
             )
-
-
-class Columns:
-    """Frozen columns of equal length: ``len(people)`` rows, ``people[mask]`` selects every column.
-
-    A subclass is a dataclass with slots, which are its columns.
-    """
-
-    __slots__: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(getattr(self, self.__slots__[0]))
-
-    def __getitem__(self, rows: NDArray[Any] | slice) -> Self:
-        return type(self)(*[getattr(self, name)[rows] for name in self.__slots__])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -317,13 +304,3 @@ class Network:
 def blank_image(width: int, height: int) -> Image:
     """A black picture of any size that takes three bytes of memory; read-only."""
     return np.broadcast_to(np.zeros(3, np.uint8), (height, width, 3))
-
-
-def check_shape(name: str, array: NDArray[Any], shape: Sequence[int | None]) -> None:
-    """Raise ValueError unless ``array`` has this shape; None stands for any length."""
-    right = len(array.shape) == len(shape) and all(
-        want in (None, have) for want, have in zip(shape, array.shape, strict=True)
-    )
-    if not right:
-        wanted = ", ".join("any" if want is None else str(want) for want in shape)
-        raise ValueError(f"{name} must have shape ({wanted}), got {tuple(array.shape)}")

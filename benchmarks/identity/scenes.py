@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.identity.appearance import NOBODY, CameraLooks, DrawnPeople, Spread
 from benchmarks.identity.cache import Arrays, cached, digest
+from foundation.mot_files import MotTable, SequenceInfo, read_mot, read_seqinfo
 from reid.weights import DEFAULT_WEIGHTS
 from tracker.build import build_detector, build_embedder
 from tracker.config import FileDetectorConfig, ReidEmbedderConfig, SourceConfig, UltralyticsDetectorConfig
@@ -21,7 +22,6 @@ from tracker.errors import ReuniteError
 from tracker.geometry import xywh_to_xyxy
 from tracker.metrics import GroundTruth, compare
 from tracker.metrics.overlap import EPSILON, MIN_IOU, match_highest
-from tracker.mot_files import MotTable, SequenceInfo, read_mot, read_seqinfo
 from tracker.simulate import SimulationConfig, simulate
 from tracker.sources import open_source
 from tracker.types import BoolArray, Detections, FeatureArray, IntArray, Tick

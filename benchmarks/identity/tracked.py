@@ -10,12 +10,12 @@ import numpy as np
 
 from benchmarks.identity.cache import Arrays
 from benchmarks.identity.scenes import Watched
+from foundation.mot_files import MotTable
 from tracker.camera_tracker import CameraTracker
 from tracker.config import TrackingConfig
 from tracker.geometry import xyxy_to_xywh
 from tracker.metrics import FramePair, GroundTruth, compare
 from tracker.metrics.reentry import Presence, find_presence
-from tracker.mot_files import MotTable
 from tracker.types import (
     BoolArray,
     CameraName,

@@ -29,10 +29,10 @@ from pyarrow.parquet import read_table
 
 from benchmarks.pipeline.peers_worker import PEERS
 from benchmarks.pipeline.picture import write_picture
+from foundation.mot_files import MotTable, format_results
 from tracker.errors import ReuniteError
 from tracker.evaluate import evaluate_results
 from tracker.geometry import xyxy_to_xywh
-from tracker.mot_files import MotTable, format_results
 
 WEIGHTS = "yolo11n_int8_openvino_model"
 RUN, RUN_WITH_VIDEO, DETECTOR, DECODED = "Reunite", "Reunite with videos", "detector", "detector, decoded"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from foundation.mot_files import read_mot
 from tracker.config import FileDetectorConfig
 from tracker.errors import ReuniteError
 from tracker.geometry import xywh_to_xyxy
-from tracker.mot_files import read_mot
 from tracker.types import CameraName, Detections, IntArray, State, Tick
 
 MAX_LOGIT = 500.0

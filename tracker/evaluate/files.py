@@ -4,10 +4,10 @@ import os
 import re
 from pathlib import Path
 
+from foundation.mot_files import MotTable, SequenceInfo, read_mot, read_seqinfo
 from tracker.errors import ReuniteError
 from tracker.metrics import GroundTruth
 from tracker.metrics.overlap import IGNORED_CLASSES, NON_MOTORISED_VEHICLE
-from tracker.mot_files import MotTable, SequenceInfo, read_mot, read_seqinfo
 
 ALL_FRAMES, SECOND_HALF = "all", "second-half"
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from foundation.mot_files import MotTable, read_mot
 from tracker.errors import ReuniteError
 from tracker.evaluate.files import (
     ALL_FRAMES,
@@ -25,7 +26,6 @@ from tracker.metrics.reentry import (
     find_presence,
     find_stays,
 )
-from tracker.mot_files import MotTable, read_mot
 from tracker.reports.tracks import read_tracks
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from foundation.mot_files import MotTable
 from tracker.errors import ReuniteError
 from tracker.geometry import iou_matrix, xywh_to_xyxy
-from tracker.mot_files import MotTable
 from tracker.types import BoolArray, FloatArray, IntArray, check_shape
 
 MIN_IOU = 0.5

@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 
+from foundation.mot_files import MotTable
 from tracker.metrics.counts import (
     ClearCounts,
     HotaCounts,
@@ -15,7 +16,6 @@ from tracker.metrics.counts import (
     count_identity,
 )
 from tracker.metrics.overlap import FramePair, GroundTruth, compare
-from tracker.mot_files import MotTable
 from tracker.types import FloatArray
 
 

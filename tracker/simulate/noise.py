@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tracker.mot_files import MotTable
+from foundation.mot_files import MotTable
 from tracker.simulate.cameras import Camera
 from tracker.simulate.config import DetectionNoise
 from tracker.simulate.truth import Truth

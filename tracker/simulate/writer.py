@@ -13,8 +13,8 @@ from typing import Self
 import av
 import numpy as np
 
+from foundation.mot_files import MotTable, SequenceInfo, format_ground_truth, format_results, format_seqinfo
 from tracker.errors import ReuniteError
-from tracker.mot_files import MotTable, SequenceInfo, format_ground_truth, format_results, format_seqinfo
 from tracker.simulate.cameras import Camera
 from tracker.simulate.config import SimulationConfig
 from tracker.simulate.truth import Truth

@@ -6,9 +6,9 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
+from foundation.mot_files import MotTable
 from tracker.config import OfflineConfig
 from tracker.kalman import BoxNoise, predict_moments
-from tracker.mot_files import MotTable
 from tracker.smoothing.moments import smooth_moments
 from tracker.types import BoolArray, FloatArray, IntArray
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from foundation.mot_files import MotTable
 from tracker.config import OfflineConfig
 from tracker.kalman import BoxNoise
-from tracker.mot_files import MotTable
 from tracker.smoothing.joining import HEIGHT, centre_boxes, join_tracks
 from tracker.smoothing.moments import smooth_moments
 from tracker.types import BoolArray, FloatArray, IntArray

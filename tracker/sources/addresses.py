@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from foundation.images import is_sequence, list_files, list_images, natural_order
 from foundation.passwords import mask_logins, mask_password
 from tracker.errors import ReuniteError
 from tracker.types import CameraName
@@ -17,7 +18,6 @@ VIDEO_SUFFIXES = STREAMED_SUFFIXES.union(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv", ".asf"},
     {".3gp", ".ogv", ".vob", ".dav"},
 )
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 SCHEMES = ("rtsp", "rtsps", "http", "https")
 
 
@@ -160,11 +160,11 @@ def _expand_list(path: Path) -> list[Camera]:
 def _expand_folder(folder: Path) -> list[Camera]:
     if is_sequence(folder):
         return [_camera(folder, Kind.SEQUENCE)]
-    if videos := _list_files(folder, VIDEO_SUFFIXES):
+    if videos := list_files(folder, VIDEO_SUFFIXES):
         return [_camera(path, Kind.VIDEO) for path in videos]
     if list_images(folder):
         return [_camera(folder, Kind.IMAGES)]
-    folders = sorted((path for path in folder.iterdir() if path.is_dir()), key=_natural_order)
+    folders = sorted((path for path in folder.iterdir() if path.is_dir()), key=natural_order)
     if any(is_sequence(path) for path in folders):
         # Those with only detections or ground truth are named when they are opened, not left out.
         parts = ("seqinfo.ini", "img1", "det", "gt")
@@ -180,33 +180,9 @@ def _expand_folder(folder: Path) -> list[Camera]:
     )
 
 
-def is_sequence(folder: Path) -> bool:
-    """Whether a folder is a MOTChallenge sequence that can be read: it has a size, or pictures."""
-    return (folder / "seqinfo.ini").is_file() or (folder / "img1").is_dir()
-
-
-def list_images(folder: Path) -> list[Path]:
-    """The images in a folder, in natural order: 2.jpg before 10.jpg."""
-    return _list_files(folder, IMAGE_SUFFIXES)
-
-
-def _list_files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
-    """Files with these suffixes; hidden ones are left out (macOS puts ._cam1.mp4 beside cam1.mp4).
-
-    A link that leads nowhere is one of them, so that it is named when it is opened.
-    """
-    found = (path for path in folder.iterdir() if path.suffix.lower() in suffixes and path.name[0] != ".")
-    return sorted((path for path in found if path.is_file() or path.is_symlink()), key=_natural_order)
-
-
 def _camera(path: Path, kind: Kind) -> Camera:
     name = path.stem if kind is Kind.VIDEO else path.resolve().name
     return Camera(CameraName(name or "camera"), kind, str(path))
-
-
-def _natural_order(path: Path) -> tuple[list[int | str], str]:
-    parts = re.split(r"(\d+)", path.name.casefold())
-    return [int(part) if part.isdecimal() else part for part in parts], path.name
 
 
 def _unique(name: str, taken: set[str]) -> CameraName:

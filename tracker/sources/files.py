@@ -4,10 +4,11 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
+from foundation.video import UnreadableError
 from tracker.config import SourceConfig
 from tracker.sources.addresses import Camera, Kind
 from tracker.sources.images import ImageReader, open_sequence
-from tracker.sources.video import UnreadableError, VideoReader
+from tracker.sources.video import VideoReader
 from tracker.stages import CameraReport
 from tracker.types import CameraName, Frame, Tick
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from foundation.images import numbered_images, sequence_images, sequence_info
+from foundation.mot_files import SequenceInfo
+from foundation.video import UnreadableError
 from tracker.config import SourceConfig
 from tracker.errors import ReuniteError
-from tracker.mot_files import SequenceInfo, read_seqinfo
-from tracker.sources.addresses import Camera, Kind, list_images
-from tracker.sources.video import UnreadableError
+from tracker.sources.addresses import Camera, Kind
 from tracker.stages import CameraReport
 from tracker.types import Frame, Image, blank_image
 
@@ -27,21 +28,14 @@ class ImageReader:
 
     def __init__(self, camera: Camera, config: SourceConfig, info: SequenceInfo | None) -> None:
         self._camera = camera
-        folder = Path(camera.address)
+        folder, is_sequence = Path(camera.address), camera.kind is Kind.SEQUENCE
         self._rate = info.frame_rate if info else config.image_frame_rate
         self.frame_period_s = 1 / self._rate
-        if camera.kind is Kind.SEQUENCE:
-            folder /= info.image_folder if info else "img1"
-        images = list_images(folder)
-        if not images:
+        folder = sequence_images(folder, info) if is_sequence else folder
+        self._images = numbered_images(folder, by_name=is_sequence)
+        if not self._images:
             raise UnreadableError(f"{folder}: holds no images")
-        self._images = list(enumerate(images, start=1))
-        stems = [image.stem for image in images]
-        if camera.kind is Kind.SEQUENCE and all(stem.isdecimal() for stem in stems):
-            numbers = [int(stem) for stem in stems]
-            if numbers[0] >= 1 and len(set(numbers)) == len(numbers):
-                self._images = list(zip(numbers, images, strict=True))
-        self.report = CameraReport(expected_frames=max(len(images), info.length if info else 0))
+        self.report = CameraReport(expected_frames=max(len(self._images), info.length if info else 0))
 
     def frames(self) -> Iterator[Frame]:
         """A frame for each image that can be read; the others leave gaps and are named in the report."""
@@ -88,10 +82,10 @@ def open_sequence(camera: Camera, config: SourceConfig) -> ImageReader | BlankRe
     """
     folder = Path(camera.address)
     try:
-        info = read_seqinfo(folder / "seqinfo.ini") if (folder / "seqinfo.ini").exists() else None
+        info = sequence_info(folder)
     except ReuniteError as error:
         raise UnreadableError(str(error)) from None
-    if (folder / (info.image_folder if info else "img1")).is_dir():
+    if sequence_images(folder, info).is_dir():
         return ImageReader(camera, config, info)
     if info is None:
         raise UnreadableError(f"{folder}: has neither pictures (img1/) nor a seqinfo.ini")

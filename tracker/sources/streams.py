@@ -14,9 +14,9 @@ import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from foundation.video import ImageConverter
 from tracker.config import LiveConfig
 from tracker.sources.addresses import Camera, Kind
-from tracker.sources.video import ImageConverter
 from tracker.types import Image
 
 RTSP_OPTIONS = {

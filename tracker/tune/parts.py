@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from foundation.mot_files import MotTable
 from tracker.errors import ReuniteError
 from tracker.evaluate import find_ground_truth
 from tracker.evaluate.files import read_ground_truth, read_info
-from tracker.mot_files import MotTable
 from tracker.tune.recording import Recording
 from tracker.tune.scoring import Part
 from tracker.types import CameraName

@@ -13,13 +13,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation.mot_files import MotTable
 from tracker.build import build_tracker
 from tracker.config import RunConfig
 from tracker.errors import ReuniteError
 from tracker.geometry import xyxy_to_xywh
 from tracker.metrics import GroundTruth, Scores, score_sequence
 from tracker.metrics.overlap import PEDESTRIAN
-from tracker.mot_files import MotTable
 from tracker.tune.recording import Recording
 from tracker.types import Observations, Tracks
 

@@ -16,8 +16,8 @@ from typing import NoReturn, Self
 
 import numpy as np
 
-from tracker.errors import ReuniteError
-from tracker.types import BoolArray, Columns, FloatArray, IntArray, check_shape
+from foundation.arrays import BoolArray, Columns, FloatArray, IntArray, check_shape
+from foundation.errors import ReuniteError
 
 COLUMN_NAMES = ("frame", "id", "left", "top", "width", "height", "score", "class", "visibility")
 MAX_WHOLE = 2.0**53

@@ -1,0 +1,38 @@
+"""Arrays by what they hold, and columns of one length."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+FeatureArray = NDArray[np.float32]
+Image = NDArray[np.uint8]
+
+
+class Columns:
+    """Frozen columns of equal length: ``len(people)`` rows, ``people[mask]`` selects every column.
+
+    A subclass is a dataclass with slots, which are its columns.
+    """
+
+    __slots__: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(getattr(self, self.__slots__[0]))
+
+    def __getitem__(self, rows: NDArray[Any] | slice) -> Self:
+        return type(self)(*[getattr(self, name)[rows] for name in self.__slots__])
+
+
+def check_shape(name: str, array: NDArray[Any], shape: Sequence[int | None]) -> None:
+    """Raise ValueError unless ``array`` has this shape; None stands for any length."""
+    right = len(array.shape) == len(shape) and all(
+        want in (None, have) for want, have in zip(shape, array.shape, strict=True)
+    )
+    if not right:
+        wanted = ", ".join("any" if want is None else str(want) for want in shape)
+        raise ValueError(f"{name} must have shape ({wanted}), got {tuple(array.shape)}")
