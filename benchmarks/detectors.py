@@ -27,7 +27,7 @@ from tracker.detectors.nms import suppress_overlaps
 from tracker.detectors.onnx_yolox import OnnxDetector
 from tracker.detectors.silhouettes import WIDTH_SHARE, find_blobs
 from tracker.detectors.yolo import UltralyticsDetector
-from tracker.geometry import iou_matrix, xywh_to_xyxy
+from tracker.geometry import centers_of, iou_matrix, xywh_to_xyxy
 from tracker.stages import Detector
 from tracker.types import BoolArray, CameraName, Detections, FloatArray, Frame, Image, State, Tick
 
@@ -140,7 +140,7 @@ class HogInMotion(MotionBlobs):
 
 def _window_to_person(windows: FloatArray) -> FloatArray:
     """HOG's windows have a margin around the person."""
-    x, y = (windows[:, 0] + windows[:, 2]) / 2, (windows[:, 1] + windows[:, 3]) / 2
+    x, y = centers_of(windows).T
     height = (windows[:, 3] - windows[:, 1]) * PERSON_PX / WINDOW[1]
     half = height * WIDTH_SHARE / 2
     return np.stack([x - half, y - height / 2, x + half, y + height / 2], axis=1)

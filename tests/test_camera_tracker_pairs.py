@@ -14,13 +14,13 @@ from tracker.camera_tracker.pairs import (
     UNSURE,
     Candidates,
     covered_shares,
-    feet_of,
     fuse_appearance,
     fuse_score,
     stage_cost,
 )
 from tracker.camera_tracker.people import TRACKED, People, Prediction, coordinates
 from tracker.config import AssociationStage, TrackingConfig
+from tracker.geometry import feet_of
 from tracker.kalman import BoxNoise, start_moments
 from tracker.types import CameraName, FloatArray, IntArray, Observations
 

@@ -189,8 +189,8 @@ CORNERS = np.array([[212.0, 655], [1105, 640], [868, 301], [377, 306]])
     ("pixels", "metres", "message"),
     [
         (CORNERS[:3], SQUARE[:3], "four points or more, got 3"),
-        (np.ones((4, 2)), SQUARE, "all points are one point"),
-        (CORNERS, np.ones((4, 2)), "all points are one point"),
+        (np.ones((4, 2)), SQUARE, "two on one spot"),
+        (CORNERS, np.ones((4, 2)), "two on one spot"),
         (np.arange(8.0).reshape(4, 2), np.arange(8.0).reshape(4, 2), "lie on a line"),
         (CORNERS[[0, 1, 2, 2]], SQUARE[[0, 1, 2, 2]], "lie on a line, or two on one spot"),
         (np.array([[0.0, 0], [10, 10], [20, 20], [0, 50]]), SQUARE, "lie on a line|no camera sees"),

@@ -53,6 +53,7 @@ HEAVY = {
     "onnxruntime": ("foundation/onnx_session.py",),
     "openvino": ("tracker/detectors", "tracker/embedders", "reid"),
     "cv2": (
+        "tracker/ground.py",
         "tracker/letterbox.py",
         "tracker/camera_motion",
         "tracker/sources",

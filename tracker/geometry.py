@@ -25,6 +25,19 @@ def xyxy_to_xywh(boxes: FloatArray) -> FloatArray:
     return sizes
 
 
+def centers_of(boxes: FloatArray) -> FloatArray:
+    """(N, 4) x1, y1, x2, y2 -> (N, 2) the middle of each box."""
+    return 0.5 * (boxes[:, :2] + boxes[:, 2:])
+
+
+def feet_of(boxes: FloatArray) -> FloatArray:
+    """(N, 4) x1, y1, x2, y2 -> (N, 2) the middle of the lower edge, where somebody stands; a new array."""
+    feet = boxes[:, 2:].astype(np.float64)
+    feet[:, 0] += boxes[:, 0]
+    feet[:, 0] *= 0.5
+    return feet
+
+
 def pixel_boxes(boxes: FloatArray, frame: Frame) -> IntArray:
     """(N, 4) boxes as whole pixels inside the picture, x2 and y2 not included; without area if outside."""
     width, height = frame.size
@@ -137,7 +150,7 @@ def move_boxes(boxes_xyxy: FloatArray, motion: FloatArray) -> FloatArray:
     The centre goes where the map takes it, the size as far as the map stretches areas.
     """
     stretch = math.sqrt(abs(np.linalg.det(motion[:, :2])))
-    centers = 0.5 * (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) @ motion[:, :2].T + motion[:, 2]
+    centers = centers_of(boxes_xyxy) @ motion[:, :2].T + motion[:, 2]
     half = 0.5 * stretch * (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2])
     return np.concatenate((centers - half, centers + half), axis=1)
 

@@ -8,16 +8,20 @@ import difflib
 import sys
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import yaml
 
 from tracker.config import GroundConfig
 from tracker.errors import ReuniteError
+from tracker.geometry import feet_of
 from tracker.types import CameraName, FloatArray, check_shape
 
 EXIT_USAGE = 2
 FAR_BELOW = np.array([0.0, 5000.0, 1.0])
 """A pixel that shows the ground, not the sky, in every picture that stands upright."""
+MIN_WIDTH = 1e-4
+"""Points that spread less than this across a line, as a share of what they spread along it, lie on it."""
 
 EXAMPLE = """example, a floor of 6 m x 4 m whose corners are in the picture, and its middle:
   python -m tracker.ground --camera door --pixels "212,655 1105,640 868,301 377,306 639,424" \\
@@ -75,7 +79,7 @@ class GroundPlane:
         matrix = self._matrices.get(camera)
         if matrix is None:
             return np.full((len(boxes), 2), np.nan)
-        feet = np.column_stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3], np.ones(len(boxes))])
+        feet = np.column_stack([feet_of(boxes), np.ones(len(boxes))])
         with np.errstate(over="ignore", invalid="ignore"):
             ground = feet @ matrix.T
             depth = np.where(ground[:, 2:] > 0, ground[:, 2:], np.nan)
@@ -85,7 +89,7 @@ class GroundPlane:
 
 
 def fit_homography(pixels: FloatArray, metres: FloatArray) -> FloatArray:
-    """The matrix that takes points of a picture to points on the ground, least squares.
+    """The matrix that takes points of a picture to points on the ground, least squares in metres.
 
     Args:
         pixels: (P, 2) x, y in the picture, four points or more.
@@ -96,39 +100,44 @@ def fit_homography(pixels: FloatArray, metres: FloatArray) -> FloatArray:
 
     Raises:
         ReuniteError: The points do not tell: too few, on a line, or not what one camera can see.
-
-    Source: Hartley and Zisserman, Multiple View Geometry, 2nd edition 2004, algorithm 4.2 (normalised DLT).
     """
     check_shape("pixels", pixels, (None, 2))
     check_shape("metres", metres, (len(pixels), 2))
     if len(pixels) < 4:
         raise ReuniteError(f"a homography needs four points or more, got {len(pixels)}")
-    ones = np.ones((len(pixels), 1))
-    to_unit, from_unit = _to_unit(pixels), np.linalg.inv(_to_unit(metres))
-    seen = np.hstack([pixels, ones]) @ to_unit.T
-    real = np.hstack([metres, ones]) @ np.linalg.inv(from_unit).T
-    none = np.zeros_like(seen)
-    equations = np.vstack(
-        [np.hstack([seen, none, -real[:, :1] * seen]), np.hstack([none, seen, -real[:, 1:2] * seen])]
-    )
-    _, strength, directions = np.linalg.svd(equations)
-    matrix: FloatArray = from_unit @ directions[-1].reshape(3, 3) @ to_unit
-    depth = np.hstack([pixels, ones]) @ matrix[2]
-    if strength[7] < 1e-6 * strength[0] or abs(depth.mean()) <= 1e-9 * np.abs(depth).max():
+    if _is_thin(pixels) or _is_thin(metres):
         raise ReuniteError("three of the points lie on a line, or two on one spot; take points far apart")
-    matrix /= depth.mean()
-    if (depth / depth.mean()).min() < 1e-3:
+    # OpenCV computes with 32 bits, which are few far from 0, as in UTM coordinates.
+    fitted, _ = cv2.findHomography(pixels - pixels.mean(axis=0), metres - metres.mean(axis=0))
+    depth = np.zeros(len(pixels))
+    if fitted is not None:
+        matrix = _shift(metres.mean(axis=0)) @ fitted @ _shift(-pixels.mean(axis=0))
+        depth = pixels @ matrix[2, :2] + matrix[2, 2]
+    if fitted is None or (depth / depth.mean()).min() < 1e-3:
         raise ReuniteError(
             "no camera sees a flat ground like that: give the points in the same order in pixels and metres, "
             "far apart and no three near one line"
         )
-    return matrix
+    return np.asarray(matrix / depth.mean())
 
 
 def off_by(matrix: FloatArray, pixels: FloatArray, metres: FloatArray) -> FloatArray:
     """(P,) metres between where the matrix puts points (P, 2) of the picture and where they are (P, 2)."""
-    ground = np.column_stack([pixels, np.ones(len(pixels))]) @ matrix.T
-    return np.asarray(np.linalg.norm(ground[:, :2] / ground[:, 2:] - metres, axis=1))
+    return np.asarray(np.linalg.norm(cv2.perspectiveTransform(pixels[None], matrix)[0] - metres, axis=1))
+
+
+def _is_thin(points: FloatArray) -> bool:
+    """Whether all of the points (P, 2) but one, or all of them, lie near one line."""
+    for left_out in range(len(points)):
+        rest = np.delete(points, left_out, axis=0)
+        length, width = np.linalg.svd(rest - rest.mean(axis=0), compute_uv=False)
+        if width <= MIN_WIDTH * length:
+            return True
+    return False
+
+
+def _shift(by: FloatArray) -> FloatArray:
+    return np.array([[1.0, 0, by[0]], [0, 1, by[1]], [0, 0, 1]])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -154,16 +163,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
     return 0
-
-
-def _to_unit(points: FloatArray) -> FloatArray:
-    """(3, 3) that moves points (P, 2) to the middle and scales them to a mean distance of the root of two."""
-    middle = points.mean(axis=0)
-    spread = np.linalg.norm(points - middle, axis=1).mean()
-    if not spread > 0:
-        raise ReuniteError("all points are one point; take points far apart")
-    scale = np.sqrt(2) / spread
-    return np.array([[scale, 0, -scale * middle[0]], [0, scale, -scale * middle[1]], [0, 0, 1]])
 
 
 def _points(option: str, text: str) -> FloatArray:

@@ -7,7 +7,7 @@ import numpy as np
 from tracker.association import lowest_of_groups
 from tracker.camera_tracker.people import CENTERS, People, Prediction, boxes_of, coordinates, heights_of
 from tracker.config import AssociationStage
-from tracker.geometry import grow, height_iou_of_pairs, iou_of_pairs, overlapping_pairs
+from tracker.geometry import feet_of, grow, height_iou_of_pairs, iou_of_pairs, overlapping_pairs
 from tracker.types import BoolArray, Columns, Detections, FloatArray, IntArray, Observations
 
 UNSURE = 5.0
@@ -191,14 +191,6 @@ def fuse_appearance(
     fused = (1 - weight) * cost + weight * cosine_distance
     fused[cosine_distance > max_cosine_distance] = np.inf
     return fused
-
-
-def feet_of(boxes: FloatArray) -> FloatArray:
-    """(M, 4) x1, y1, x2, y2 -> (M, 2) the middle of the lower edge."""
-    feet = boxes[:, 2:].astype(np.float64)
-    feet[:, 0] += boxes[:, 0]
-    feet[:, 0] *= 0.5
-    return feet
 
 
 def covered_shares(boxes: FloatArray) -> FloatArray:

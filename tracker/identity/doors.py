@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tracker.geometry import centers_of
 from tracker.types import FloatArray, IntArray
 
 ROWS, COLUMNS = 3, 3
@@ -28,8 +29,8 @@ class Doors:
     @staticmethod
     def of(camera: int, boxes: FloatArray, size: tuple[int, int]) -> IntArray:
         """(N,) the door nearest to each box (N, 4) of a picture of this width and height, in pixels."""
-        middles = (boxes[:, :2] + boxes[:, 2:]) / 2
-        fields = np.clip(middles * (COLUMNS, ROWS) / size, 0, (COLUMNS - 1, ROWS - 1)).astype(np.int64)
+        places = centers_of(boxes) * (COLUMNS, ROWS) / size
+        fields = np.clip(places, 0, (COLUMNS - 1, ROWS - 1)).astype(np.int64)
         return np.asarray(camera * PER_CAMERA + fields[:, 1] * COLUMNS + fields[:, 0])
 
     def add(self, out: int, into: int) -> None:

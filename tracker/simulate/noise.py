@@ -3,6 +3,7 @@
 import numpy as np
 
 from foundation.mot_files import MotTable
+from tracker.geometry import centers_of
 from tracker.simulate.cameras import Camera
 from tracker.simulate.config import DetectionNoise
 from tracker.simulate.truth import Truth
@@ -45,7 +46,7 @@ class NoisyDetector:
         rng, noise = self._rng, self._noise
         luck = self._luck_of_frames(frames)[truth.frames - first, truth.people]
         chance = detection_chance(truth, noise, self._camera.size[1])
-        centre, size = (truth.boxes[:, :2] + truth.boxes[:, 2:]) / 2, truth.boxes[:, 2:] - truth.boxes[:, :2]
+        centre, size = centers_of(truth.boxes), truth.boxes[:, 2:] - truth.boxes[:, :2]
         spread = noise.jitter * (2 - truth.visibility)[:, None]
         centre = centre + size * spread * rng.standard_normal(size.shape)
         size = size * np.exp(spread * rng.standard_normal(size.shape))
