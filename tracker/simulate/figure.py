@@ -164,63 +164,74 @@ def paint(look: Look, rng: np.random.Generator) -> Paint:
 
 def _dress(look: Look, kind: str, band: NDArray[np.int64], angle: FloatArray, left: FloatArray) -> FloatArray:
     """Colours (K, 3) of the quads of one part, by their band and their angle from the front."""
-    colours = np.empty((len(band), 3))
     match kind:
         case "torso":
-            colours[:] = look.top
-            shirt = band - _WAIST_RING
-            behind = angle > np.pi / 2
-            match look.pattern:
-                case "stripes":
-                    colours[shirt % 2 == 0] = look.second
-                case "checks":
-                    column = np.tile(np.arange(SIDES) // 2, len(band) // SIDES)
-                    colours[(shirt // 2 + column) % 2 == 0] = look.second
-                case "logo":
-                    colours[(angle < 0.5) & (shirt >= 3) & (shirt <= 5)] = look.second
-                    colours[(angle > 2.3) & (shirt >= 4) & (shirt <= 5)] = look.second
-                case "open":
-                    colours[angle < 0.45] = look.second
-                case "block":
-                    colours[shirt >= 4] = look.second
-            if look.bag == "backpack":
-                colours[~behind & (np.abs(np.abs(left) - 0.6) < 0.2) & (shirt >= 3)] = look.bag_colour
-            if look.bag == "shoulder":
-                colours[np.abs(left * 4.0 + shirt - 4.0) < 0.8] = look.bag_colour
-            colours[band < _WAIST_RING] = look.bottom
-            colours[band == _WAIST_RING - 1] *= 0.6  # belt
-        case "thigh" | "shin":
-            colours[:] = look.bottom
-            if look.short_trousers and kind == "shin":
-                colours[:] = look.skin
-        case "foot":
-            colours[:] = look.shoes
-        case "upper":
-            colours[:] = look.second if look.pattern == "block" else look.top
-        case "fore":
-            colours[:] = look.top if look.long_sleeves else look.skin
-        case "fist" | "neck":
-            colours[:] = look.skin
+            return _torso(look, band, angle, left)
         case "head":
-            colours[:] = look.skin
-            hairline = 5.0 - 3.5 * np.clip((angle - 0.7) / 1.0, 0, 1)
-            if look.hair_style == "cap":
-                colours[band >= np.minimum(hairline, 4.0)] = look.hair
-                colours[band >= 5] = look.second
-            elif look.hair_style == "bald":
-                colours[(band >= 2) & (band <= 3) & (angle > 2.0)] = look.hair
-            else:
-                colours[band >= hairline] = look.hair
-            colours[(band == 3) & (angle > 0.3) & (angle < 0.65)] *= 0.7  # eyes
-            colours[(band == 1) & (angle < 0.3)] *= (0.8, 0.75, 0.95)  # mouth
+            return _head(look, band, angle)
+        case "thigh":
+            colour = look.bottom
+        case "shin":
+            colour = look.skin if look.short_trousers else look.bottom
+        case "foot":
+            colour = look.shoes
+        case "upper":
+            colour = look.second if look.pattern == "block" else look.top
+        case "fore":
+            colour = look.top if look.long_sleeves else look.skin
+        case "fist" | "neck":
+            colour = look.skin
         case "long_hair":
-            colours[:] = look.hair
+            colour = look.hair
         case "brim":
-            colours[:] = look.second
+            colour = look.second
         case "hem":
-            colours[:] = look.top if look.hem_is_top else look.second
+            colour = look.top if look.hem_is_top else look.second
         case _:
-            colours[:] = look.bag_colour
+            colour = look.bag_colour
+    return np.full((len(band), 3), colour, np.float64)
+
+
+def _torso(look: Look, band: NDArray[np.int64], angle: FloatArray, left: FloatArray) -> FloatArray:
+    """Shirt, straps, belt and the upper end of the trousers; as in `_dress`."""
+    colours = np.full((len(band), 3), look.top, np.float64)
+    shirt = band - _WAIST_RING
+    match look.pattern:
+        case "stripes":
+            colours[shirt % 2 == 0] = look.second
+        case "checks":
+            column = np.tile(np.arange(SIDES) // 2, len(band) // SIDES)
+            colours[(shirt // 2 + column) % 2 == 0] = look.second
+        case "logo":
+            colours[(angle < 0.5) & (shirt >= 3) & (shirt <= 5)] = look.second
+            colours[(angle > 2.3) & (shirt >= 4) & (shirt <= 5)] = look.second
+        case "open":
+            colours[angle < 0.45] = look.second
+        case "block":
+            colours[shirt >= 4] = look.second
+    if look.bag == "backpack":
+        in_front = angle <= np.pi / 2
+        colours[in_front & (np.abs(np.abs(left) - 0.6) < 0.2) & (shirt >= 3)] = look.bag_colour
+    if look.bag == "shoulder":
+        colours[np.abs(left * 4.0 + shirt - 4.0) < 0.8] = look.bag_colour
+    colours[band < _WAIST_RING] = look.bottom
+    colours[band == _WAIST_RING - 1] *= 0.6  # belt
+    return colours
+
+
+def _head(look: Look, band: NDArray[np.int64], angle: FloatArray) -> FloatArray:
+    """Face and hair, or a cap; as in `_dress`."""
+    colours = np.full((len(band), 3), look.skin, np.float64)
+    hairline = 5.0 - 3.5 * np.clip((angle - 0.7) / 1.0, 0, 1)
+    if look.hair_style == "cap":
+        colours[band >= np.minimum(hairline, 4.0)] = look.hair
+        colours[band >= 5] = look.second
+    elif look.hair_style == "bald":
+        colours[(band >= 2) & (band <= 3) & (angle > 2.0)] = look.hair
+    else:
+        colours[band >= hairline] = look.hair
+    colours[(band == 3) & (angle > 0.3) & (angle < 0.65)] *= 0.7  # eyes
+    colours[(band == 1) & (angle < 0.3)] *= (0.8, 0.75, 0.95)  # mouth
     return colours
 
 
