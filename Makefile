@@ -8,7 +8,7 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet
 
 .PHONY: run test clean
 run: .venv/ready-to-run
-	$(BIN)/python -m tracker.run videos --config configs/embedded.yaml --save-video --gt videos --many-cameras
+	$(BIN)/reunite track videos --config embedded --save-video --gt videos --many-cameras
 
 test: .venv/ready-to-test
 	$(BIN)/ruff check

@@ -1,10 +1,10 @@
 """YAML and ``key=value`` to one checked, frozen object, with every problem at once."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -18,9 +18,15 @@ class ConfigError(ReuniteError):
 
 
 class Section(BaseModel):
-    """A part of a configuration: unknown keys are refused, values are frozen."""
+    """A part of a configuration: unknown keys are refused, values are frozen.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    The text below a setting is its description, also in the JSON schema.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Former names of settings of this section, and their present ones, for whoever still writes those."""
 
 
 Whole = TypeVar("Whole", bound=Section)
@@ -116,6 +122,9 @@ def _describe(schema: type[Section], problem: Any) -> str:
     keys, sections = _follow(schema, path[:-1] if kind == "extra_forbidden" else path)
     if kind == "extra_forbidden":
         keys.append(str(path[-1]))
+        now = next((section.renamed[keys[-1]] for section in sections if keys[-1] in section.renamed), None)
+        if now is not None:
+            return f"{'.'.join(keys)}: was renamed to {now!r}"
         known = [name for section in sections for name in section.model_fields]
         near = difflib.get_close_matches(keys[-1], known, n=1, cutoff=0.5)
         way_out = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
@@ -133,13 +142,13 @@ def _describe(schema: type[Section], problem: Any) -> str:
     return ": ".join(part for part in (".".join(keys), wrong) if part)
 
 
-def _follow(schema: type[BaseModel], path: Sequence[int | str]) -> tuple[list[str], list[type[BaseModel]]]:
+def _follow(schema: type[Section], path: Sequence[int | str]) -> tuple[list[str], list[type[Section]]]:
     """The keys of a path as a user types them, and the sections that may stand at its end.
 
     pydantic puts the kind of a section between the section's name and its keys.
     """
     keys: list[str] = []
-    sections: list[type[BaseModel]] = [schema]
+    sections: list[type[Section]] = [schema]
     for step in path:
         if len(sections) > 1 and isinstance(step, str):
             sections = [section for section in sections if _kind_of(section) == step]
@@ -151,13 +160,13 @@ def _follow(schema: type[BaseModel], path: Sequence[int | str]) -> tuple[list[st
     return keys, sections
 
 
-def _kind_of(section: type[BaseModel]) -> str:
+def _kind_of(section: type[Section]) -> str:
     return str(section.model_fields["kind"].default)
 
 
-def _sections_in(annotation: Any) -> list[type[BaseModel]]:
+def _sections_in(annotation: Any) -> list[type[Section]]:
     """The sections inside an annotation such as ``A | B``, ``tuple[A, ...]`` or ``Annotated[A | B, ...]``."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if isinstance(annotation, type) and issubclass(annotation, Section):
         return [annotation]
     if get_origin(annotation) in (Union, UnionType, Annotated, tuple, list):
         return [section for part in get_args(annotation) for section in _sections_in(part)]

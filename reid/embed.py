@@ -1,17 +1,19 @@
-"""``python -m reid.embed WEIGHTS SOURCE --out FILE``: embeddings of people, for use elsewhere.
+"""``reunite embed WEIGHTS SOURCE --out FILE``: embeddings of people, for use elsewhere.
 
 SOURCE is a folder of crops, or a video or a folder of pictures together with a MOTChallenge detection file.
 """
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 
+from foundation.command import Command
 from foundation.images import is_sequence, numbered_images, sequence_images, sequence_info
 from foundation.mot_files import read_mot
 from foundation.video import VideoFile
@@ -21,73 +23,58 @@ from reid.outputs import check_output
 from reid.retrieval import Floats
 from reid.runtime import CONVENTIONS, RUNTIMES, Embedder, open_embedder
 
-EXIT_USAGE = 2
 AT_ONCE = 256
 """Crops that are in memory together."""
 
 OUT_SUFFIXES = (".npz", ".parquet")
-EXAMPLES = """examples:
-  python -m reid.embed reid/weights/robust-reid-025x.safetensors crops/ --out crops.npz
-  python -m reid.embed osnet.onnx MOT16-11.mp4 --preprocess imagenet --detections det.txt --out det.parquet
-
-An .npz holds embeddings (N, D) and, row by row, path (crops) or frame, row and box (detections; row counts
-the rows of the file from 1, blank lines not counted; box is left, top, width, height as in it). A .parquet
-holds the same as columns.
-"""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 all well, 2 nothing can be embedded."""
-    arguments = make_parser().parse_args(argv)
-    skipped: list[str] = []
-    try:
-        check_output("--out", arguments.out, OUT_SUFFIXES)
-        embedder = open_embedder(arguments.weights, arguments.runtime, arguments.preprocess)
-        if arguments.detections:
-            crops = crops_of_detections(arguments.source, arguments.detections, skipped)
-        else:
-            crops = crops_of_folder(arguments.source, skipped)
-        columns = embed_crops(embedder, crops)
-        write_columns(arguments.out, columns)
-    except (ReidError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_USAGE
-    finally:  # they may be the reason for the error
-        for line in skipped:
-            print(f"left out: {line}", file=sys.stderr)
-    rows, length = columns["embeddings"].shape
-    print(f"{arguments.out}: {rows} embeddings of {length} numbers, {len(skipped)} crops left out")
-    return 0
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m reid.embed",
-        description="Write the embeddings of crops or detections.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command line may hold."""
     parser.add_argument(
         "weights", type=Path, metavar="WEIGHTS", help=".safetensors, .onnx, OpenVINO .xml or .torchscript"
     )
     parser.add_argument(
         "source", type=Path, metavar="SOURCE", help="a folder of crops; with --detections a video or pictures"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".npz or .parquet")
-    parser.add_argument(
+    files = parser.add_argument_group("files")
+    files.add_argument("--out", type=Path, required=True, metavar="FILE", help=".npz or .parquet")
+    files.add_argument(
         "--detections",
         type=Path,
         metavar="DET",
         help="a MOTChallenge file: frame, id, left, top, width, height, score, ...",
     )
-    parser.add_argument("--runtime", choices=RUNTIMES, default="auto", help="what to run on (default: auto)")
-    parser.add_argument(
+    network = parser.add_argument_group("the network")
+    network.add_argument("--runtime", choices=RUNTIMES, default="auto", help="what to run on (default: auto)")
+    network.add_argument(
         "--preprocess",
         choices=tuple(CONVENTIONS),
         help="how pictures are prepared for a network that does not say so itself",
     )
-    return parser
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Embed, write, and say what was left out."""
+    skipped: list[str] = []
+    check_output("--out", arguments.out, OUT_SUFFIXES)
+    embedder = open_embedder(arguments.weights, arguments.runtime, arguments.preprocess)
+    try:
+        if arguments.detections:
+            crops = crops_of_detections(arguments.source, arguments.detections, skipped)
+        else:
+            crops = crops_of_folder(arguments.source, skipped)
+        columns = embed_crops(embedder, crops)
+        write_columns(arguments.out, columns)
+    finally:  # they may be the reason for an error
+        for line in skipped:
+            print(f"left out: {line}", file=sys.stderr)
+    rows, length = columns["embeddings"].shape
+    console.print(
+        f"{arguments.out}: {rows} embeddings of {length} numbers, {len(skipped)} crops left out",
+        soft_wrap=True,
+    )
+    return 0
 
 
 Crop = tuple[Image, dict[str, Any]]
@@ -208,5 +195,21 @@ def write_columns(path: Path, columns: dict[str, NDArray[Any]]) -> None:
     pyarrow.parquet.write_table(pyarrow.table(arrays), path)
 
 
+COMMAND = Command(
+    name="embed",
+    description="Write the embeddings of crops or detections.",
+    examples=(
+        "weights.safetensors crops/ --out crops.npz",
+        "osnet.onnx MOT16-11.mp4 --preprocess imagenet --detections det.txt --out det.parquet",
+    ),
+    add_arguments=add_arguments,
+    run=run,
+    remarks="""\
+An .npz holds embeddings (N, D) and, row by row, path (crops) or frame, row and box (detections; row counts
+the rows of the file from 1, blank lines not counted; box is left, top, width, height as in it). A .parquet
+holds the same as columns.""",
+)
+main = COMMAND.main
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(prog="python -m reid.embed"))

@@ -1,4 +1,4 @@
-"""``python -m reid.evaluate WEIGHTS --data KIND=PATH``: how well a network finds people again."""
+"""``reunite judge WEIGHTS --data KIND=PATH``: how well a network finds people again."""
 
 import argparse
 import json
@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from foundation.command import Command
 from reid.data import Dataset, Image, Record, open_dataset, read_pictures
 from reid.errors import ReidError
 from reid.outputs import check_output
@@ -38,16 +39,10 @@ from reid.retrieval import (
 from reid.runtime import CONVENTIONS, RUNTIMES, open_embedder
 from reid.sheet import Found, SheetRow, draw_sheet
 
-EXIT_USAGE = 2
 READ_AT_ONCE = 256
 """Pictures that are in memory together."""
 
 SHEET_QUERIES, SHEET_MATCHES = 6, 10
-EXAMPLES = """examples:
-  python -m reid.evaluate reid/weights/robust-reid-025x.safetensors --data market1501=Market-1501-v15.09.15
-  python -m reid.evaluate osnet.onnx --preprocess imagenet --data msmt17=MSMT17_V1 --sheet worst.png
-  python -m reid.evaluate intel.xml --preprocess bgr255 --data folder-test=my-people --flip --rerank
-"""
 
 Embed = Callable[[Sequence[Image]], Floats]
 """From pictures (H, W, 3) BGR to (N, D) embeddings of length 1."""
@@ -177,28 +172,8 @@ def _expanded(queries: Embedded, gallery: Embedded, count: int) -> Floats:
     return expand_queries(queries.embeddings, gallery.embeddings, count) if count else queries.embeddings
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 all well, 2 it cannot be judged."""
-    arguments = make_parser().parse_args(argv)
-    # A file or pipe has no width to fit into.
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
-    try:
-        _evaluate(arguments, console)
-    except (ReidError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_USAGE
-    return 0
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m reid.evaluate",
-        description="Judge an embedding network by the protocol of Market-1501: rank-1, 5 and 10 (CMC), mAP "
-        "and mINP over single queries across cameras. Figures in the table are percent.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command line may hold."""
     parser.add_argument(
         "weights", type=Path, metavar="WEIGHTS", help=".safetensors, .onnx, OpenVINO .xml or .torchscript"
     )
@@ -210,29 +185,34 @@ def make_parser() -> argparse.ArgumentParser:
         help="market1501, dukemtmc, cuhk03-detected, cuhk03-labeled, msmt17, mars, folder or folder-test; "
         "may be given many times",
     )
-    parser.add_argument("--rerank", action="store_true", help="rank by k-reciprocal neighbours")
-    parser.add_argument(
+    ranking = parser.add_argument_group("how it ranks")
+    ranking.add_argument("--rerank", action="store_true", help="rank by k-reciprocal neighbours")
+    ranking.add_argument(
         "--query-expansion", type=int, default=0, metavar="K", help="expand each query by its K nearest"
     )
-    parser.add_argument("--flip", action="store_true", help="average each picture with its mirror image")
-    parser.add_argument("--runtime", choices=RUNTIMES, default="auto", help="what to run on (default: auto)")
-    parser.add_argument(
+    ranking.add_argument("--flip", action="store_true", help="average each picture with its mirror image")
+    network = parser.add_argument_group("the network")
+    network.add_argument("--runtime", choices=RUNTIMES, default="auto", help="what to run on (default: auto)")
+    network.add_argument(
         "--preprocess",
         choices=tuple(CONVENTIONS),
         help="how pictures are prepared for a network that does not say so itself",
     )
-    parser.add_argument("--batch", type=int, default=32, metavar="B", help="pictures at a time (default: 32)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures, as fractions")
-    parser.add_argument(
+    network.add_argument(
+        "--batch", type=int, default=32, metavar="B", help="pictures at a time (default: 32)"
+    )
+    output = parser.add_argument_group("what is written")
+    output.add_argument("--json", type=Path, metavar="FILE", help="also write all figures, as fractions")
+    output.add_argument(
         "--sheet",
         type=Path,
         metavar="PNG",
         help="draw the best and the worst queries with their first matches",
     )
-    return parser
 
 
-def _evaluate(arguments: argparse.Namespace, console: Console) -> None:
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Judge on every data set, print the table, write what was asked for."""
     if arguments.query_expansion < 0:
         raise ReidError(f"--query-expansion {arguments.query_expansion}: must not be negative")
     if arguments.sheet and len(arguments.data) > 1:
@@ -248,9 +228,9 @@ def _evaluate(arguments: argparse.Namespace, console: Console) -> None:
     reports, skipped = [], []
     for dataset in datasets:
         for remark in dataset.judging_remarks():
-            console.print(f"note: {remark}", markup=False)
+            console.print(f"note: {remark}", soft_wrap=True)
         started = time.perf_counter()
-        with Progress(transient=True, disable=not sys.stdout.isatty()) as progress:
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task(dataset.name, total=len(dataset.query) + len(dataset.gallery))
             queries, gallery = embed_both_sides(
                 embedder.embed, dataset, arguments.flip, partial(progress.advance, task)
@@ -281,7 +261,7 @@ def _evaluate(arguments: argparse.Namespace, console: Console) -> None:
             _write_picture(arguments.sheet, make_sheet(dataset, queries, gallery, scores, near, rows))
     console.print(_table(f"{embedder.name} on {embedder.runtime}", reports))
     for line in skipped:
-        console.print(f"left out: {line}", markup=False)
+        console.print(f"left out: {line}", soft_wrap=True)
     if arguments.json:
         report = {
             "weights": str(arguments.weights),
@@ -293,6 +273,7 @@ def _evaluate(arguments: argparse.Namespace, console: Console) -> None:
             "results": reports,
         }
         arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return 0
 
 
 def _table(title: str, reports: Sequence[dict[str, Any]]) -> Table:
@@ -373,5 +354,19 @@ def _write_picture(path: Path, image: Image) -> None:
     path.write_bytes(data.tobytes())
 
 
+COMMAND = Command(
+    name="judge",
+    description="Judge an embedding network by the protocol of Market-1501: rank-1, 5 and 10 (CMC), mAP and "
+    "mINP over single queries across cameras. Figures in the table are percent.",
+    examples=(
+        "weights.safetensors --data market1501=Market-1501-v15.09.15",
+        "osnet.onnx --preprocess imagenet --data msmt17=MSMT17_V1 --sheet worst.png",
+        "intel.xml --preprocess bgr255 --data folder-test=my-people --flip --rerank",
+    ),
+    add_arguments=add_arguments,
+    run=run,
+)
+main = COMMAND.main
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(prog="python -m reid.evaluate"))

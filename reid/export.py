@@ -1,4 +1,4 @@
-"""``python -m reid.export WEIGHTS --to onnx|openvino|torchscript``: a network for another runtime.
+"""``reunite export WEIGHTS --to onnx|openvino|torchscript``: a network for another runtime.
 
 The file takes any number of pictures at once, says in its metadata how they are prepared, and is compared
 with PyTorch before anything is said to be well. OpenVINO can have INT8 weights and activations (``--int8``).
@@ -7,15 +7,16 @@ with PyTorch before anything is said to be well. OpenVINO can have INT8 weights 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
+from rich.console import Console
 from torch import nn
 
+from foundation.command import Command
 from foundation.onnx_session import open_onnx
 from reid.checkpoint import load_model
 from reid.convert import EmbeddingOnly, load_torchscript, save_torchscript, to_onnx, to_openvino
@@ -27,7 +28,6 @@ from reid.preprocess import Preprocess
 from reid.retrieval import Floats
 from reid.runtime import open_embedder
 
-EXIT_USAGE = 2
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".torchscript"}
 MAX_DIFFERENCE = 1e-4
 """Of any number of an embedding of length 1, in FP32."""
@@ -45,56 +45,39 @@ INT8_KEY = "reunite_int8"
 """In the metadata of an INT8 file: what it was calibrated and judged on, and its scores beside
 those in 32 bits, as JSON in fractions."""
 
-EXAMPLES = """examples:
-  python -m reid.export reid/weights/robust-reid-025x.safetensors --to onnx
-  python -m reid.export best.safetensors --to openvino --int8 --data market1501=Market-1501-v15.09.15
-"""
 
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 all well, 2 it cannot be exported."""
-    arguments = make_parser().parse_args(argv)
-    try:
-        _export(arguments)
-    except (ReidError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_USAGE
-    return 0
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m reid.export",
-        description="Write a network as ONNX, OpenVINO or TorchScript and compare it with PyTorch.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command line may hold."""
     parser.add_argument("weights", type=Path, metavar="WEIGHTS", help="a .safetensors of this project")
-    parser.add_argument("--to", required=True, choices=tuple(SUFFIXES))
-    parser.add_argument(
+    output = parser.add_argument_group("what is written")
+    output.add_argument("--to", required=True, choices=tuple(SUFFIXES), help="for which runtime")
+    output.add_argument(
         "--out", type=Path, metavar="FILE", help="default: beside WEIGHTS, with the suffix of the format"
     )
-    parser.add_argument(
+    int8 = parser.add_argument_group("8 bits")
+    int8.add_argument(
         "--int8",
         action="store_true",
         help="also OpenVINO in INT8, calibrated on training pictures of --data and judged on its test people",
     )
-    parser.add_argument("--data", metavar="KIND=PATH", help="for --int8, as in reid.evaluate")
-    return parser
+    int8.add_argument("--data", metavar="KIND=PATH", help="for --int8, as in: reunite judge --help")
 
 
-def _export(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Write the network, and say how far it is from PyTorch."""
     if arguments.int8 and (arguments.to != "openvino" or not arguments.data):
         raise ReidError("--int8: needs --to openvino and --data KIND=PATH to calibrate and judge with")
+    if arguments.int8:
+        import nncf  # noqa: F401 now, not after all the work
     out: Path = arguments.out or arguments.weights.with_suffix(SUFFIXES[arguments.to])
     if arguments.out:
         check_output("--out", out, (SUFFIXES[arguments.to],))
     model, preprocess, _ = load_model(arguments.weights)
     difference = export_model(model, preprocess, arguments.to, out)
-    print(f"{out}: largest difference from PyTorch {difference:.1e} (FP32)")
+    console.print(f"{out}: largest difference from PyTorch {difference:.1e} (FP32)", soft_wrap=True)
     if arguments.int8:
         export_int8(arguments.data, out)
+    return 0
 
 
 def export_model(model: nn.Module, preprocess: Preprocess, to: str, out: Path) -> float:
@@ -231,13 +214,11 @@ def quantise(model: Any, pictures: Floats) -> Any:
     that a person is told by. The first convolution stays as it is: 256 steps are few for its input.
 
     Raises:
-        ReidError: nncf is not installed.
+        ModuleNotFoundError: nncf is not installed.
     """
-    try:
-        import nncf
-        from nncf.quantization.range_estimator import RangeEstimatorParametersSet
-    except ImportError:
-        raise ReidError("--int8: needs nncf; pip install 'reunite[quantise]'") from None
+    import nncf
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
+
     convolutions = [part for part in model.get_ordered_ops() if part.get_type_name() == "Convolution"]
     return nncf.quantize(
         model,
@@ -251,5 +232,17 @@ def quantise(model: Any, pictures: Floats) -> Any:
     )
 
 
+COMMAND = Command(
+    name="export",
+    description="Write a network as ONNX, OpenVINO or TorchScript and compare it with PyTorch.",
+    examples=(
+        "runs/reid/robust-reid-025x/weights.safetensors --to onnx",
+        "best.safetensors --to openvino --int8 --data market1501=Market-1501-v15.09.15",
+    ),
+    add_arguments=add_arguments,
+    run=run,
+)
+main = COMMAND.main
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(prog="python -m reid.export"))

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation.extras import install_hint
 from foundation.onnx_session import open_onnx
 from reid.errors import ReidError
 from reid.preprocess import IMAGENET_MEAN, IMAGENET_STD, PREPROCESS_KEY, Preprocess
@@ -126,7 +127,9 @@ def open_embedder(
     try:
         network = openers[chosen](path, exact)
     except ImportError as error:
-        raise EmbedderError(f"{path}: runtime '{chosen}' is not installed ({error})") from None
+        raise EmbedderError(
+            f"{path}: runtime '{chosen}' is not installed ({error}): {install_hint('reid')}"
+        ) from None
     prepare, size = _preparation(path, network, convention)
     limit = network.fixed_batch or batch_size
     pictures = network.fixed_batch or 1

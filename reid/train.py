@@ -1,4 +1,4 @@
-"""``python -m reid.train CONFIG --data KIND=PATH``: train an embedding network; one loop, top to bottom."""
+"""``reunite train CONFIG --data KIND=PATH``: train an embedding network; one loop, top to bottom."""
 
 import argparse
 import logging
@@ -6,18 +6,19 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from torch import nn
 
+from foundation.command import Command
+from foundation.config_names import config_names
 from foundation.errors import ReuniteError
 from reid.augment import Augmenter
 from reid.averaging import Ema, Swa, Swag
 from reid.checkpoint import save_weights
-from reid.config import SwagAverage, TrainConfig, dump_config, load_config
+from reid.config import RECIPES, SwagAverage, TrainConfig, dump_config, load_config
 from reid.data import Dataset, open_dataset
 from reid.errors import ReidError
 from reid.evaluate import judge
@@ -51,50 +52,18 @@ CHECKPOINT, CONFIG, WEIGHTS, AVERAGED = (
 EMBED_AT_ONCE = 128
 """Pictures of one forward pass where nothing is learnt."""
 
-EXAMPLES = """examples:
-  python -m reid.train configs/reid/robust-reid-1x.yaml --data market1501=Market-1501-v15.09.15
-  python -m reid.train configs/reid/robust-reid-025x.yaml --data market1501=Market-1501-v15.09.15 \\
-      --set distillation.teacher=person-reidentification-retail-0277.xml
-  python -m reid.train configs/reid/ha-cnn.yaml --data folder=my-people --set schedule.epochs=60
-  python -m reid.train --resume runs/reid/robust-reid-1x
-"""
 
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 all well, 2 something the user can mend, 130 interrupted."""
-    arguments = make_parser().parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    try:
-        folder, config = open_run(arguments)
-        try:
-            train(config, folder)
-        except KeyboardInterrupt:
-            print(f"interrupted; go on with: python -m reid.train --resume {folder}", file=sys.stderr)
-            return 130
-        except (ReuniteError, OSError):
-            if arguments.resume is None and [path.name for path in folder.iterdir()] == [CONFIG]:
-                (folder / CONFIG).unlink()  # it ended before it began; the next run gets the name
-                folder.rmdir()
-            raise
-    except (ReuniteError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    result = folder / (WEIGHTS if config.average.kind == "none" else AVERAGED)
-    print(f"done; judge it: python -m reid.evaluate {result} --data KIND=PATH", file=sys.stderr)
-    return 0
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m reid.train",
-        description="Train an embedding network by a recipe. Each run gets a folder of its own,\nwith a "
-        "checkpoint after each epoch, the weights, log.csv, curves.png and TensorBoard's log.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="a recipe of configs/reid/")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command line may hold."""
     parser.add_argument(
+        "config",
+        nargs="?",
+        type=Path,
+        metavar="RECIPE",
+        help=f"a file, or the name of a recipe that ships: {', '.join(config_names(RECIPES))}",
+    )
+    learning = parser.add_argument_group("what is learnt, and how")
+    learning.add_argument(
         "--data",
         action="append",
         default=[],
@@ -102,7 +71,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="what to learn from: market1501, dukemtmc, cuhk03-detected, cuhk03-labeled, msmt17, mars, or "
         "folder (your own pictures, a folder for each person); may be given many times",
     )
-    parser.add_argument(
+    learning.add_argument(
         "--set",
         action="append",
         default=[],
@@ -110,27 +79,44 @@ def make_parser() -> argparse.ArgumentParser:
         help="change the recipe, or a resumed run from here on, for example schedule.epochs=60; may be given "
         "many times",
     )
-    parser.add_argument(
+    runs = parser.add_argument_group("runs")
+    runs.add_argument(
         "--runs",
         type=Path,
         default=Path("runs/reid"),
         metavar="FOLDER",
         help="where the folder of the run is made (default: runs/reid)",
     )
-    parser.add_argument(
+    runs.add_argument(
         "--resume",
         type=Path,
         metavar="RUN",
-        help="instead of CONFIG: the folder of a run, to go on from its last whole epoch",
+        help="instead of RECIPE: the folder of a run, to go on from its last whole epoch",
     )
-    return parser
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Train to the last epoch; a run that ends before it began leaves nothing."""
+    folder, config = open_run(arguments)
+    try:
+        train(config, folder, console)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted; go on with: reunite train --resume {folder}") from None
+    except (ReuniteError, OSError):
+        if arguments.resume is None and [path.name for path in folder.iterdir()] == [CONFIG]:
+            (folder / CONFIG).unlink()  # the next run gets the name
+            folder.rmdir()
+        raise
+    result = folder / (WEIGHTS if config.average.kind == "none" else AVERAGED)
+    console.print(f"done; judge it: reunite judge {result} --data KIND=PATH", soft_wrap=True)
+    return 0
 
 
 def open_run(arguments: argparse.Namespace) -> tuple[Path, TrainConfig]:
     """The folder and configuration of a new run, or of the one to resume."""
     if arguments.resume is not None:
         if arguments.config or arguments.data:
-            raise ReidError("--resume RUN goes on with its recipe and its data: leave CONFIG and --data out")
+            raise ReidError("--resume RUN goes on with its recipe and its data: leave RECIPE and --data out")
         if not (arguments.resume / CONFIG).is_file():
             raise ReidError(
                 f"--resume {arguments.resume}: holds no {CONFIG}; give the folder of a run, such as "
@@ -138,7 +124,7 @@ def open_run(arguments: argparse.Namespace) -> tuple[Path, TrainConfig]:
             )
         return arguments.resume, load_config(arguments.resume / CONFIG, arguments.set)
     if arguments.config is None:
-        raise ReidError("give a recipe, for example configs/reid/robust-reid-025x.yaml, or --resume RUN")
+        raise ReidError("give a recipe, for example reid/robust-reid-025x, or --resume RUN")
     config = load_config(arguments.config, arguments.set)
     if arguments.data:
         config = config.model_copy(update={"data": tuple(arguments.data)})
@@ -158,7 +144,7 @@ def open_run(arguments: argparse.Namespace) -> tuple[Path, TrainConfig]:
     return folder, config
 
 
-def train(config: TrainConfig, folder: Path) -> None:
+def train(config: TrainConfig, folder: Path, console: Console) -> None:
     """Train from the checkpoint in the folder, or from the start, to the last epoch.
 
     An epoch depends on nothing but the checkpoint before it and (seed, epoch), so a run that was killed
@@ -168,6 +154,7 @@ def train(config: TrainConfig, folder: Path) -> None:
         config: What to do.
         folder: Gets ``checkpoint.pt`` and ``weights.safetensors`` after each epoch, what `TrainingLog`
             writes, and ``averaged.safetensors`` at the end where the config averages.
+        console: Shows how far it is.
 
     Raises:
         ReidError: Data that cannot be used, or a loss that is not finite; the last checkpoint stays.
@@ -222,7 +209,7 @@ def train(config: TrainConfig, folder: Path) -> None:
         folder, len(pictures), pictures.people, config.epochs, len(rows), device, config.precision,
     )  # fmt: skip
 
-    with TrainingLog(Console(stderr=True), folder, config.epochs, rows) as progress:
+    with TrainingLog(console, folder, config.epochs, rows) as progress:
         for epoch in range(len(rows), config.epochs):
             torch.manual_seed(config.seed * 1_000_003 + epoch)
             model.train()
@@ -372,6 +359,21 @@ def not_finite(
     )
 
 
+COMMAND = Command(
+    name="train",
+    description="Train an embedding network by a recipe. Each run gets a folder of its own, with a "
+    "checkpoint after each epoch, the weights, log.csv, curves.png and TensorBoard's log.",
+    examples=(
+        "reid/robust-reid-1x --data market1501=Market-1501-v15.09.15",
+        "reid/ha-cnn --data folder=my-people --set schedule.epochs=60",
+        "reid/robust-reid-025x --data market1501=Market-1501-v15.09.15 "
+        "--set distillation.teacher=person-reidentification-retail-0277.xml",
+        "--resume runs/reid/robust-reid-1x",
+    ),
+    add_arguments=add_arguments,
+    run=run,
+)
+main = COMMAND.main
+
 if __name__ == "__main__":
-    cv2.setNumThreads(1)  # the batches are made by threads already
-    sys.exit(main())
+    sys.exit(main(prog="python -m reid.train"))

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import safetensors.torch
 from numpy.typing import NDArray
+from rich.console import Console
 
 from reid.config import TrainConfig
 from reid.train import train
@@ -62,7 +63,7 @@ def tiny_config(data: str, **changes: Any) -> TrainConfig:
 def run(folder: Path, config: TrainConfig) -> Path:
     """Train in the folder, which need not be there yet, and return it."""
     folder.mkdir(parents=True, exist_ok=True)
-    train(config, folder)
+    train(config, folder, Console(quiet=True))
     return folder
 
 

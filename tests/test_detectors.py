@@ -258,7 +258,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "ultralytics", None)
-    with pytest.raises(ReuniteError, match=r"pip install 'reunite\[ultralytics\]'"):
+    with pytest.raises(ReuniteError, match=r"pip install -e '\.\[ultralytics\]'"):
         UltralyticsDetector(UltralyticsDetectorConfig(weights="yolo11n.pt"))
 
 

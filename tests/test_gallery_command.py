@@ -193,7 +193,7 @@ def test_help_has_examples_that_are_understood(path: Path, capsys: pytest.Captur
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0
-    examples = re.findall(r"python -m tracker\.gallery (\w.*?)(?:   .*)?\n", capsys.readouterr().out)
+    examples = re.findall(r"reunite gallery (\w.*?)(?:   .*)?\n", capsys.readouterr().out)
     commands = {"list", "show", "merge", "split", "forget", "prune", "export"}
     assert {line.split()[0] for line in examples} == commands
     for line in examples:

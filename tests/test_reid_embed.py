@@ -141,7 +141,7 @@ def test_what_cannot_be_embedded_ends_with_a_sentence(
     Path("det.txt").write_text(DETECTIONS)
     Path("words.txt").write_text("frame,id,left,top,width,height,score\n")
     Path("nan.txt").write_text("1,-1,nan,0,4,8,1\n")
-    assert embed.main([weights, source, "--preprocess", "bgr255", *options]) == embed.EXIT_USAGE
+    assert embed.main([weights, source, "--preprocess", "bgr255", *options]) == 2
     assert message in capsys.readouterr().err
     assert not Path("a.npz").exists()
 

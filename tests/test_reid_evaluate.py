@@ -191,7 +191,7 @@ def test_what_cannot_be_judged_ends_with_a_sentence(
 ) -> None:
     weights = str(write_onnx(tmp_path / "means.onnx"))
     filled = [weights if a == "NET" else a.replace("DATA", str(market)) for a in arguments]
-    assert evaluate.main(filled) == evaluate.EXIT_USAGE
+    assert evaluate.main(filled) == 2
     assert message in capsys.readouterr().err
 
 

@@ -130,12 +130,12 @@ def test_safetensors_run_on_openvino_without_an_export(weights: Path) -> None:
 def test_what_does_not_fit_together_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
-    assert export.main([str(tmp_path / "no.safetensors"), *arguments]) == export.EXIT_USAGE
+    assert export.main([str(tmp_path / "no.safetensors"), *arguments]) == 2
     assert message in capsys.readouterr().err
 
 
 def test_weights_that_are_not_there_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert export.main([str(tmp_path / "no.safetensors"), "--to", "onnx"]) == export.EXIT_USAGE
+    assert export.main([str(tmp_path / "no.safetensors"), "--to", "onnx"]) == 2
     assert "no.safetensors" in capsys.readouterr().err
 
 
@@ -155,10 +155,12 @@ def test_int8_stays_near_to_32_bits(tmp_path: Path) -> None:
     assert cosines.min() < 1.0
 
 
-def test_int8_without_nncf_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_int8_without_nncf_says_how_to_get_it_before_any_work(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setitem(sys.modules, "nncf", None)
-    with pytest.raises(ReidError, match=r"pip install 'reunite\[quantise\]'"):
-        export.quantise(None, np.zeros((1, 3, 8, 6), np.float32))
+    assert export.main(["no.safetensors", "--to", "openvino", "--int8", "--data", "folder=no"]) == 2
+    assert "needs nncf, which is not installed: pip install -e '.[quantise]'" in capsys.readouterr().err
 
 
 class NotNormalised(SmallNetwork):

@@ -227,9 +227,9 @@ def test_the_command_makes_a_new_folder_each_time_and_resumes(
     assert training.main(start) == 0
     assert training.main(start) == 0
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["tiny", "tiny2"]
-    said = capsys.readouterr().err
+    said = capsys.readouterr().out
     assert "epoch 1.00/1, " in said
-    assert f"python -m reid.evaluate {tmp_path / 'runs' / 'tiny2' / 'weights.safetensors'}" in said
+    assert f"reunite judge {tmp_path / 'runs' / 'tiny2' / 'weights.safetensors'}" in said
     before = weights(tmp_path / "runs" / "tiny")
     resume = ["--resume", str(tmp_path / "runs" / "tiny")]
     assert training.main(resume) == 0

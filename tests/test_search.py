@@ -1,4 +1,4 @@
-"""python -m tracker.search: who is on a photo."""
+"""reunite search: who is on a photo."""
 
 import json
 import re
@@ -330,7 +330,7 @@ def test_help_has_examples_that_are_understood(folder: Path, capsys: pytest.Capt
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0
-    examples = re.findall(r"(?m)^  python -m tracker\.search (.*?)(?:   .*)?$", capsys.readouterr().out)
+    examples = re.findall(r"(?m)^  reunite search (.*?)(?:   .*)?$", capsys.readouterr().out)
     assert len(examples) == 4
     for line in examples:
         assert main(line.split()) in (0, 1, 2)

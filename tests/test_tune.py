@@ -353,6 +353,7 @@ def test_what_a_user_gets_wrong_is_one_sentence(
 def test_without_optuna_the_way_out_is_named(
     scene: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tracker.tune.command.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    monkeypatch.delitem(sys.modules, "tracker.tune.search", raising=False)
     assert main(["scene", "--gt", "scene", *FILE]) == 2
-    assert "pip install 'reunite[tune]'" in capsys.readouterr().err
+    assert "pip install -e '.[tune]'" in capsys.readouterr().err

@@ -1,30 +1,100 @@
-"""The console script ``reunite``: one word for each command."""
+"""The console script ``reunite``, also ``python -m tracker``: one word for each command."""
 
+import argparse
+import difflib
 import sys
-from importlib import import_module
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from foundation.command import EXIT_CODES, EXIT_USAGE, Command, Parser, run_command
 
 COMMANDS = {
-    "track": ("tracker.run", "track the people in videos or live streams"),
-    "evaluate": ("tracker.evaluate", "score results against ground truth: MOTA, IDF1, HOTA"),
-    "tune": ("tracker.tune.command", "search better numbers for the tracker on sequences with ground truth"),
-    "gallery": (
-        "tracker.gallery.command",
-        "list, merge, split and forget people who are remembered between runs",
-    ),
-    "search": ("tracker.search.command", "say who in a gallery is on a photo, when, where and how sure"),
-    "ground": ("tracker.ground", "find out where on the ground the pixels of a camera are"),
-    "simulate": ("tracker.simulate", "make a world of cameras and people with known identities"),
+    "track": "track the people in videos or live streams",
+    "evaluate": "score results against ground truth: HOTA, MOTA, IDF1",
+    "search": "say who of a gallery is on a photo, when, where and how sure",
+    "gallery": "list, merge, split and forget people who are remembered between runs",
+    "ground": "find out where on the ground the pixels of a camera are",
+    "simulate": "make a world of cameras and people with known identities",
+    "tune": "search better numbers for the tracker on sequences with ground truth",
+    "train": "train a network that tells people apart",
+    "judge": "judge such a network: rank-1, mAP, mINP",
+    "export": "write such a network as ONNX, OpenVINO or TorchScript",
+    "embed": "write the embeddings of people",
+    "config": "print the settings, and say what they mean",
 }
+"""What each is for, in the order of the help."""
 
 
-def main() -> int:
-    """Hand the rest of the command line to the command that its first word names."""
-    name = sys.argv[1] if len(sys.argv) > 1 else ""
-    if name in COMMANDS:
-        module, _ = COMMANDS[name]
-        return int(import_module(module).main(sys.argv[2:]))
-    lines = "\n".join(f"  reunite {command:10} {purpose}" for command, (_, purpose) in COMMANDS.items())
-    asked = name in ("-h", "--help")
-    unknown = "" if asked or not name else f"reunite: no such command: {name}\n\n"
-    print(f"{unknown}usage: reunite COMMAND ...\n\n{lines}\n\nreunite COMMAND --help says more.")
-    return 0 if asked else 2
+def load_command(name: str) -> Command:
+    """The command of a name of `COMMANDS`; it alone is imported, so that every start is quick.
+
+    Raises:
+        ModuleNotFoundError: It needs an extra that is not installed.
+    """
+    match name:
+        case "track":
+            from tracker.run import COMMAND
+        case "evaluate":
+            from tracker.evaluate.command import COMMAND
+        case "search":
+            from tracker.search.command import COMMAND
+        case "gallery":
+            from tracker.gallery.command import COMMAND
+        case "ground":
+            from tracker.ground import COMMAND
+        case "simulate":
+            from tracker.simulate.command import COMMAND
+        case "tune":
+            from tracker.tune.command import COMMAND
+        case "train":
+            from reid.train import COMMAND
+        case "judge":
+            from reid.evaluate import COMMAND
+        case "export":
+            from reid.export import COMMAND
+        case "embed":
+            from reid.embed import COMMAND
+        case _:
+            from tracker.config.command import COMMAND
+    return COMMAND
+
+
+def main(argv: Sequence[str] | None = None, prog: str = "reunite") -> int:
+    """Run the command that the first word names, with the rest of the line; its exit code."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words and words[0] in COMMANDS:
+        return run_command(lambda: load_command(words[0]), words[1:], f"{prog} {words[0]}")
+    parser = make_parser(prog)
+    if not words:
+        parser.print_help(sys.stderr)
+        return EXIT_USAGE
+    if not words[0].startswith("-"):
+        near = difflib.get_close_matches(words[0], COMMANDS, n=1, cutoff=0.5)
+        known = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
+        parser.error(f"no such command: {words[0]}, {known}")
+    parser.parse_args(words)
+    return 0
+
+
+def make_parser(prog: str) -> argparse.ArgumentParser:
+    """The command line in front of the commands' own."""
+    parser = Parser(
+        prog=prog,
+        description="People in, over many cameras, each with one identity.",
+        epilog="examples:\n  %(prog)s track videos/ --config embedded --save-video\n"
+        f"  %(prog)s evaluate runs/track --gt videos/ --many-cameras\n\n{EXIT_CODES}\n"
+        "%(prog)s COMMAND --help says more.",
+    )
+    parser.add_argument("--version", action="version", version=f"reunite {installed_version()}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, purpose in COMMANDS.items():
+        commands.add_parser(name, help=purpose)
+    return parser
+
+
+def installed_version() -> str:
+    """That of the package; without one the sources were never installed."""
+    try:
+        return version("reunite")
+    except PackageNotFoundError:
+        return "(sources that are not installed)"

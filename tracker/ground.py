@@ -1,6 +1,6 @@
 """Where people stand on the ground: pixels to metres, and the command that finds out how.
 
-python -m tracker.ground --camera CAMERA --pixels "x,y x,y ..." --metres "x,y x,y ..."
+reunite ground --camera CAMERA --pixels "x,y x,y ..." --metres "x,y x,y ..."
 """
 
 import argparse
@@ -11,24 +11,18 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import yaml
+from rich.console import Console
 
+from foundation.command import Command
 from tracker.config import GroundConfig
 from tracker.errors import ReuniteError
 from tracker.geometry import feet_of
 from tracker.types import CameraName, FloatArray, check_shape
 
-EXIT_USAGE = 2
 FAR_BELOW = np.array([0.0, 5000.0, 1.0])
 """A pixel that shows the ground, not the sky, in every picture that stands upright."""
 MIN_WIDTH = 1e-4
 """Points that spread less than this across a line, as a share of what they spread along it, lie on it."""
-
-EXAMPLE = """example, a floor of 6 m x 4 m whose corners are in the picture, and its middle:
-  python -m tracker.ground --camera door --pixels "212,655 1105,640 868,301 377,306 639,424" \\
-      --metres "0,0 6,0 6,4 0,4 3,2"
-
-The lines that are printed go into the configuration of the run; docs/ground.md says more.
-"""
 
 
 class GroundPlane:
@@ -140,28 +134,22 @@ def _shift(by: FloatArray) -> FloatArray:
     return np.array([[1.0, 0, by[0]], [0, 1, by[1]], [0, 0, 1]])
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Print the lines for the configuration; 0 done, 2 it cannot be done."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tracker.ground",
-        description="Find the homography of a camera from four or more points on the ground, and print it as "
-        "lines for the configuration, with how many metres it is off.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command line may hold."""
     parser.add_argument("--camera", required=True, help="its name in the run, that of its file or address")
-    parser.add_argument("--pixels", required=True, metavar='"x,y ..."', help="the points in the picture")
-    parser.add_argument("--metres", required=True, metavar='"x,y ..."', help="the same points on the ground")
-    arguments = parser.parse_args(argv)
-    try:
-        pixels, metres = (_points(f"--{it}", getattr(arguments, it)) for it in ("pixels", "metres"))
-        if len(pixels) != len(metres):
-            raise ReuniteError(f"--pixels has {len(pixels)} points, --metres has {len(metres)}; give pairs")
-        matrix = fit_homography(pixels, metres)
-        print(_as_yaml(CameraName(arguments.camera), matrix, off_by(matrix, pixels, metres)), end="")
-    except ReuniteError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_USAGE
+    points = parser.add_argument_group("the points, four or more, in one order")
+    points.add_argument("--pixels", required=True, metavar='"x,y ..."', help="where they are in the picture")
+    points.add_argument("--metres", required=True, metavar='"x,y ..."', help="where they are on the ground")
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Print the lines for the configuration."""
+    pixels, metres = (_points(f"--{it}", getattr(arguments, it)) for it in ("pixels", "metres"))
+    if len(pixels) != len(metres):
+        raise ReuniteError(f"--pixels has {len(pixels)} points, --metres has {len(metres)}; give pairs")
+    matrix = fit_homography(pixels, metres)
+    lines = _as_yaml(CameraName(arguments.camera), matrix, off_by(matrix, pixels, metres))
+    console.print(lines, end="", soft_wrap=True)
     return 0
 
 
@@ -189,5 +177,20 @@ def _as_yaml(camera: CameraName, matrix: FloatArray, errors_m: FloatArray) -> st
     return f"{note}\n{lines}"
 
 
+COMMAND = Command(
+    name="ground",
+    description="Find the homography of a camera from four or more points on the ground, and print it as "
+    "lines for the configuration, with how many metres it is off.",
+    examples=(
+        '--camera door --pixels "212,655 1105,640 868,301 377,306" --metres "0,0 6,0 6,4 0,4"',
+        '--camera door --pixels "212,655 1105,640 868,301 377,306 639,424" --metres "0,0 6,0 6,4 0,4 3,2"',
+    ),
+    add_arguments=add_arguments,
+    run=run,
+    remarks="The points are the corners of a floor of 6 m x 4 m; its middle, too, tells how exact it is.\n"
+    "The lines that are printed go into the configuration of the run; docs/ground.md says more.",
+)
+main = COMMAND.main
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(prog="python -m tracker.ground"))

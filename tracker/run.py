@@ -1,71 +1,26 @@
-"""``python -m tracker.run SOURCE...``: track people, write where everybody was."""
+"""``reunite track SOURCE...``: track people, write where everybody was."""
 
 import argparse
 import json
-import logging
-import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
-from rich.logging import RichHandler
 
+from foundation.command import EXIT_INTERRUPTED, EXIT_NOT_ALL_WELL, Command, StopSignals
 from foundation.passwords import mask_password
 from tracker.config import RunConfig, load_config
+from tracker.config.options import add_settings
 from tracker.errors import ReuniteError
 from tracker.run_folder import RunFolder
 from tracker.sources import locate_cameras
 from tracker.tracking_run import TrackingRun
 
-EXIT_CAMERA_FAILED = 1
-EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
 
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 all well, 1 a camera failed, 2 cannot start, 130 interrupted."""
-    arguments = make_parser().parse_args(argv)
-    return run_until_stopped(
-        lambda console, stop: run_command(arguments, console, stop),
-        "stopped at once; go on from the last checkpoint with: python -m tracker.run --resume",
-    )
-
-
-def run_until_stopped(command: Callable[[Console, threading.Event], int], stopped: str) -> int:
-    """Run a command that ends soon after Ctrl-C sets its event; its exit code.
-
-    Args:
-        command: Gets a console that warnings are written to as well, and the event.
-        stopped: What to say if a second Ctrl-C ends it at once.
-    """
-    console = Console()
-    logging.basicConfig(
-        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
-    )
-    logging.getLogger("tracker").setLevel(logging.INFO)
-    try:
-        with StopSignals() as stop:
-            return command(console, stop)
-    except KeyboardInterrupt:
-        console.print(stopped, highlight=False)
-        return EXIT_INTERRUPTED
-    except ReuniteError as error:
-        Console(stderr=True).print(
-            f"error: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True
-        )
-        return EXIT_USAGE
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tracker.run",
-        description="Track the people in videos or live streams and write where everybody was.",
-        epilog="The run is written to runs/track, runs/track2, ...; nothing is ever overwritten.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command line may hold."""
     parser.add_argument(
         "source",
         nargs="*",
@@ -73,63 +28,35 @@ def make_parser() -> argparse.ArgumentParser:
         help="video, folder of videos (each one camera), folder of images, MOTChallenge sequence or folder "
         "of them, webcam number, rtsp:// or http:// address, or a .streams file with one address a line",
     )
-    parser.add_argument(
-        "--config",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="YAML",
-        help="configuration file, for example configs/onnx.yaml; given again, sections of the later file "
-        "replace those of the earlier one: --config configs/association/bytetrack.yaml",
-    )
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change one setting, for example tracking.max_lost_s=2; may be given again",
-    )
-    parser.add_argument("--name", help="name of the run's folder in runs/ (default: track)")
-    parser.add_argument("--save-video", action="store_true", help="write an overlay video of each camera")
-    parser.add_argument("--show", action="store_true", help="show a window while tracking; q ends the run")
-    parser.add_argument(
+    add_settings(parser, "tracking.max_lost_s=2")
+    output = parser.add_argument_group("what is written")
+    output.add_argument("--name", help="name of the run's folder in runs/ (default: track)")
+    output.add_argument("--save-video", action="store_true", help="write an overlay video of each camera")
+    output.add_argument("--show", action="store_true", help="show a window while tracking; q ends the run")
+    scores = parser.add_argument_group("scores")
+    scores.add_argument(
         "--gt", type=Path, metavar="PATH", help="ground truth to score the run with when it is done"
     )
-    parser.add_argument(
+    scores.add_argument(
         "--many-cameras", action="store_true", help="with --gt: the cameras share the identities of the truth"
     )
-    parser.add_argument(
+    resuming = parser.add_argument_group("going on")
+    resuming.add_argument(
         "--resume",
         nargs="?",
         const="",
         metavar="RUN",
         help="continue a run that was cut off (default: the newest one in runs/); takes no other setting",
     )
-    return parser
 
 
-class StopSignals:
-    """Turns Ctrl-C and a polite kill into an event; a second Ctrl-C ends the process at once."""
-
-    def __enter__(self) -> threading.Event:
-        self._stop = threading.Event()
-        self._before = {
-            number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        return self._stop
-
-    def __exit__(self, *exception: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._stop.is_set():
-            raise KeyboardInterrupt
-        self._stop.set()
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Track until the sources end or Ctrl-C; the exit code."""
+    with StopSignals("stopped at once; go on from the last checkpoint with: reunite track --resume") as stop:
+        return track(arguments, console, stop)
 
 
-def run_command(arguments: argparse.Namespace, console: Console, stop: threading.Event) -> int:
+def track(arguments: argparse.Namespace, console: Console, stop: threading.Event) -> int:
     """Start or resume a run, score it if asked; gives the exit code."""
     if arguments.resume is None:
         config, folder = read_config(arguments), None
@@ -165,7 +92,7 @@ def read_config(arguments: argparse.Namespace) -> RunConfig:
     addresses = tuple(arguments.source) or config.source
     if not addresses:
         raise ReuniteError(
-            "no source: name a video, a folder or an address, for example: python -m tracker.run videos/"
+            "no source: name a video, a folder or an address, for example: reunite track videos/"
         )
     paths = {key: getattr(config.detector, key, "") for key in ("weights", "weights_folder", "path")}
     detector = config.detector.model_copy(
@@ -244,12 +171,25 @@ def report_end(run: TrackingRun, complete: bool, files: Sequence[Path], console:
         "wrote:", *(f"  {file}" for file in files), sep="\n", markup=False, highlight=False, soft_wrap=True
     )
     if not complete:
-        console.print(
-            f"not complete; go on with: python -m tracker.run --resume {run.folder.path}", soft_wrap=True
-        )
-        return EXIT_CAMERA_FAILED if run.problems else EXIT_INTERRUPTED
-    return EXIT_CAMERA_FAILED if run.problems else 0
+        console.print(f"not complete; go on with: reunite track --resume {run.folder.path}", soft_wrap=True)
+        return EXIT_NOT_ALL_WELL if run.problems else EXIT_INTERRUPTED
+    return EXIT_NOT_ALL_WELL if run.problems else 0
 
+
+COMMAND = Command(
+    name="track",
+    description="Track the people in videos or live streams and write where everybody was.",
+    examples=(
+        "videos/ --config embedded --save-video",
+        "rtsp://10.0.0.5/stream 0 --config onnx --set gallery.path=people.sqlite",
+        "MOT16/train --config file --gt MOT16/train",
+        "--resume runs/track",
+    ),
+    add_arguments=add_arguments,
+    run=run,
+    remarks="The run is written to runs/track, runs/track2, ...; nothing is ever overwritten.",
+)
+main = COMMAND.main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(prog="python -m tracker.run"))

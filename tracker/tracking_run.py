@@ -1,4 +1,4 @@
-"""One run from opened sources to written results; what `python -m tracker.run` and Python programs call."""
+"""One run from opened sources to written results; what `reunite track` and Python programs call."""
 
 import logging
 import threading
@@ -191,7 +191,7 @@ class TrackingRun:
         except OSError as error:
             raise ReuniteError(
                 f"{self.folder.path}: cannot write ({error.strerror or error}); nothing that was saved "
-                f"is lost: make room, then go on with: python -m tracker.run --resume {self.folder.path}"
+                f"is lost: make room, then go on with: reunite track --resume {self.folder.path}"
             ) from error
         return complete, [self.folder.config, self.folder.summary, *files, *live_videos]
 

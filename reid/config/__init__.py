@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from foundation.config import dump_config, read_config
+from foundation.config_names import find_config
 from reid.config.sections import (
     AdamConfig,
     AdamWConfig,
@@ -23,6 +24,7 @@ from reid.config.sections import (
 )
 
 __all__ = [
+    "RECIPES",
     "AdamConfig",
     "AdamWConfig",
     "AugmentConfig",
@@ -43,14 +45,18 @@ __all__ = [
 ]
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
+RECIPES = ("reid/*.yaml",)
+"""Those of ``configs/`` that `load_config` takes by their names."""
+
+
+def load_config(path: Path | str, overrides: Sequence[str] = ()) -> TrainConfig:
     """Read and check the configuration of a training; see `foundation.config.read_config`.
 
     Args:
-        path: The file.
+        path: The file, or the name of one of ours, such as ``reid/robust-reid-025x``.
         overrides: For example ``batch.people=16`` or ``average={kind: ema}``.
 
     Raises:
         ConfigError: The file cannot be read, or with every problem in it, each on its own line.
     """
-    return read_config(TrainConfig, [path], overrides)
+    return read_config(TrainConfig, [find_config(path, RECIPES)], overrides)

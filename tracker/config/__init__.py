@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from foundation.config import ConfigError, Section, dump_config, read_config
+from foundation.config_names import find_config
 from tracker.config.ranges import Tunable, tunable_values, with_values
 from tracker.config.sections import (
     CameraMotionConfig,
@@ -33,6 +34,7 @@ from tracker.config.sections import (
 from tracker.config.tracking import AssociationStage, MotionConfig, OfflineConfig, TrackingConfig
 
 __all__ = [
+    "CONFIGS_OF_RUNS",
     "AssociationStage",
     "CameraMotionConfig",
     "ColorEmbedderConfig",
@@ -70,14 +72,22 @@ __all__ = [
 ]
 
 
-def load_config(path: Path | Sequence[Path] | None = None, overrides: Sequence[str] = ()) -> RunConfig:
+CONFIGS_OF_RUNS = ("*.yaml", "association/*.yaml")
+"""Those of ``configs/`` that `load_config` takes by their names."""
+
+
+def load_config(
+    path: Path | str | Sequence[Path | str] | None = None, overrides: Sequence[str] = ()
+) -> RunConfig:
     """Read and check the configuration of a run; see `foundation.config.read_config`.
 
     Args:
-        path: The file, or several; None takes the defaults.
+        path: The file, or several; None takes the defaults. Those of ``configs/`` are found by their names
+            from any folder: ``embedded``, ``association/bytetrack``.
         overrides: For example ``tracking.max_lost_s=2`` or ``detector={kind: onnx}``.
 
     Raises:
         ConfigError: A file cannot be read, or with every problem in them, each on its own line.
     """
-    return read_config(RunConfig, [path] if isinstance(path, Path) else path or (), overrides)
+    paths = [path] if isinstance(path, Path | str) else path or ()
+    return read_config(RunConfig, [find_config(it, CONFIGS_OF_RUNS) for it in paths], overrides)

@@ -21,7 +21,7 @@ def _check_homography(value: Any) -> Any:
     # Relative to the most it could be with rows this long; 1e-13 allows for planes in UTM coordinates.
     if abs(np.linalg.det(matrix)) <= 1e-13 * np.linalg.norm(matrix, axis=1).prod():
         raise PydanticCustomError(
-            "homography", "is singular, it takes the picture to a line; make it with python -m tracker.ground"
+            "homography", "is singular, it takes the picture to a line; make it with reunite ground"
         )
     return value
 

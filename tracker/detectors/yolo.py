@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from foundation.extras import install_hint
 from tracker.config import UltralyticsDetectorConfig
 from tracker.detectors.weights import WEIGHTS_VARIABLE, find_weights, weights_folder
 from tracker.errors import ReuniteError
@@ -122,9 +123,8 @@ def _import_yolo() -> Any:
             from ultralytics import YOLO  # type: ignore[attr-defined]
         except ModuleNotFoundError as error:
             raise ReuniteError(
-                f"detector.kind=ultralytics needs the module {error.name!r}: pip install "
-                "'reunite[ultralytics]' (in a clone: pip install -e '.[ultralytics]'), or take "
-                "detector.kind=onnx or detector.kind=embedded"
+                f"detector.kind=ultralytics needs {error.name}, which is not installed: "
+                f"{install_hint('ultralytics')}; or take detector.kind=onnx or detector.kind=embedded"
             ) from None
         finally:
             if os.environ["YOLO_CONFIG_DIR"] == settings:

@@ -1,4 +1,4 @@
-"""The command line: python -m tracker.gallery."""
+"""``reunite gallery``: the people that are remembered between runs."""
 
 import argparse
 import json
@@ -15,57 +15,26 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from foundation.command import EXIT_NOT_ALL_WELL, Command
 from tracker.errors import ReuniteError
 from tracker.gallery.export import export_gallery, person_as_dict, pictures_of
 from tracker.gallery.people import PersonSummary, PictureKey
 from tracker.gallery.store import Gallery, UnknownPersonError
 
-EXIT_DECLINED = 1
-EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
 DEFAULT_PATH = Path("gallery.sqlite")
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-EXAMPLES = """examples:
-  python -m tracker.gallery list
-  python -m tracker.gallery show 12 --json
-  python -m tracker.gallery merge 12 31             31 was person 12 all along
-  python -m tracker.gallery split 31                no, it was not
-  python -m tracker.gallery forget 12
-  python -m tracker.gallery prune --older-than 7d --dry-run
-  python -m tracker.gallery export my-export --gallery shop.sqlite
-"""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 done, 1 not confirmed, 2 it cannot be done, 130 interrupted."""
-    arguments = make_parser().parse_args(argv)
-    try:
-        with Gallery(arguments.gallery) as gallery:
-            return run_command(gallery, arguments)
-    except ReuniteError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_USAGE
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The command line."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command line may hold."""
+    _add_everywhere(parser, DEFAULT_PATH, as_json=False)
     careful = argparse.ArgumentParser(add_help=False)
     careful.add_argument("--yes", action="store_true", help="do not ask")
     careful.add_argument("--dry-run", action="store_true", help="only say who would be forgotten")
-
-    parser = argparse.ArgumentParser(
-        prog="python -m tracker.gallery",
-        description="Look at the people that are remembered between runs, and put them in order.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[_everywhere(DEFAULT_PATH, as_json=False)],
-    )
     # Once more for each command, so that they may stand before it or after it; there, left out is not said.
-    everywhere = _everywhere(argparse.SUPPRESS, as_json=argparse.SUPPRESS)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    everywhere = argparse.ArgumentParser(add_help=False)
+    _add_everywhere(everywhere, argparse.SUPPRESS, as_json=argparse.SUPPRESS)
+    commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, purpose: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
         description = f"{purpose[0].upper()}{purpose[1:]}."
@@ -100,12 +69,10 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="AGE",
         help="how long ago they were last seen: a number and s, m, h, d or w, for example 7d",
     )
-    return parser
 
 
-def _everywhere(gallery: Path | str, as_json: bool | str) -> argparse.ArgumentParser:
+def _add_everywhere(parser: argparse.ArgumentParser, gallery: Path | str, as_json: bool | str) -> None:
     """The options of every command, with these defaults."""
-    parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument(
         "--gallery",
         type=Path,
@@ -116,7 +83,6 @@ def _everywhere(gallery: Path | str, as_json: bool | str) -> argparse.ArgumentPa
     parser.add_argument(
         "--json", action="store_true", default=as_json, help="print JSON instead of tables and sentences"
     )
-    return parser
 
 
 def read_duration(text: str) -> float:
@@ -131,10 +97,14 @@ def read_duration(text: str) -> float:
     return float(match[1]) * UNITS_S[match[2]]
 
 
-def run_command(gallery: Gallery, arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Open the gallery and do what was asked; 1 if it was not confirmed."""
+    with Gallery(arguments.gallery) as gallery:
+        return do(gallery, arguments, console)
+
+
+def do(gallery: Gallery, arguments: argparse.Namespace, console: Console) -> int:
     """Do what was asked and say what was done; the exit code."""
-    # A file or pipe has no width to fit into.
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False)
 
     def say(report: dict[str, Any], *lines: str | Table) -> int:
         if arguments.json:
@@ -156,7 +126,7 @@ def run_command(gallery: Gallery, arguments: argparse.Namespace) -> int:
                 console.print(people_table(people))
             if not confirmed(f"forget {listed} for good?"):
                 print("nobody was forgotten", file=sys.stderr)
-                return EXIT_DECLINED
+                return EXIT_NOT_ALL_WELL
         gone = carry_out()
         return say({"forgotten": gone}, f"forgot: {', '.join(map(str, gone))}")
 
@@ -261,3 +231,21 @@ def _table(*columns: str) -> Table:
 
 def _local(unix_s: float) -> str:
     return datetime.fromtimestamp(unix_s).strftime("%Y-%m-%d %H:%M:%S")
+
+
+COMMAND = Command(
+    name="gallery",
+    description="Look at the people that are remembered between runs, and put them in order.",
+    examples=(
+        "list",
+        "show 12 --json",
+        "merge 12 31             31 was person 12 all along",
+        "split 31                no, it was not",
+        "forget 12",
+        "prune --older-than 7d --dry-run",
+        "export my-export --gallery shop.sqlite",
+    ),
+    add_arguments=add_arguments,
+    run=run,
+)
+main = COMMAND.main

@@ -1,9 +1,7 @@
-"""The command line: python -m tracker.search."""
+"""``reunite search PHOTO``: who of a gallery is on a photo."""
 
 import argparse
 import json
-import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -14,9 +12,11 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from foundation.command import EXIT_NOT_ALL_WELL, Command
 from foundation.files import write_whole
 from tracker.build import build_detector, build_embedder
 from tracker.config import DetectorConfig, RunConfig, load_config
+from tracker.config.options import add_settings
 from tracker.errors import ReuniteError
 from tracker.gallery import Gallery
 from tracker.gallery.command import DEFAULT_PATH
@@ -27,45 +27,9 @@ from tracker.search.sheet import contact_sheet
 from tracker.sinks.overlay import OverlayPainter
 from tracker.types import Detections, Frame, Image, Sightings
 
-EXIT_NOBODY = 1
-EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
-EXAMPLES = f"""examples:
-  python -m tracker.search photo.jpg --gallery people.sqlite
-  python -m tracker.search photo.jpg --gallery runs/track     the people of one run
-  python -m tracker.search group.jpg --person 2               the second of those who are on it
-  python -m tracker.search crop.png --crop --sure 0.9         one person, cut out already
 
-Before anybody looks it is somebody of the gallery with {PRIOR_REMEMBERED:.0%}, and each of its people alike.
-Exit codes: 0 somebody is as sure as asked; 1 nobody is; 2 it cannot be told; 130 Ctrl-C.
-"""
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 somebody is found, 1 nobody, 2 it cannot be told, 130 interrupted."""
-    arguments = make_parser().parse_args(argv)
-    # A file or pipe has no width to fit into.
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False)
-    try:
-        answer = search(arguments, console)
-    except ReuniteError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_USAGE
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    return EXIT_NOBODY if answer.person is None else 0
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tracker.search",
-        description="Say who of a gallery's people is on a photo, when and where they were seen, and how "
-        "sure that is.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command line may hold."""
     parser.add_argument("photo", type=Path, metavar="PHOTO", help="a picture with a person on it")
     parser.add_argument(
         "--gallery",
@@ -74,38 +38,36 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help=f"a gallery's file, or the folder of a run (default: {DEFAULT_PATH} in the working folder)",
     )
-    which = parser.add_mutually_exclusive_group()
+    question = parser.add_argument_group("the question")
+    which = question.add_mutually_exclusive_group()
     which.add_argument("--person", type=int, metavar="N", help="which of several people, by their numbers")
     which.add_argument(
         "--crop", action="store_true", help="the whole picture is one person; nobody is looked for on it"
     )
-    parser.add_argument(
+    question.add_argument(
         "--sure",
         type=read_probability,
         default=0.5,
         metavar="P",
         help="whoever is at least so probable is named, above 0 and up to 1 (default: 0.5)",
     )
-    parser.add_argument(
+    output = parser.add_argument_group("what is shown and written")
+    output.add_argument(
         "--count", type=read_count, default=10, metavar="N", help="how many people are shown (default: 10)"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the answer as JSON too")
-    parser.add_argument(
+    output.add_argument("--json", type=Path, metavar="FILE", help="write the answer as JSON too")
+    output.add_argument(
         "--sheet",
         type=Path,
         metavar="FILE",
         help="where the contact sheet goes, a .png (default: a new one in runs/search)",
     )
-    parser.add_argument("--config", type=Path, metavar="YAML", help="configuration file, as for tracker.run")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change one setting, for example detector.kind=onnx; may be given again",
-    )
-    return parser
+    add_settings(parser, "detector.kind=onnx")
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Answer; 0 where somebody is found, 1 where nobody is."""
+    return EXIT_NOT_ALL_WELL if search(arguments, console).person is None else 0
 
 
 def read_probability(text: str) -> float:
@@ -287,3 +249,22 @@ def _write(path: Path, content: bytes) -> None:
         write_whole(path, content)
     except OSError as error:
         raise ReuniteError(f"{path}: cannot be written: {error.strerror}; name another place") from None
+
+
+COMMAND = Command(
+    name="search",
+    description="Say who of a gallery's people is on a photo, when and where they were seen, and how sure "
+    "that is.",
+    examples=(
+        "photo.jpg --gallery people.sqlite",
+        "photo.jpg --gallery runs/track     the people of one run",
+        "group.jpg --person 2               the second of those who are on it",
+        "crop.png --crop --sure 0.9         one person, cut out already",
+    ),
+    add_arguments=add_arguments,
+    run=run,
+    remarks="Before anybody looks it is somebody of the gallery with "
+    f"{PRIOR_REMEMBERED:.0%}%, and each of its people alike.\n"
+    "Exit code: 0 if somebody is as sure as asked, 1 if nobody is.",
+)
+main = COMMAND.main

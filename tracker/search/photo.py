@@ -23,9 +23,7 @@ def open_photo(path: Path) -> Frame:
     if not path.exists():
         raise ReuniteError(f"{path}: no such file; check the path of the photo")
     if path.suffix.lower() in VIDEO_SUFFIXES:
-        raise ReuniteError(
-            f"{path}: is a video; save one picture of it, or track it: python -m tracker.run {path}"
-        )
+        raise ReuniteError(f"{path}: is a video; save one picture of it, or track it: reunite track {path}")
     image = read_image(path)
     if image is None:
         raise ReuniteError(

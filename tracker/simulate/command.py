@@ -1,13 +1,13 @@
-"""The command line: python -m tracker.simulate OUT."""
+"""``reunite simulate OUT``: a world of cameras and people with known identities."""
 
 import argparse
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from foundation.command import Command
 from tracker.errors import ReuniteError
 from tracker.simulate.config import SimulationConfig
 from tracker.simulate.simulation import simulate
@@ -15,72 +15,81 @@ from tracker.simulate.simulation import simulate
 _OPTIONS = {"frame_rate": "--fps", "width": "--size", "height": "--size"}
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Simulate; 0 when it was done, 2 when it could not be, 130 after Ctrl-C."""
-    arguments = _parser().parse_args(argv)
-    try:
-        config = _config(arguments)
-        _run(arguments.out, config, arguments.force)
-    except ReuniteError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"stopped; nothing was left in {arguments.out}", file=sys.stderr)
-        return 130
-    written = f"{'videos, ' if config.video else ''}ground truth, detections, calibration.json"
-    print(f"{arguments.out}: {config.cameras} camera(s), {config.frames} frames each: {written}")
-    return 0
-
-
-def _run(out: Path, config: SimulationConfig, force: bool) -> None:
-    columns = (
-        TextColumn("simulating"),
-        BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.total:.0f} frames"),
-    )
-    with Progress(*columns, TimeRemainingColumn(), disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("simulating", total=config.frames)
-        simulate(out, config, force, lambda done: progress.update(task, completed=done))
-
-
-def _parser() -> argparse.ArgumentParser:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command line may hold."""
     default = SimulationConfig()
-    parser = argparse.ArgumentParser(
-        prog="python -m tracker.simulate",
-        description="Make a world of cameras and people with known identities: H.264 videos, MOTChallenge "
-        "ground truth with identities shared over cameras, calibration, and noisy detections.",
-        epilog="The same arguments give the same bytes.",
-    )
     parser.add_argument(
         "out", type=Path, metavar="OUT", help="folder to write to; must be empty or not exist"
     )
-    parser.add_argument("--cameras", type=int, default=default.cameras, help="default %(default)s")
-    parser.add_argument(
-        "--people", type=int, default=default.people, help="in the whole world, default %(default)s"
+    parser.add_argument("--force", action="store_true", help="replace an earlier simulation in OUT")
+    world = parser.add_argument_group("the world")
+    world.add_argument(
+        "--cameras", type=int, default=default.cameras, metavar="N", help="how many (default: %(default)s)"
     )
-    parser.add_argument("--seconds", type=float, default=default.seconds, help="default %(default)s")
-    parser.add_argument(
-        "--seed", type=int, default=default.seed, help="another number, another world; default %(default)s"
+    world.add_argument(
+        "--people",
+        type=int,
+        default=default.people,
+        metavar="N",
+        help="how many in the whole world (default: %(default)s)",
     )
-    parser.add_argument(
+    world.add_argument(
+        "--seconds", type=float, default=default.seconds, metavar="S", help="how long (default: %(default)g)"
+    )
+    world.add_argument(
         "--layout",
         default=default.layout,
         help="'separate': one room for each camera and unseen corridors between (default); "
         "'overlapping': one room that all cameras look into",
     )
-    parser.add_argument(
-        "--fps", type=float, default=default.frame_rate, help="frames per second, default %(default)s"
+    world.add_argument(
+        "--seed",
+        type=int,
+        default=default.seed,
+        metavar="N",
+        help="another number, another world (default: %(default)s)",
     )
-    parser.add_argument(
+    pictures = parser.add_argument_group("the pictures")
+    pictures.add_argument(
+        "--fps",
+        type=float,
+        default=default.frame_rate,
+        metavar="F",
+        help="frames per second (default: %(default)g)",
+    )
+    pictures.add_argument(
         "--size",
         default=f"{default.width}x{default.height}",
-        help="WIDTHxHEIGHT in pixels, default %(default)s",
+        metavar="WxH",
+        help="width and height in pixels (default: %(default)s)",
     )
-    parser.add_argument(
+    pictures.add_argument(
         "--no-video", action="store_true", help="text files only, about a hundred times faster"
     )
-    parser.add_argument("--force", action="store_true", help="replace an earlier simulation in OUT")
-    return parser
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Simulate, and say what was written."""
+    config = _config(arguments)
+    columns = (
+        TextColumn("simulating"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f} frames"),
+    )
+    out = arguments.out
+    try:
+        with Progress(
+            *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
+        ) as progress:
+            task = progress.add_task("simulating", total=config.frames)
+            simulate(out, config, arguments.force, lambda done: progress.update(task, completed=done))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted; nothing was left in {out}") from None
+    written = f"{'videos, ' if config.video else ''}ground truth, detections, calibration.json"
+    console.print(
+        f"{out}: {config.cameras} camera(s), {config.frames} frames each: {written}", soft_wrap=True
+    )
+    return 0
 
 
 def _config(arguments: argparse.Namespace) -> SimulationConfig:
@@ -101,3 +110,18 @@ def _describe(problem: object) -> str:
         return f"--size: {problem['ctx']['error']}"
     name = str(problem["loc"][0])
     return f"{_OPTIONS.get(name, '--' + name)}: {problem['msg']}, got {problem['input']!r}"
+
+
+COMMAND = Command(
+    name="simulate",
+    description="Make a world of cameras and people with known identities: H.264 videos, MOTChallenge ground "
+    "truth with identities shared over cameras, calibration, and noisy detections.",
+    examples=(
+        "my-world --cameras 4 --people 30 --seconds 120",
+        "my-world --layout overlapping --no-video --force",
+    ),
+    add_arguments=add_arguments,
+    run=run,
+    remarks="The same arguments give the same bytes.",
+)
+main = COMMAND.main

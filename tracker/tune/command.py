@@ -1,19 +1,19 @@
-"""``python -m tracker.tune SOURCE... --gt TRUTH...``: better numbers for one's own sequences."""
+"""``reunite tune SOURCE... --gt TRUTH...``: better numbers for one's own sequences."""
 
 import argparse
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from hashlib import sha256
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from foundation.command import EXIT_INTERRUPTED, Command, StopSignals
 from tracker.config import RunConfig, load_config, with_values
+from tracker.config.options import add_settings
 from tracker.errors import ReuniteError
-from tracker.run import EXIT_INTERRUPTED, run_until_stopped
 from tracker.sources.addresses import find_cameras
 from tracker.tune.keys import Range, choose_ranges
 from tracker.tune.parts import Split, choose_held_out, pair_truth, split_recordings
@@ -27,37 +27,10 @@ if TYPE_CHECKING:
 
 RECORDINGS = "tune-recordings"
 """This folder, beside that of the search, keeps recordings: searches that differ in their keys share them."""
-DESCRIPTION = """\
-Search better numbers for the camera tracker on your own sequences with ground truth. People are detected
-once; then every trial tracks all sequences with other values, within the ranges that the configuration
-states, and is scored. What the search never saw judges its answer. Who a person is across cameras (identity)
-plays no part."""
-EXAMPLES = """examples:
-  python -m tracker.tune my-videos/ --gt my-videos/ --config configs/onnx.yaml
-  python -m tracker.tune MOT16/train --gt MOT16/train --config configs/file.yaml --held-out MOT16-09 MOT16-11
-  python -m tracker.tune door.mp4 --gt door/gt/gt.txt --keys tracking.max_lost_s tracking.motion --trials 50
-then:
-  python -m tracker.run new-video.mp4 --config runs/tune/tuned.yaml
-"""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 all well, 2 cannot start or go on, 130 interrupted."""
-    arguments = make_parser().parse_args(argv)
-    return run_until_stopped(
-        lambda console, stop: tune(arguments, console, stop),
-        "stopped at once; go on with the same command and --resume",
-    )
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tracker.tune",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command line may hold."""
     parser.add_argument(
         "source",
         nargs="+",
@@ -73,23 +46,9 @@ def make_parser() -> argparse.ArgumentParser:
         help="ground truth, paired with the sources by name: gt.txt, sequence folder (with gt/gt.txt), or "
         "folder of sequences (NAME/gt/gt.txt or train/NAME/gt/gt.txt)",
     )
-    parser.add_argument(
-        "--config",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="YAML",
-        help="configuration file to begin with, e.g. configs/onnx.yaml; may be given again",
-    )
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change one setting, for example detector.kind=file; may be given again",
-    )
-    parser.add_argument(
+    add_settings(parser, "detector.kind=file")
+    searching = parser.add_argument_group("the search")
+    searching.add_argument(
         "--keys",
         nargs="+",
         default=[],
@@ -97,11 +56,13 @@ def make_parser() -> argparse.ArgumentParser:
         help="search these alone; a section stands for all below it, as tracking.motion does "
         "(default: everything with a range)",
     )
-    parser.add_argument("--metric", choices=METRICS, default="HOTA", help="what to improve (default: HOTA)")
-    parser.add_argument(
+    searching.add_argument(
+        "--metric", choices=METRICS, default="HOTA", help="what to improve (default: HOTA)"
+    )
+    searching.add_argument(
         "--trials", type=_positive, default=200, metavar="N", help="how many, in all (default: 200)"
     )
-    parser.add_argument(
+    searching.add_argument(
         "--held-out",
         nargs="+",
         default=["0.3"],
@@ -109,29 +70,33 @@ def make_parser() -> argparse.ArgumentParser:
         help="what only judges: names of sequences, or the share of them, chosen by chance; of a single "
         "sequence its end (default: 0.3)",
     )
-    parser.add_argument(
+    searching.add_argument(
         "--seed", type=int, default=0, help="the same seed gives the same answer (default: 0)"
     )
-    parser.add_argument(
+    output = parser.add_argument_group("what is written")
+    output.add_argument(
         "--output",
         type=Path,
         default=Path("runs/tune"),
         metavar="FOLDER",
         help="where tuned.yaml, scores.json and trials.jsonl go (default: runs/tune)",
     )
-    parser.add_argument(
+    output.add_argument(
         "--resume",
         action="store_true",
         help="go on with the search in the output folder; give all else as before, or more --trials",
     )
-    return parser
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Search until all trials are done or Ctrl-C; the exit code."""
+    with StopSignals("stopped at once; go on with the same command and --resume") as stop:
+        return tune(arguments, console, stop)
 
 
 def tune(arguments: argparse.Namespace, console: Console, stop: threading.Event) -> int:
     """Record, search, judge, write; gives the exit code."""
-    if find_spec("optuna") is None:
-        raise ReuniteError("tuning needs Optuna, which is not installed: pip install 'reunite[tune]'")
-    # Imported after that, and because it is slow.
+    # Imported where it is needed: Optuna is slow, and an extra.
     from tracker.tune.search import Search, TrialLog
 
     config = load_config(arguments.config, arguments.overrides)
@@ -281,3 +246,21 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, got {text!r}")
     return int(text)
+
+
+COMMAND = Command(
+    name="tune",
+    description="Search better numbers for the camera tracker on your own sequences with ground truth. "
+    "People are detected once; then every trial tracks all sequences with other values, within the ranges "
+    "that the configuration states, and is scored. What the search never saw judges its answer. Who a person "
+    "is across cameras (identity) plays no part.",
+    examples=(
+        "my-videos/ --gt my-videos/ --config onnx",
+        "MOT16/train --gt MOT16/train --config file --held-out MOT16-09 MOT16-11",
+        "door.mp4 --gt door/gt/gt.txt --keys tracking.max_lost_s tracking.motion --trials 50",
+    ),
+    add_arguments=add_arguments,
+    run=run,
+    remarks="then:\n  reunite track new-video.mp4 --config runs/tune/tuned.yaml",
+)
+main = COMMAND.main

@@ -127,7 +127,7 @@ def write_outcome(folder: Path, outcome: Outcome) -> list[Path]:
 def _yaml(outcome: Outcome) -> str:
     split = outcome.split
     lines = [
-        f"Made by python -m tracker.tune: the best of {outcome.trials} trials, for {outcome.metric}.",
+        f"Made by reunite tune: the best of {outcome.trials} trials, for {outcome.metric}.",
         f"Tuning part: {split.tuning_name}",
         f"Held-out part: {split.held_out_name or 'nothing'}",
     ]

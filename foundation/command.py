@@ -1,0 +1,193 @@
+"""How every command is called, starts, is stopped, fails and ends."""
+
+import argparse
+import difflib
+import logging
+import os
+import re
+import signal
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import NoReturn
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+from foundation.errors import ReuniteError
+from foundation.extras import EXTRA_OF, install_hint
+
+EXIT_NOT_ALL_WELL = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+EXIT_CODES = """\
+exit codes:
+  0  done
+  1  done, but the answer is no, or not all went well: a camera failed, nobody was found
+  2  it cannot be done like this; the message says what to change
+  130  stopped by Ctrl-C or a polite kill
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command of the family: what its line holds, and what it does.
+
+    Attributes:
+        name: Its word behind ``reunite``.
+        description: What it does, as the first lines of its help.
+        examples: Two or more lines, without the name of the command, as the last lines of its help.
+        add_arguments: Gives a parser what the line may hold.
+        run: Gets the line, and a console to speak to; the exit code.
+        remarks: What else its help says, after the examples.
+    """
+
+    name: str
+    description: str
+    examples: tuple[str, ...]
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace, Console], int]
+    remarks: str = ""
+
+    def parser(self, prog: str | None = None) -> argparse.ArgumentParser:
+        """The command line.
+
+        Args:
+            prog: What the user typed to start the command; ``reunite NAME`` if it is not given.
+        """
+        examples = "\n".join(f"  %(prog)s {example}" for example in self.examples)
+        parser = Parser(
+            prog=prog or f"reunite {self.name}",
+            description=textwrap.fill(self.description, 79),
+            epilog="\n\n".join(part for part in (f"examples:\n{examples}", self.remarks) if part),
+        )
+        self.add_arguments(parser)
+        return parser
+
+    def main(self, argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+        """Run the command; its exit code, see `EXIT_CODES`."""
+        return run_command(lambda: self, argv, prog)
+
+
+class Parser(argparse.ArgumentParser):
+    """A command line that tells a mistake in a sentence, and keeps the lines of its help as they are."""
+
+    def __init__(self, **settings: object) -> None:
+        settings = {
+            "formatter_class": argparse.RawDescriptionHelpFormatter,
+            "allow_abbrev": False,
+            **settings,
+        }
+        super().__init__(**settings)  # type: ignore[arg-type]
+
+    def error(self, message: str) -> NoReturn:
+        """End with the sentence, and the way to the help."""
+        unknown = re.fullmatch(r"unrecognized arguments: (.*)", message)
+        if unknown:
+            word = unknown[1].split()[0]
+            known = [option for action in self._actions for option in action.option_strings]
+            near = difflib.get_close_matches(word.partition("=")[0], known, n=1, cutoff=0.6)
+            message = (
+                f"{word} is no option here" if word.startswith("-") else f"{word!r} is one word too many"
+            )
+            message += f", did you mean {near[0]}?" if near else ""
+        self.exit(EXIT_USAGE, f"error: {message.rstrip('.')}\n{self.prog} --help says more\n")
+
+
+def run_command(
+    load: Callable[[], Command], argv: Sequence[str] | None = None, prog: str | None = None
+) -> int:
+    """Run a command, and say in one sentence what went wrong if it is something that a user can mend.
+
+    Args:
+        load: Imports the command, which may need a package that is not installed.
+        argv: The command line; None takes that of the process.
+        prog: What the user typed to start the command.
+
+    Returns:
+        The exit code, see `EXIT_CODES`.
+    """
+    try:
+        command = load()
+        arguments = command.parser(prog).parse_args(argv)
+        console = make_console()
+        log_to(console)
+        with _kill_is_ctrl_c():
+            code = command.run(arguments, console)
+        sys.stdout.flush()  # now, where a reader that is gone can be told
+    except KeyboardInterrupt as stopped:
+        _tell(str(stopped) or "interrupted", style="")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # whoever reads has read enough, as in: reunite config | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_NOT_ALL_WELL
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRA_OF:
+            raise
+        _tell(f"error: needs {error.name}, which is not installed: {install_hint(EXTRA_OF[error.name])}")
+        return EXIT_USAGE
+    except (ReuniteError, OSError) as error:
+        _tell(f"error: {error}")
+        return EXIT_USAGE
+    return code
+
+
+def make_console() -> Console:
+    """What commands speak to: text as it is, and as wide as it likes where no terminal shows it."""
+    return Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False)
+
+
+def log_to(console: Console) -> None:
+    """Let warnings of everything, and what our own packages tell, go where the command speaks."""
+    handler = RichHandler(console=console, show_path=False)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    for package in ("foundation", "reid", "tracker"):
+        logging.getLogger(package).setLevel(logging.INFO)
+
+
+class StopSignals:
+    """Turns Ctrl-C and a polite kill into an event, for work that ends soon but not at once.
+
+    A second Ctrl-C ends it at once, and says the farewell. Where this is not used the first one does.
+    """
+
+    def __init__(self, farewell: str) -> None:
+        self._farewell = farewell
+
+    def __enter__(self) -> threading.Event:
+        self._stop = threading.Event()
+        self._before = {
+            number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self._stop
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._stop.is_set():
+            raise KeyboardInterrupt(self._farewell)
+        self._stop.set()
+
+
+@contextmanager
+def _kill_is_ctrl_c() -> Iterator[None]:
+    """Let a polite kill end the command as Ctrl-C does, so that it tidies up."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _tell(sentence: str, style: str = "bold red") -> None:
+    Console(stderr=True).print(sentence, style=style, markup=False, highlight=False, soft_wrap=True)
