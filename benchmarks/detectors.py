@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from foundation.mot_files import MotTable, read_mot
+from foundation.video import VideoFile
 from tracker.config import EmbeddedDetectorConfig, OnnxDetectorConfig, UltralyticsDetectorConfig
 from tracker.detectors.embedded import EmbeddedDetector
 from tracker.detectors.hog import PERSON_PX, WINDOW, HogJudge
@@ -147,16 +148,10 @@ def _window_to_person(windows: FloatArray) -> FloatArray:
 
 
 def read_frames(path: Path, frame_rate: float) -> Iterator[Frame]:
-    capture = cv2.VideoCapture(str(path))
-    number = 0
-    while True:
-        there, image = capture.read()
-        if not there:
-            break
-        number += 1
-        pixels = np.asarray(image, np.uint8)
-        yield Frame(CameraName(path.stem), number, (number - 1) / frame_rate, pixels)
-    capture.release()
+    video = VideoFile(str(path))
+    for number, _, image in video.pictures():
+        yield Frame(CameraName(path.stem), number, (number - 1) / frame_rate, image)
+    video.close()
 
 
 def judge(people: Detections, truth: FloatArray, scored: BoolArray) -> Iterator[tuple[float, bool]]:
