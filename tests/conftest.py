@@ -1,6 +1,7 @@
 """Where the real material lies, which tests run without it, and how many run beside each other."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,10 @@ MAX_WORKERS = 8
 if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
         os.environ.setdefault(variable, str(max(1, CORES // workers)))
+
+# Without it OpenVINO and nncf send no usage statistics: each message forks the whole test process, and waits
+# for an answer where there is no network.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 
 def shared_folder() -> Path:

@@ -161,10 +161,10 @@ TestAnySequenceOfChanges.settings = settings(max_examples=40, stateful_step_coun
 
 
 def test_the_lock_is_never_held_twice_though_its_file_comes_and_goes(tmp_path: Path) -> None:
-    holders, most, turns, until = [0], [0], [0], time.monotonic() + 0.5
+    holders, most, turns = [0], [0], [0]
 
     def take_turns() -> None:
-        while time.monotonic() < until:
+        while turns[0] < 300:
             try:
                 lock = WriterLock(tmp_path / "gallery.sqlite")
             except GalleryBusyError:
@@ -180,7 +180,6 @@ def test_the_lock_is_never_held_twice_though_its_file_comes_and_goes(tmp_path: P
         for turn in [threads.submit(take_turns) for _ in range(4)]:
             turn.result()
     assert most == [1]
-    assert turns[0] > 10
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,7 +1,9 @@
 """The way of an embedding network: trained by the recipe, judged, exported, and used on every runtime."""
 
 import csv
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +53,19 @@ def run_folder(market: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "runs" / "robust-reid-025x"
 
 
+@pytest.fixture(scope="module")
+def export_to(run_folder: Path) -> Callable[[str], Path]:
+    """The averaged network in another format, written once: ONNX takes many seconds."""
+
+    @functools.cache
+    def write(to: str) -> Path:
+        out = run_folder / f"exported{export.SUFFIXES[to]}"
+        assert export.main([str(run_folder / "averaged.safetensors"), "--to", to, "--out", str(out)]) == 0
+        return out
+
+    return write
+
+
 def judged(weights: Path, market: str, report: Path, runtime: str) -> dict[str, float]:
     arguments = [str(weights), "--data", market, "--runtime", runtime, "--json", str(report)]
     assert evaluate.main(arguments) == 0
@@ -74,11 +89,15 @@ def test_judging_finds_what_training_reported(market: str, run_folder: Path, tmp
     ("to", "runtime"), [("onnx", "onnx"), ("openvino", "openvino"), ("torchscript", "pytorch")]
 )
 def test_an_exported_network_is_the_trained_one(
-    market: str, run_folder: Path, tmp_path: Path, to: str, runtime: str
+    market: str,
+    run_folder: Path,
+    export_to: Callable[[str], Path],
+    tmp_path: Path,
+    to: str,
+    runtime: str,
 ) -> None:
     trained = run_folder / "averaged.safetensors"
-    out = tmp_path / f"network{export.SUFFIXES[to]}"
-    assert export.main([str(trained), "--to", to, "--out", str(out)]) == 0
+    out = export_to(to)
     random = np.random.default_rng(2)
     # Of many sizes, as a detector gives them, and more than a batch.
     crops = [draw_person(person, random)[: 64 - person, : 32 - person] for person in range(11)]
@@ -93,13 +112,10 @@ def test_an_exported_network_is_the_trained_one(
     assert found_figures == pytest.approx(expected_figures, abs=1e-6)
 
 
-@pytest.mark.parametrize("file", ["averaged.safetensors", "network.onnx"])
-def test_the_tracker_uses_it(run_folder: Path, tmp_path: Path, file: str) -> None:
+@pytest.mark.parametrize("to", ["", "onnx"], ids=["as trained", "onnx"])
+def test_the_tracker_uses_it(run_folder: Path, export_to: Callable[[str], Path], to: str) -> None:
     """Two people stand side by side and change their coats: they are two new people, not the same two."""
-    weights = run_folder / "averaged.safetensors"
-    if file == "network.onnx":
-        assert export.main([str(weights), "--to", "onnx", "--out", str(tmp_path / file)]) == 0
-        weights = tmp_path / file
+    weights = export_to(to) if to else run_folder / "averaged.safetensors"
     embedder = ReidEmbedder(ReidEmbedderConfig(weights=str(weights)))
     random = np.random.default_rng(3)
     boxes = np.array([[20.0, 10.0, 52.0, 74.0], [90.0, 10.0, 122.0, 74.0]])
