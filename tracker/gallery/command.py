@@ -5,11 +5,12 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -97,72 +98,84 @@ def read_duration(text: str) -> float:
     return float(match[1]) * UNITS_S[match[2]]
 
 
+class Answer(NamedTuple):
+    """What a command has to say: as JSON, and as the tables and sentences that people read."""
+
+    report: dict[str, Any]
+    lines: Sequence[str | Table]
+
+
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Open the gallery and do what was asked; 1 if it was not confirmed."""
+    """Do what was asked and say what was done; 1 if it was not confirmed."""
     with Gallery(arguments.gallery) as gallery:
-        return do(gallery, arguments, console)
-
-
-def do(gallery: Gallery, arguments: argparse.Namespace, console: Console) -> int:
-    """Do what was asked and say what was done; the exit code."""
-
-    def say(report: dict[str, Any], *lines: str | Table) -> int:
-        if arguments.json:
-            print(json.dumps(report, indent=2))
-            return 0
-        for line in lines:
-            console.print(line, soft_wrap=isinstance(line, str))
+        if arguments.command in ("forget", "prune"):
+            answer = forget(gallery, arguments, console)
+        else:
+            answer = look_or_mend(gallery, arguments)
+    if answer is None:
+        print("nobody was forgotten", file=sys.stderr)
+        return EXIT_NOT_ALL_WELL
+    if arguments.json:
+        print(json.dumps(answer.report, indent=2))
         return 0
+    for line in answer.lines:
+        console.print(line, soft_wrap=isinstance(line, str))
+    return 0
 
-    def forget(people: list[PersonSummary], carry_out: Callable[[], list[int]]) -> int:
-        numbers = sorted(number for person in people for number in (person.number, *person.also))
-        listed = ", ".join(map(str, numbers)) or "none"
-        if arguments.dry_run:
-            return say({"would_forget": numbers}, people_table(people), f"would forget: {listed}")
-        if not people:
-            return say({"forgotten": []}, "forgot: none")
-        if not arguments.yes:
-            if not arguments.json:
-                console.print(people_table(people))
-            if not confirmed(f"forget {listed} for good?"):
-                print("nobody was forgotten", file=sys.stderr)
-                return EXIT_NOT_ALL_WELL
-        gone = carry_out()
-        return say({"forgotten": gone}, f"forgot: {', '.join(map(str, gone))}")
 
+def look_or_mend(gallery: Gallery, arguments: argparse.Namespace) -> Answer:
+    """What needs no confirmation: nothing of it is lost."""
     match arguments.command:
         case "list":
             people = gallery.people()
             report = {"network": asdict(gallery.network), "people": [person_as_dict(it) for it in people]}
-            return say(report, people_table(people), f"people: {len(people)}; network: {gallery.network}")
+            return Answer(
+                report, [people_table(people), f"people: {len(people)}; network: {gallery.network}"]
+            )
         case "show":
             person = find_person(gallery, arguments.number)
             pictures = [(key, bool(jpeg)) for key, _, jpeg in pictures_of(gallery, person)]
             rows = [{**key._asdict(), "has_thumbnail": has} for key, has in pictures]
             report = {**person_as_dict(person), "pictures": rows}
-            return say(report, people_table([person]), cameras_table(person), pictures_table(pictures))
+            return Answer(report, [people_table([person]), cameras_table(person), pictures_table(pictures)])
         case "merge":
             kept, merged = gallery.survivor(arguments.kept), gallery.survivor(arguments.merged)
             if kept == merged:
                 raise ReuniteError(f"{arguments.kept} and {arguments.merged} are one person already")
             gallery.merge(kept, merged)
-            return say(
-                {"kept": kept, "merged": merged}, f"{merged} is person {kept} now; 'split {merged}' undoes it"
-            )
+            done = f"{merged} is person {kept} now; 'split {merged}' undoes it"
+            return Answer({"kept": kept, "merged": merged}, [done])
         case "split":
             undone = gallery.split(arguments.number)
-            return say(asdict(undone), f"{undone.kept} and {undone.merged} are two people again")
-        case "forget":
-            person = find_person(gallery, arguments.number)
-            return forget([person], lambda: gallery.forget(person.number))
-        case "prune":
-            before = time.time() - arguments.older_than
-            old = [person for person in gallery.people() if person.seen.last_seen < before]
-            return forget(old, lambda: gallery.prune(before))
+            return Answer(asdict(undone), [f"{undone.kept} and {undone.merged} are two people again"])
         case _:
             folder = arguments.folder or gallery.path.with_name(f"{gallery.path.stem}-export")
             report = export_gallery(gallery, folder)
-            return say(report, f"people: {len(report['people'])}; written to {folder}")
+            return Answer(report, [f"people: {len(report['people'])}; written to {folder}"])
+
+
+def forget(gallery: Gallery, arguments: argparse.Namespace, console: Console) -> Answer | None:
+    """Forget one person, or all who were not seen for long; None if the user does not want it after all."""
+    if arguments.command == "forget":
+        people = [find_person(gallery, arguments.number)]
+        carry_out = partial(gallery.forget, people[0].number)
+    else:
+        before = time.time() - arguments.older_than
+        people = [person for person in gallery.people() if person.seen.last_seen < before]
+        carry_out = partial(gallery.prune, before)  # whoever comes back while the user thinks stays
+    numbers = sorted(number for person in people for number in (person.number, *person.also))
+    listed = ", ".join(map(str, numbers)) or "none"
+    if arguments.dry_run:
+        return Answer({"would_forget": numbers}, [people_table(people), f"would forget: {listed}"])
+    if not people:
+        return Answer({"forgotten": []}, ["forgot: none"])
+    if not arguments.yes:
+        if not arguments.json:
+            console.print(people_table(people))
+        if not confirmed(f"forget {listed} for good?"):
+            return None
+    gone = carry_out()
+    return Answer({"forgotten": gone}, [f"forgot: {', '.join(map(str, gone))}"])
 
 
 def find_person(gallery: Gallery, number: int) -> PersonSummary:
