@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from foundation.files import write_whole
-from tracker.checkpoint import Progress, load_checkpoint, save_checkpoint
 from tracker.errors import ReuniteError
+from tracker.recording.checkpoint import Progress, load_checkpoint, save_checkpoint
 from tracker.types import CameraName, State
 
 
@@ -16,8 +16,8 @@ def test_what_was_saved_comes_back_to_the_bit(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     states: dict[str, State] = {
         "detector": {"cam/1/background": rng.integers(0, 255, (4, 5, 3), np.uint8)},
-        "tracker/cam/1": {"ids": np.arange(3), "mean": rng.normal(size=(3, 8))},
-        "tracker/b": {"ids": np.zeros(0, np.int64)},
+        "tracker": {"cam/1/ids": np.arange(3), "mean": rng.normal(size=(3, 8))},
+        "memory": {"ids": np.zeros(0, np.int64)},
     }
     progress = Progress([CameraName("b")], {CameraName("b"): 7}, {CameraName("b"): 6}, {"read": 0.5}, 12)
     save_checkpoint(path, progress, states)
@@ -42,7 +42,7 @@ def test_a_damaged_file_is_named_with_the_way_out(tmp_path: Path, content: bytes
 
 def test_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "checkpoint.npz"
-    monkeypatch.setattr("tracker.checkpoint.VERSION", 99)
+    monkeypatch.setattr("tracker.recording.checkpoint.VERSION", 99)
     save_checkpoint(path, Progress(), {})
     monkeypatch.undo()
     with pytest.raises(ReuniteError, match="version 99"):

@@ -20,7 +20,7 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 LAYERS = [
     {"errors"},
     {"types"},
-    {"stages", "config", "geometry", "kalman", "association", "letterbox"},
+    {"stages", "config", "geometry", "kalman", "association", "letterbox", "clock"},
     {"ground"},
     {
         "camera_motion",
@@ -31,14 +31,14 @@ LAYERS = [
         "detectors",
         "embedders",
         "sinks",
-        "checkpoint",
         "simulate",
         "smoothing",
         "metrics",
     },
-    {"pipeline", "reports", "results", "run_folder", "memory"},
-    {"build"},
-    {"tracking_run"},
+    {"build", "memory"},
+    {"multi_camera_tracker"},
+    {"pipeline", "reports"},
+    {"recording", "results"},
     {"run", "evaluate", "search"},
     {"tune"},
     {"cli"},
@@ -46,7 +46,7 @@ LAYERS = [
 ]
 """Each room sees only what stands above it; rooms of one layer see each other only as `NEIGHBOURS` says."""
 
-NEIGHBOURS = {("run", "evaluate")}
+NEIGHBOURS = {("run", "evaluate"), ("recording", "results"), ("results", "recording")}
 
 HEAVY = {
     "torch": ("tracker/detectors", "tracker/embedders", "reid"),

@@ -15,9 +15,9 @@ from tests.galleries import unit_rows
 from tracker.config import load_config
 from tracker.gallery import Gallery, Network
 from tracker.memory import OWN_GALLERY
+from tracker.recording.folder import RunFolder
+from tracker.recording.run import TrackingRun
 from tracker.run import main
-from tracker.run_folder import RunFolder
-from tracker.tracking_run import TrackingRun
 from tracker.types import BoolArray, CameraName, Detections, Frame, Observations, Tick, Tracks, blank_image
 
 STAYS = {"door": ((1, 1, 30), (3, 41, 75)), "yard": ((2, 1, 30), (1, 41, 75))}
@@ -56,7 +56,7 @@ def look(frame: Frame, box: np.ndarray) -> np.ndarray:
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two cameras, three people; the working folder is empty and writable."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tracker.tracking_run.build_embedder", lambda config: KnowsByShade())
+    monkeypatch.setattr("tracker.recording.run.build_embedder", lambda config: KnowsByShade())
     for camera, stays in STAYS.items():
         folder = tmp_path / "scene" / camera
         (folder / "img1").mkdir(parents=True)
@@ -156,7 +156,7 @@ def test_a_run_that_is_cut_off_after_it_saved_saves_the_same_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"tracker.tracking_run.{cut}", die)
+        patch.setattr(f"tracker.recording.run.{cut}", die)
         assert run(scene, *settings, name="cut") == 130
     saved = sightings_in(gallery)
     assert len(saved) == 3
@@ -183,8 +183,8 @@ def test_a_full_disk_costs_neither_the_results_nor_the_people(
 ) -> None:
     config = load_config(None, [f"source={scene}", "detector.kind=file", "embedder.kind=color"])
     with TrackingRun(config, threading.Event()) as full:
-        assert full._memory is not None
-        pages = full._memory._gallery._database._connection
+        assert full._people._memory is not None
+        pages = full._people._memory._gallery._database._connection
         pages.execute(f"PRAGMA max_page_count = {pages.execute('PRAGMA page_count').fetchone()[0]}")
         complete, _ = full.run(Console(quiet=True))
     assert not complete
@@ -255,7 +255,7 @@ def test_a_live_run_saves_at_each_checkpoint_and_after_a_crash_once_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tracker.tracking_run.build_embedder", lambda config: KnowsByShade())
+    monkeypatch.setattr("tracker.recording.run.build_embedder", lambda config: KnowsByShade())
     config = load_config(
         None, ["source=rtsp://127.0.0.1:9/door", "detector.kind=embedded", "gallery.path=people.sqlite"]
     )
@@ -269,7 +269,7 @@ def test_a_live_run_saves_at_each_checkpoint_and_after_a_crash_once_more(
 
     with TrackingRun(config, threading.Event()) as live:
         watch(live, 1_767_600_000.0)
-        live._save({})  # and then it is killed
+        live._save()  # and then it is killed
     once = sightings_in(Path("people.sqlite"))
     assert list(once.values()) == [{live.cameras[0]: 30}]
     with Gallery(Path("people.sqlite")) as gallery:
@@ -282,23 +282,23 @@ def test_a_gallery_that_cannot_be_written_for_a_while_does_not_stop_a_live_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tracker.tracking_run.build_embedder", lambda config: KnowsByShade())
+    monkeypatch.setattr("tracker.recording.run.build_embedder", lambda config: KnowsByShade())
     config = load_config(None, ["source=rtsp://127.0.0.1:9/door", "detector.kind=embedded"])
     features = unit_rows(np.random.default_rng(1), 1, DIMENSION)
     with TrackingRun(config, threading.Event()) as live:
-        assert live._memory is not None
+        assert live._people._memory is not None
         for step in range(30):
             tracks = Tracks(np.array([1]), np.array([[1.0, 2, 30, 90]]), np.array([0.9]), features)
             frame = Frame(live.cameras[0], step + 1, 1_767_600_000.0 + step / 10, blank_image(64, 48))
             live.identities.observe(frame, tracks)
-        connection = live._memory._gallery._database._connection
+        connection = live._people._memory._gallery._database._connection
         connection.execute("PRAGMA query_only = 1")
-        live._save({})
-        live._save({})
+        live._save()
+        live._save()
         assert live.folder.checkpoint.is_file()
         assert [it for it in live.problems if "may only be read" in it]
         assert len(caplog.records) == 1
         connection.execute("PRAGMA query_only = 0")
-        live._save({})
+        live._save()
         assert not [it for it in live.problems if "may only be read" in it]
     assert len(sightings_in(live.folder.path / OWN_GALLERY)) == 1

@@ -3,16 +3,15 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 
 import numpy as np
 import pytest
 
 from tracker.camera_motion.none import NoCameraMotion
-from tracker.camera_tracker import CameraTracker
-from tracker.checkpoint import Progress
-from tracker.config import IdentityConfig, TrackingConfig
-from tracker.identity import IdentityLinker
-from tracker.pipeline import StageClock, read_ahead, run_pipeline, work_ahead
+from tracker.clock import StageClock
+from tracker.multi_camera_tracker import MultiCameraTracker
+from tracker.pipeline import read_ahead, steps_of, work_ahead
 from tracker.stages import CameraReport
 from tracker.types import (
     BoolArray,
@@ -21,7 +20,6 @@ from tracker.types import (
     Frame,
     Network,
     Observations,
-    Sightings,
     State,
     Tick,
     blank_image,
@@ -109,86 +107,55 @@ def wait_until(happened: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-class Remembers:
-    """A sink that keeps what it gets."""
+def tracker_of(
+    walker: OneWalker, *cameras: CameraName, clock: StageClock | None = None
+) -> MultiCameraTracker:
+    still = NoCameraMotion()
+    return MultiCameraTracker(cameras, detector=walker, embedder=walker, camera_motion=still, clock=clock)
 
-    def __init__(self) -> None:
-        self.seen: list[tuple[CameraName, int, list[int]]] = []
 
-    def write(self, frame: Frame, sightings: Sightings) -> None:
-        self.seen.append((frame.camera, frame.number, sightings.identity_ids.tolist()))
-
-    def close(self) -> None:
-        pass
+Seen = list[tuple[CameraName, int, list[int]]]
 
 
 def run(
-    source: ListedSource, stop: threading.Event | None = None, checkpoint_s: float = 60.0
-) -> tuple[bool, Remembers, Progress, list[Progress]]:
-    sink, progress, walker = Remembers(), Progress(), OneWalker()
-    saved: list[Progress] = []
-    trackers = {camera: CameraTracker(camera, TrackingConfig()) for camera in (A, B)}
-    ended = run_pipeline(
-        source,
-        walker,
-        NoCameraMotion(),
-        walker,
-        trackers,
-        IdentityLinker(IdentityConfig(), (A, B)),
-        [sink],
-        progress,
-        lambda _: saved.append(Progress([], dict(progress.done), dict(progress.frames))),
-        checkpoint_s,
-        stop or threading.Event(),
-    )
-    return ended, sink, progress, saved
+    source: ListedSource, stop: threading.Event | None = None
+) -> tuple[Seen, dict[str, float], dict[str, float]]:
+    """Camera, number and identities of each frame, in their order; seconds of the stages, and waited."""
+    stop, clock, waited = stop or threading.Event(), StageClock(), StageClock()
+    steps = steps_of(source, tracker_of(OneWalker(), A, B, clock=clock), stop, clock, waited)
+    seen = [
+        (frame.camera, frame.number, sightings[frame.camera].identity_ids.tolist())
+        for tick, sightings, _ in steps
+        for frame in tick.frames
+    ]
+    return seen, clock.seconds, waited.seconds
 
 
-def test_every_frame_of_every_camera_reaches_the_sinks_once_and_in_order() -> None:
+def test_every_frame_of_every_camera_goes_through_once_and_in_order() -> None:
     ticks = [tick(1, A, B), tick(2, A), tick(3, A, B), tick(5, B)]
-    ended, sink, progress, saved = run(ListedSource(ticks))
-    assert ended
-    assert [(camera, number) for camera, number, _ in sink.seen] == [
+    seen, seconds, waited = run(ListedSource(ticks))
+    assert [(camera, number) for camera, number, _ in seen] == [
         (frame.camera, frame.number) for tick in ticks for frame in tick.frames
     ]
-    assert progress.done == {A: 3, B: 5}
-    assert progress.frames == {A: 3, B: 3}
-    assert [it.done for it in saved] == [{A: 3, B: 5}]
-    assert set(progress.seconds) == {"read", "detect", "camera motion", "embed", "track", "write"}
+    assert set(seconds) == {"read", "detect", "camera motion", "embed", "track"}
+    assert set(waited) == {"read", "detect"}
 
 
 def test_the_same_track_number_in_two_cameras_is_two_people() -> None:
-    _, sink, _, _ = run(ListedSource([tick(number, A, B) for number in range(1, 8)]))
-    assert sink.seen[-2:] == [(A, 7, [1]), (B, 7, [2])]
+    seen, _, _ = run(ListedSource([tick(number, A, B) for number in range(1, 8)]))
+    assert seen[-2:] == [(A, 7, [1]), (B, 7, [2])]
 
 
-def test_a_checkpoint_holds_what_the_detector_remembered_at_its_tick_though_it_is_ahead() -> None:
-    saved: list[tuple[int, int]] = []
-    progress, walker = Progress(), Counting()
-
-    class WaitingSink(Remembers):
-        def write(self, frame: Frame, sightings: Sightings) -> None:
+def test_a_step_tells_what_the_detector_remembered_at_its_tick_though_it_is_ahead() -> None:
+    walker, told = Counting(), list[int]()
+    source = ListedSource([tick(number, A) for number in range(1, 21)])
+    clocks = StageClock(), StageClock()
+    for step in steps_of(source, tracker_of(walker, A), threading.Event(), *clocks, wants_state=lambda: True):
+        if len(told) < 10:
             wait_until(lambda: walker.lead > 1)
-
-    def save(detector: State) -> None:
-        saved.append((progress.done.get(A, 0), int(detector["seen"])))
-
-    run_pipeline(
-        ListedSource([tick(number, A) for number in range(1, 21)]),
-        walker,
-        NoCameraMotion(),
-        walker,
-        {A: CameraTracker(A, TrackingConfig())},
-        IdentityLinker(IdentityConfig(), (A,)),
-        [WaitingSink()],
-        progress,
-        save,
-        1e-9,
-        threading.Event(),
-    )
-    assert len(saved) > 10
-    assert all(done == seen for done, seen in saved)
-    assert saved[-1] == (20, 20)
+        assert step.detector is not None
+        told.append(int(step.detector["seen"]))
+    assert told == list(range(1, 21))
 
 
 def test_stop_ends_the_run_even_while_the_source_waits() -> None:
@@ -200,11 +167,9 @@ def test_stop_ends_the_run_even_while_the_source_waits() -> None:
             threading.Timer(0.2, stop.set).start()
             assert waits.wait(DEADLINE_S)  # set when the run has ended without it
 
-    ended, sink, _, saved = run(Silent([]), stop)
+    seen, _, _ = run(Silent([]), stop)
     waits.set()
-    assert not ended
-    assert sink.seen == [(A, 1, [1])]
-    assert saved[-1].done == {A: 1}
+    assert seen == [(A, 1, [1])]
 
 
 def test_stop_closes_a_live_source_that_waits() -> None:
@@ -221,9 +186,7 @@ def test_stop_closes_a_live_source_that_waits() -> None:
 
     camera = SilentCamera([])
     camera.is_live = True
-    ended, sink, _, _ = run(camera, stop)
-    assert not ended
-    assert sink.seen == [(A, 1, [1])]
+    assert run(camera, stop)[0] == [(A, 1, [1])]
 
 
 def test_an_error_of_the_source_is_raised_after_the_ticks_before_it() -> None:
@@ -289,26 +252,11 @@ def test_an_error_of_the_work_is_raised_after_the_ticks_before_it() -> None:
         next(ahead)
 
 
-def test_an_error_of_a_sink_ends_the_threads() -> None:
-    class FullDisk(Remembers):
-        def write(self, frame: Frame, sightings: Sightings) -> None:
-            raise OSError("no space left")
-
-    walker = OneWalker()
-    with pytest.raises(OSError, match="no space left"):
-        run_pipeline(
-            ListedSource([tick(number, A) for number in range(1, 100)]),
-            walker,
-            NoCameraMotion(),
-            walker,
-            {A: CameraTracker(A, TrackingConfig())},
-            IdentityLinker(IdentityConfig(), (A,)),
-            [FullDisk()],
-            Progress(),
-            lambda _: None,
-            60.0,
-            threading.Event(),
-        )
+def test_an_error_of_whoever_takes_the_steps_ends_the_threads() -> None:
+    source = ListedSource([tick(number, A) for number in range(1, 100)])
+    steps = steps_of(source, tracker_of(OneWalker(), A), threading.Event(), StageClock(), StageClock())
+    with closing(steps):
+        next(steps)  # and then the disk is full
     wait_until(
         lambda: not any(it.name.startswith(("read-ahead", "work-ahead")) for it in threading.enumerate())
     )
@@ -372,20 +320,11 @@ def test_seconds_of_stages_overlap_and_those_elapsed_do_not() -> None:
             time.sleep(0.1)
             return super().detect(tick)
 
-    walker, progress = Slow(), Progress()
-    run_pipeline(
-        ListedSource([tick(number, A) for number in range(1, 17)]),
-        walker,
-        NoCameraMotion(),
-        walker,
-        {A: CameraTracker(A, TrackingConfig())},
-        IdentityLinker(IdentityConfig(), (A,)),
-        [],
-        progress,
-        lambda _: None,
-        60.0,
-        threading.Event(),
-    )
-    assert progress.seconds["detect"] >= 16 * 0.1
-    assert progress.elapsed_s < progress.seconds["detect"]
-    assert sum(progress.waited.values()) <= progress.elapsed_s
+    clock, waited = StageClock(), StageClock()
+    source = ListedSource([tick(number, A) for number in range(1, 17)])
+    began = time.monotonic()
+    assert len(list(steps_of(source, tracker_of(Slow(), A), threading.Event(), clock, waited))) == 16
+    elapsed_s = time.monotonic() - began
+    assert clock.seconds["detect"] >= 16 * 0.1
+    assert elapsed_s < clock.seconds["detect"]
+    assert sum(waited.seconds.values()) <= elapsed_s

@@ -9,11 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from foundation.mot_files import MotTable, read_mot
-from tracker.checkpoint import Progress
 from tracker.config import IdentityConfig, OfflineConfig, RunConfig
 from tracker.errors import ReuniteError
 from tracker.identity import IdentityLinker
-from tracker.pipeline import name_tracks
+from tracker.multi_camera_tracker import name_tracks
+from tracker.recording.checkpoint import Progress
+from tracker.recording.journal import ROW, Journal
 from tracker.results import (
     SightingsReader,
     known_sightings,
@@ -21,7 +22,6 @@ from tracker.results import (
     write_results,
     write_summary,
 )
-from tracker.sinks.journal import ROW, Journal
 from tracker.stages import CameraReport
 from tracker.types import CameraName, Frame, Sightings, Tracks, blank_image
 

@@ -17,11 +17,11 @@ import yaml
 from rich.console import Console
 
 from benchmarks.resume import results_of
-from tracker.checkpoint import load_checkpoint, save_checkpoint
 from tracker.config import load_config
-from tracker.pipeline import name_tracks
+from tracker.multi_camera_tracker import name_tracks
+from tracker.recording.checkpoint import load_checkpoint, save_checkpoint
+from tracker.recording.run import TrackingRun
 from tracker.run import main
-from tracker.tracking_run import TrackingRun
 from tracker.types import CameraName, Frame, Tracks, blank_image
 
 PYTHON = [sys.executable, "-m", "tracker.run"]
@@ -338,7 +338,7 @@ def test_a_live_run_that_was_killed_still_gives_what_it_saw(
         frame = Frame(camera, 7, 100.0, blank_image(64, 48))
         run._journal.write(frame, name_tracks(run.identities, frame, tracks, tracks[:0]))
         run.progress.done[camera] = 7
-        run._save(run._detector.state())  # and then it is killed
+        run._save()  # and then it is killed
     assert main(["--resume", str(run.folder.path)]) == 0
     assert (run.folder.path / "mot" / f"{camera}.txt").read_text().startswith("7,1,1.000,2.000,")
     assert "s3cret" not in (run.folder.path / "config.yaml").read_text()

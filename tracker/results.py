@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from foundation.files import open_whole, write_whole
 from foundation.mot_files import MotTable, format_results
-from tracker.checkpoint import Progress
 from tracker.config import RunConfig
 from tracker.geometry import xyxy_to_xywh
 from tracker.identity import IdentityLinker
-from tracker.sinks.journal import ROW, Journal
+from tracker.recording.checkpoint import Progress
+from tracker.recording.journal import ROW, Journal
 from tracker.smoothing import MayJoin, is_of_likely_track, join_tracks, smooth_ways
 from tracker.stages import CameraReport
 from tracker.types import BoolArray, CameraName, Frame, IntArray, Sightings

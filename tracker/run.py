@@ -14,9 +14,9 @@ from foundation.passwords import mask_password
 from tracker.config import RunConfig, load_config
 from tracker.config.options import add_settings
 from tracker.errors import ReuniteError
-from tracker.run_folder import RunFolder
+from tracker.recording.folder import RunFolder
+from tracker.recording.run import TrackingRun
 from tracker.sources import locate_cameras
-from tracker.tracking_run import TrackingRun
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

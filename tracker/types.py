@@ -1,10 +1,11 @@
 """The values that pass between stages: frozen columns, checked once, never changed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NewType, Self
+from typing import TYPE_CHECKING, Any, Literal, NewType, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from foundation.arrays import BoolArray as BoolArray
 from foundation.arrays import Columns as Columns
@@ -13,6 +14,11 @@ from foundation.arrays import FloatArray as FloatArray
 from foundation.arrays import Image as Image
 from foundation.arrays import IntArray as IntArray
 from foundation.arrays import check_shape as check_shape
+from tracker.errors import ReuniteError
+
+if TYPE_CHECKING:
+    import pandas
+    import supervision
 
 CameraName = NewType("CameraName", str)
 TrackId = NewType("TrackId", int)
@@ -74,6 +80,18 @@ class Tick:
                 f"Tick.frames must hold one frame or more, each of another camera, got {cameras}"
             )
 
+    @classmethod
+    def of(cls, time: float, images: Mapping[str, Image], number: int = 0) -> Self:
+        """Pictures that were taken at one moment.
+
+        Args:
+            time: Seconds.
+            images: (H, W, 3) BGR of each camera; `blank_image` where there is no picture.
+            number: Of these frames, from 1; matters only where something is read from files by its number.
+        """
+        frames = [Frame(CameraName(camera), number, time, image) for camera, image in images.items()]
+        return cls(time, tuple(frames))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections(Columns):
@@ -94,8 +112,56 @@ class Detections(Columns):
 
     @classmethod
     def empty(cls) -> Self:
-        """Nobody."""
+        """No people."""
         return cls(np.empty((0, 4)), np.empty(0))
+
+    @classmethod
+    def of(cls, boxes: ArrayLike, scores: ArrayLike | None = None) -> Self:
+        """From plain arrays or lists.
+
+        Args:
+            boxes: (N, 4) x1, y1, x2, y2 in pixels.
+            scores: (N,) in [0, 1]; None: 1 for all.
+        """
+        columns = np.asarray(boxes, np.float64)
+        columns = columns.reshape(-1, 4) if not columns.size else columns
+        return cls(columns, np.ones(len(columns)) if scores is None else np.asarray(scores, np.float64))
+
+    @classmethod
+    def from_ultralytics(cls, result: Any, class_name: str | None = "person") -> Self:
+        """From one ``ultralytics.engine.results.Results``, as ``model(image)[0]`` gives it.
+
+        Args:
+            result: Of one picture.
+            class_name: Boxes of other classes are left out; None keeps all.
+
+        Raises:
+            ValueError: The result has no boxes, as that of a classifier.
+        """
+        if result.boxes is None:
+            raise ValueError(
+                "Detections.from_ultralytics: the result has no boxes; take a model that detects"
+            )
+        boxes, scores, classes = (
+            np.asarray(column.cpu() if hasattr(column, "cpu") else column, np.float64)
+            for column in (result.boxes.xyxy, result.boxes.conf, result.boxes.cls)
+        )
+        names = np.array([result.names[int(it)] for it in classes], np.str_)
+        return cls(boxes, scores)[_is_class(names, class_name, len(boxes))]
+
+    @classmethod
+    def from_supervision(
+        cls, detections: "supervision.Detections", class_name: str | None = "person"
+    ) -> Self:
+        """From ``supervision.Detections``; where those have no scores, 1 for all.
+
+        Args:
+            detections: Of one picture.
+            class_name: Boxes of other classes are left out, where classes have names; None keeps all.
+        """
+        people = cls.of(detections.xyxy, detections.confidence)
+        names = detections.data.get("class_name")
+        return people if names is None else people[_is_class(np.asarray(names), class_name, len(people))]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,6 +226,38 @@ class Sightings(Columns):
         check_shape("Sightings.identity_ids", self.identity_ids, (len(self.track_ids),))
         check_shape("Sightings.boxes", self.boxes, (len(self.track_ids), 4))
         check_shape("Sightings.scores", self.scores, (len(self.track_ids),))
+
+    def to_supervision(self) -> "supervision.Detections":
+        """As ``supervision.Detections``: ``tracker_id`` is the identity, 0 where it is not decided yet.
+
+        Raises:
+            ReuniteError: supervision is not installed.
+        """
+        try:
+            import supervision
+        except ImportError:
+            raise ReuniteError("Sightings.to_supervision: pip install supervision") from None
+        return supervision.Detections(
+            xyxy=self.boxes.astype(np.float32),
+            confidence=self.scores.astype(np.float32),
+            class_id=np.zeros(len(self), np.int64),
+            tracker_id=self.identity_ids.copy(),
+            data={"class_name": np.full(len(self), "person"), "track_id": self.track_ids.copy()},
+        )
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """A table with the columns of ``sightings.parquet``: track, identity, x1, y1, x2, y2, score.
+
+        Raises:
+            ReuniteError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise ReuniteError("Sightings.to_pandas: pip install pandas") from None
+        corners = dict(zip(("x1", "y1", "x2", "y2"), self.boxes.T.copy(), strict=True))
+        ids = {"track": self.track_ids, "identity": self.identity_ids}
+        return pandas.DataFrame({**ids, **corners, "score": self.scores})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -304,3 +402,8 @@ class Network:
 def blank_image(width: int, height: int) -> Image:
     """A black picture of any size that takes three bytes of memory; read-only."""
     return np.broadcast_to(np.zeros(3, np.uint8), (height, width, 3))
+
+
+def _is_class(names: NDArray[Any], class_name: str | None, count: int) -> BoolArray:
+    """(N,) which boxes are of a class; all of them where none is asked for."""
+    return np.ones(count, np.bool_) if class_name is None else np.asarray(names == class_name)

@@ -23,8 +23,8 @@ from rich.console import Console
 from tracker.build import build_detector
 from tracker.config import RunConfig, load_config
 from tracker.pipeline import READ_AHEAD, work_ahead
+from tracker.recording.run import TrackingRun
 from tracker.sources import open_source
-from tracker.tracking_run import TrackingRun
 from tracker.types import Tick
 
 DECODED_FRAMES = 120

@@ -2,7 +2,9 @@
 
 import io
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,12 @@ import numpy as np
 
 from foundation.files import write_whole
 from tracker.errors import ReuniteError
-from tracker.types import CameraName, State
+from tracker.types import CameraName, State, Tick
 
-VERSION = 6
+VERSION = 7
+
+REST = 20
+"""Between two checkpoints lies as many times what the last one took: a run of days has much to save."""
 
 
 @dataclass(slots=True)
@@ -44,6 +49,39 @@ class Progress:
     event_bytes: int = 0
     elapsed_s: float = 0.0
     waited: dict[str, float] = field(default_factory=dict)
+
+    def count(self, tick: Tick, detections: int, embedded: int) -> None:
+        """A tick went through all stages; ``detections`` and ``embedded`` of all ticks so far."""
+        self.detections, self.embedded = detections, embedded
+        for frame in tick.frames:
+            self.done[frame.camera] = frame.number
+            self.frames[frame.camera] = self.frames.get(frame.camera, 0) + 1
+
+    def count_time(self, elapsed_s: float, waited: Mapping[str, float]) -> None:
+        """Add how long a tick took, and how much of it was waited for what."""
+        self.elapsed_s += elapsed_s
+        for stage, seconds in waited.items():
+            self.waited[stage] = self.waited.get(stage, 0.0) + seconds
+
+
+class Checkpoints:
+    """Knows when the next checkpoint is due."""
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._due = time.monotonic() + every_s
+
+    def is_due(self) -> bool:
+        """Whether the next one is due."""
+        return time.monotonic() >= self._due
+
+    @contextmanager
+    def made(self) -> Generator[None, None, None]:
+        """One is made inside the ``with``; the next is due after a time."""
+        begin = time.monotonic()
+        yield
+        took_s = time.monotonic() - begin
+        self._due = begin + took_s + max(self._every_s, REST * took_s)
 
 
 def save_checkpoint(path: Path, progress: Progress, states: Mapping[str, State]) -> None:
@@ -76,12 +114,9 @@ def load_checkpoint(path: Path) -> tuple[Progress, dict[str, State]]:
 
 
 def _group(arrays: Mapping[str, np.ndarray]) -> dict[str, State]:
-    """Undo the joining of names and keys; a name is one word, or ``tracker/CAMERA``."""
+    """Undo the joining of names and keys; a name has no slash."""
     states: dict[str, State] = {}
     for joined, array in arrays.items():
         name, _, key = joined.partition("/")
-        if name == "tracker":
-            camera, _, key = key.rpartition("/")
-            name = f"tracker/{camera}"
         states.setdefault(name, {})[key] = array
     return states

@@ -1,0 +1,114 @@
+"""What a run keeps of the people it sees: a gallery and, where that is allowed, a picture of each track."""
+
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from tracker.config import RunConfig
+from tracker.errors import ReuniteError
+from tracker.identity import IdentityLinker
+from tracker.identity.table import Reserve
+from tracker.memory import OWN_GALLERY, RunMemory
+from tracker.sinks.portraits import Portraits
+from tracker.stages import Remembering
+from tracker.types import Network
+
+logger = logging.getLogger(__name__)
+
+
+class RunPeople:
+    """The gallery of a run, named by its settings or its own, and the pictures for it.
+
+    Attributes:
+        portraits: A sink that keeps the pictures; None where none may be kept.
+        problem: Why the gallery could not be written the last time; empty when all is well.
+
+    Raises:
+        ReuniteError: The gallery cannot be used, or a setting asks for what the others make impossible.
+    """
+
+    def __init__(self, config: RunConfig, network: Network | None, *, is_live: bool) -> None:
+        self._network, self._is_live = _network_of_gallery(config, network), is_live
+        self._memory: RunMemory | None = None
+        self._stack = ExitStack()
+        self.portraits = Portraits() if self._network and config.gallery.thumbnails else None
+        self.problem = ""
+        if config.gallery.path:
+            self._open(Path(config.gallery.path), is_own=False)
+
+    @property
+    def reserve(self) -> Reserve | None:
+        """Gives numbers that nobody in the gallery ever had; None where the run numbers people itself."""
+        return self._memory.reserve if self._memory else None
+
+    @property
+    def gallery(self) -> Path | None:
+        """The gallery; None where there is none."""
+        return self._memory.path if self._memory else None
+
+    def tell(self, identities: IdentityLinker) -> None:
+        """Say who is remembered from before the run."""
+        if self._memory:
+            identities.remember(self._memory.known())
+
+    def open_own(self, folder: Path) -> None:
+        """Where no gallery is named, the run has one of its own."""
+        if not self._memory:
+            self._open(folder / OWN_GALLERY, is_own=True)
+
+    def stages(self) -> dict[str, Remembering]:
+        """What remembers something that a resumed run needs."""
+        stages = {"memory": self._memory, "portraits": self.portraits}
+        return {name: stage for name, stage in stages.items() if stage is not None}
+
+    def save(self, identities: IdentityLinker, checkpoint: Callable[[], None]) -> bool:
+        """Write a checkpoint, then add the people to the gallery; whether that could be done.
+
+        In this order a resumed run saves the same people under the same numbers again.
+        """
+        if self._memory is None:
+            checkpoint()
+            return True
+        try:
+            try:
+                portraits = self.portraits.portraits() if self.portraits else {}
+                self._memory.update(identities.tracks(), portraits)
+            finally:
+                checkpoint()  # whether or not the gallery can be read
+            self._memory.save()
+        except ReuniteError as error:
+            if self.problem != str(error):
+                logger.warning("%s", error)
+            self.problem = str(error)
+            return False
+        self.problem = self._memory.problem
+        return True
+
+    def close(self) -> None:
+        """Let go of the gallery."""
+        self._stack.close()
+
+    def _open(self, path: Path, *, is_own: bool) -> None:
+        if self._network:
+            self._memory = RunMemory(path, self._network, is_live=self._is_live, is_own=is_own)
+            self._stack.callback(self._memory.close)
+
+
+def _network_of_gallery(config: RunConfig, network: Network | None) -> Network | None:
+    """The network whose people the run remembers; None where it remembers nobody.
+
+    Raises:
+        ReuniteError: A setting asks for what the others make impossible.
+    """
+    missing = ""
+    if network is None:
+        missing = f"embedder.kind={config.embedder.kind} does not say what they look like: take another"
+    elif not config.identity.link:
+        missing = "identity.link=false joins no tracks: set it to true"
+    asked = [key for key in ("path", "thumbnails") if getattr(config.gallery, key)]
+    if missing and asked:
+        raise ReuniteError(
+            f"gallery.{asked[0]}: people cannot be recognised, as {missing}, or leave gallery.{asked[0]} out"
+        )
+    return None if missing else network

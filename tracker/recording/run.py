@@ -1,0 +1,314 @@
+"""One run from opened sources to written results; what `reunite track` and Python programs call."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from foundation.passwords import mask_password
+from tracker.build import build_camera_motion, build_detector, build_embedder
+from tracker.clock import StageClock
+from tracker.config import RunConfig
+from tracker.errors import ReuniteError
+from tracker.multi_camera_tracker import MultiCameraTracker
+from tracker.pipeline import read_ahead, steps_of
+from tracker.recording.checkpoint import Checkpoints, Progress, load_checkpoint, save_checkpoint
+from tracker.recording.folder import RunFolder
+from tracker.recording.journal import Journal
+from tracker.recording.people import RunPeople
+from tracker.reports.calibration import write_calibration
+from tracker.reports.map import write_map
+from tracker.reports.timeline import write_timeline
+from tracker.reports.tracks import write_tracks
+from tracker.results import (
+    SightingsReader,
+    known_sightings,
+    write_offline_results,
+    write_results,
+    write_summary,
+)
+from tracker.sinks.events import EventLog
+from tracker.sinks.overlay import OverlayVideos
+from tracker.sinks.progress import ProgressBars
+from tracker.sinks.window import Window
+from tracker.sources import locate_cameras, open_source
+from tracker.stages import CameraReport, Remembering, Sink
+from tracker.types import CameraName, IntArray, State
+
+logger = logging.getLogger(__name__)
+
+
+class TrackingRun:
+    """A `MultiCameraTracker` with its sources, and a folder that keeps all; use it in a ``with`` statement.
+
+    Args:
+        config: The whole configuration, sources included.
+        stop: When it is set the run ends after the frame in hand.
+        folder: The folder of a run that was cut off, to go on with it; None starts a new one.
+
+    Raises:
+        ReuniteError: A setting, source or model cannot be used; then no folder was made.
+    """
+
+    def __init__(self, config: RunConfig, stop: threading.Event, folder: RunFolder | None = None) -> None:
+        self.config, self._stop, self._is_resumed = config, stop, folder is not None
+        self._drawing_problems: list[str] = []
+        self.progress, states = Progress(), dict[str, State]()
+        if folder is not None and folder.checkpoint.exists():
+            self.progress, states = load_checkpoint(folder.checkpoint)
+        self._clock = StageClock(self.progress.seconds)
+        with ExitStack() as stack:
+            self.source = open_source(config.source, config.reading, self.progress.done)
+            stack.callback(self.source.close)
+            self.cameras = list(self.source.reports)
+            _refuse_unusable(config, self.source.reports)
+            self._refuse_changed_cameras()
+            locations = locate_cameras(config.source)
+            working = {
+                camera: locations[camera] for camera, it in self.source.reports.items() if not it.problem
+            }
+            embedder = build_embedder(config.embedder)
+            self._people = RunPeople(config, embedder.network, is_live=self.source.is_live)
+            stack.callback(self._people.close)
+            self.tracker = MultiCameraTracker(
+                self.cameras,
+                config,
+                detector=build_detector(config.detector, working),
+                embedder=embedder,
+                camera_motion=build_camera_motion(config.camera_motion, working),
+                reserve=self._people.reserve,
+                clock=self._clock,
+            )
+            self.identities = self.tracker.identities
+            if not states:
+                self._people.tell(self.identities)
+            self._window = Window(stop) if config.output.show else None
+            self.folder = folder or RunFolder.create(_without_passwords(config))
+            self._journal = Journal(self.folder.journal, self.cameras, self.progress.journal_rows)
+            stack.callback(self._journal.close)
+            log = self.folder.path / "events.jsonl"
+            self._events = EventLog(log, self.tracker.events, self.progress.event_bytes)
+            stack.callback(self._events.close)
+            self._people.open_own(self.folder.path)
+            self._remembering: dict[str, Remembering] = {"tracker": self.tracker, **self._people.stages()}
+            for name, state in states.items():
+                self._remembering[name].restore(state)
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> "TrackingRun":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each camera that failed or ended too early, and for an unwritten gallery."""
+        reports = self.source.reports.values()
+        others = [*self._drawing_problems, self._people.problem]
+        return [problem for problem in [*(report.problem for report in reports), *others] if problem]
+
+    def run(self, console: Console) -> tuple[bool, list[Path]]:
+        """Track to the end or until ``stop``, then write the results.
+
+        A live run is complete when it is stopped; a run over files that is stopped, or that lost the
+        connection to one, can be resumed. Resuming a live run that was cut off writes what it had seen.
+
+        Returns:
+            Whether the run is complete, and the files that were written.
+
+        Raises:
+            ReuniteError: The disk is full, or what was read or found cannot be used. What was
+                saved is kept and the run can be resumed.
+        """
+        try:
+            return self._run(console)
+        except OSError as error:
+            raise ReuniteError(
+                f"{self.folder.path}: cannot write ({error.strerror or error}); nothing that was saved "
+                f"is lost: make room, then go on with: reunite track --resume {self.folder.path}"
+            ) from error
+
+    def _run(self, console: Console) -> tuple[bool, list[Path]]:
+        is_live = self.source.is_live
+        ended = (self._is_resumed and is_live) or self._track(console)
+        ended = ended and not any(report.can_go_on for report in self.source.reports.values())
+        self.tracker.finish(link_offline=ended and not is_live)
+        with self._clock.of("results"):
+            self._events.flush()
+            is_remembered = not (ended or is_live) or self._save_people()
+            files = self._write_results(is_all_known=ended and not is_live)
+            if self._people.gallery and (ended or is_live) and not self._people.problem:
+                files.append(self._people.gallery)
+        files += sorted(self.folder.videos.glob("*.mp4")) if is_live else []
+        if ended and self.config.output.save_video and not is_live:
+            with self._clock.of("draw"):
+                ended, drawn = self._draw(console)
+            files += drawn
+        complete = (ended or is_live) and is_remembered
+        write_summary(self.folder.summary, complete, self.progress, self.source.reports, self.identities)
+        if complete:
+            self.folder.finish()
+        return complete, [self.folder.config, self.folder.summary, *files]
+
+    def _write_results(self, *, is_all_known: bool) -> list[Path]:
+        """All files that are written from the journal and from who is who; those of `offline/` only where
+        every frame was seen."""
+        folder, journal, cameras, identities = self.folder.path, self._journal, self.cameras, self.identities
+        reports = self.source.reports
+        failed = {camera for camera in cameras if reports[camera].problem} - self.progress.done.keys()
+        files = write_results(folder, journal, cameras, identities, failed)
+        files += self._write_people()
+        if is_all_known:
+            files += write_offline_results(folder, journal, cameras, identities, self.config, failed)
+        if (calibration := identities.calibration()) is not None:
+            files += write_calibration(folder, calibration)
+        return files
+
+    def _write_people(self) -> list[Path]:
+        """Who was seen when and, where cameras have homographies, where; the files."""
+
+        def people() -> Iterator[tuple[NDArray[np.void], IntArray]]:
+            return known_sightings(self._journal, self.cameras, self.identities)
+
+        times = ((rows["camera"], rows["time"], who) for rows, who in people())
+        files = [
+            write_tracks(self.folder.path / "tracks.csv", self.identities.tracks()),
+            self.folder.path / "events.jsonl",
+            write_timeline(self.folder.path / "timeline.png", times, self.cameras),
+        ]
+        if self.config.ground.homographies:
+            places = ((rows["camera"], rows["time"], who, rows["box"]) for rows, who in people())
+            files.append(write_map(self.folder.path / "map.png", places, self.cameras, self.tracker.ground))
+        return files
+
+    def _refuse_changed_cameras(self) -> None:
+        """The journal counts on the order of the cameras, and on reading on where they were left."""
+        before = self.progress.cameras or self.cameras
+        if before != self.cameras:
+            raise ReuniteError(
+                f"cannot resume: the cameras were {', '.join(before)} and now are {', '.join(self.cameras)}; "
+                "put the files back as they were"
+            )
+        reports = self.source.reports
+        lost = [reports[camera].problem for camera in self.progress.done if reports[camera].problem]
+        if lost and not self.source.is_live:
+            raise ReuniteError("cannot resume: " + "; ".join(lost))
+        self.progress.cameras = self.cameras
+
+    def _track(self, console: Console) -> bool:
+        """Send all ticks through the tracker and to the sinks; whether the source came to its end."""
+        waited, checkpoints = StageClock(), Checkpoints(self.config.output.checkpoint_s)
+        # When this tick began; none is known of the first one, which waits for cameras and models.
+        began: float | None = None
+        with ExitStack() as stack:
+            sinks = self._open_sinks(stack, console)
+            steps = steps_of(
+                self.source, self.tracker, self._stop, self._clock, waited, wants_state=checkpoints.is_due
+            )
+            for tick, sightings, detector in stack.enter_context(closing(steps)):
+                with self._clock.of("write"):
+                    for frame in tick.frames:
+                        for sink in sinks:
+                            sink.write(frame, sightings[frame.camera])
+                self.progress.count(tick, self.tracker.num_detections, self.tracker.num_embedded)
+                now = time.monotonic()
+                if began is not None:
+                    self.progress.count_time(now - began, waited.seconds)
+                began = now
+                waited.seconds.clear()
+                if detector is not None and checkpoints.is_due():
+                    with self._clock.of("save"), checkpoints.made():
+                        self._save(detector)
+            self._save()  # the detector is not ahead any more
+        return not self._stop.is_set()
+
+    def _open_sinks(self, stack: ExitStack, console: Console) -> list[Sink]:
+        """All that take what is seen. The journal and the events are closed with the run: results are read
+        from the first, and the end of a run brings events."""
+        sinks: list[Sink] = [ProgressBars(console, self.source.reports, self.progress.frames)]
+        sinks += [self._people.portraits] if self._people.portraits else []
+        sinks += [self._window] if self._window else []
+        if self.config.output.save_video and self.source.is_live:
+            sinks.append(OverlayVideos(self.folder.videos))
+        for sink in sinks:
+            stack.callback(sink.close)
+        return [self._journal, self._events, *sinks]
+
+    def _save(self, detector: State | None = None) -> None:
+        """Make all that was done safe; ``detector`` is what it remembered there, where it may be ahead."""
+        try:
+            self.identities.prepare()
+        except ReuniteError as error:  # there may be numbers for a while, and next time it may go well
+            logger.warning("%s", error)
+        if self.source.is_live:
+            self._save_people(detector)
+        else:  # who everybody is will be known after the last frame
+            self._checkpoint(detector)
+
+    def _save_people(self, detector: State | None = None) -> bool:
+        return self._people.save(self.identities, lambda: self._checkpoint(detector))
+
+    def _checkpoint(self, detector: State | None) -> None:
+        self.progress.journal_rows, self.progress.event_bytes = self._journal.save(), self._events.save()
+        states = {name: stage.state() for name, stage in self._remembering.items() if name != "tracker"}
+        states["tracker"] = self.tracker.state(detector)
+        save_checkpoint(self.folder.checkpoint, self.progress, states)
+
+    def _draw(self, console: Console) -> tuple[bool, list[Path]]:
+        """Read the files once more and draw the people with their final identities.
+
+        Returns:
+            Whether all was drawn, and the videos.
+        """
+        people = SightingsReader(self._journal, self.cameras, self.identities)
+        source = open_source(self.config.source, self.config.reading, {})
+        with ExitStack() as stack:
+            stack.callback(source.close)
+            videos = OverlayVideos(self.folder.videos)
+            stack.callback(videos.close)
+            console.print("drawing the videos, with final identities", highlight=False)
+            bars = ProgressBars(console, source.reports, {}, verb="drawing ")
+            stack.callback(bars.close)
+            for tick in stack.enter_context(closing(read_ahead(source.ticks(), 3, self._stop))):
+                for frame in tick.frames:
+                    sightings = people.people(frame)
+                    videos.write(frame, sightings)
+                    bars.write(frame, sightings)
+        problems = [report.problem for report in source.reports.values() if report.problem]
+        self._drawing_problems = [f"drawing: {it}" for it in problems if it not in self.problems]
+        return not self._stop.is_set(), videos.files
+
+
+def _refuse_unusable(config: RunConfig, reports: Mapping[CameraName, CameraReport]) -> None:
+    """See that something can be read, and that there are pictures for those stages that need them.
+
+    Raises:
+        ReuniteError: It is not so.
+    """
+    problems = [report.problem for report in reports.values()]
+    if all(problems):
+        raise ReuniteError("no camera could be read: " + "; ".join(problems))
+    blind = [camera for camera, report in reports.items() if not report.has_pictures]
+    if blind and config.detector.kind != "file":
+        raise ReuniteError(
+            f"camera {blind[0]!r} has no pictures for detector.kind={config.detector.kind}; "
+            "take detector.kind=file, which reads its det.txt, or add its pictures (img1/)"
+        )
+    kind = config.camera_motion.kind
+    if blind and kind in ("flow", "ecc"):
+        raise ReuniteError(
+            f"camera {blind[0]!r} has no pictures for camera_motion.kind={kind}; "
+            "take camera_motion.kind=none, or file where the motion is known"
+        )
+
+
+def _without_passwords(config: RunConfig) -> RunConfig:
+    masked: Sequence[str] = [mask_password(address) for address in config.source]
+    return config.model_copy(update={"source": tuple(masked)})
