@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 from torch.utils.tensorboard import SummaryWriter
 
-from reid.curves import draw_curves
+from reid.curves import write_curves
 
 LINE_EVERY_S = 60.0
 """Between two lines of an epoch where there is no terminal to draw a bar on."""
@@ -31,7 +31,7 @@ class TrainingLog:
 
         Args:
             console: Gets a bar that moves with each step if it is a terminal, else a line each minute.
-            folder: Gets ``log.csv``, ``curves.png`` and ``tensorboard/``.
+            folder: Gets ``log.csv``, ``curves.png``, ``curves.svg`` and ``tensorboard/``.
             epochs: Of the whole run.
             rows: Those of the epochs that are done, from the checkpoint.
         """
@@ -87,7 +87,7 @@ class TrainingLog:
         self.rows.append(row)
         self._print(self._line(number) + "".join(f", {name} {value:.4f}" for name, value in scores.items()))
         self._write_csv()
-        draw_curves(self._folder / "curves.png", self.rows)
+        write_curves(self._folder / "curves.png", self.rows)
         for name, value in row.items():
             self._tensorboard.add_scalar(name, value, number)
         self._tensorboard.flush()

@@ -1,32 +1,25 @@
-"""What a run says of its own errors: the numbers in the file, and the picture looked at pixel by pixel."""
+"""What a run says of its own errors: the numbers in the file, and the figure as matplotlib holds it."""
 
 import json
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.patches import StepPatch
+from matplotlib.text import Text
 from scipy.stats import beta
 
 from tests.test_run import write_sequence
 from tracker.metrics.calibration import Calibration, read_calibration
 from tracker.reports import calibration
-from tracker.reports.calibration import (
-    DIFFERENT,
-    LINE_HEIGHT,
-    MARGIN,
-    PLOT_HEIGHT,
-    SAME,
-    TITLE_HEIGHT,
-    WIDTH,
-    draw_calibration,
-    write_calibration,
-)
-from tracker.reports.timeline import INK, WHITE, text_width
+from tracker.reports.calibration import BIN, draw_calibration, write_calibration
 from tracker.run import main
-from tracker.types import FloatArray, Image, SiteCalibration
+from tracker.types import FloatArray, SiteCalibration
 
 GRID: FloatArray = np.linspace(-1, 1, 2001)
 NONE = np.empty(0)
@@ -57,26 +50,24 @@ def site(
     )
 
 
-def plots(picture: Image) -> tuple[Image, Image]:
+def plots(learned: SiteCalibration) -> tuple[Axes, Axes]:
     """The plot of different people and that of the same person."""
-    above = TITLE_HEIGHT + 2 * LINE_HEIGHT + 10
-    below = above + PLOT_HEIGHT + 2 * LINE_HEIGHT + 10
-    return picture[above : above + PLOT_HEIGHT], picture[below : below + PLOT_HEIGHT]
+    above, below = draw_calibration(learned).axes
+    return above, below
 
 
-def column(cosine: float) -> int:
-    return round(MARGIN + (cosine + 1) / 2 * (WIDTH - 2 * MARGIN))
+def bars(axes: Axes) -> tuple[FloatArray, FloatArray]:
+    """(B,) left edge and height of each bar that is there."""
+    (patch,) = [it for it in axes.patches if isinstance(it, StepPatch)]
+    heights, edges, _ = patch.get_data()
+    there = np.asarray(heights) > 0
+    return np.asarray(edges)[:-1][there], np.asarray(heights)[there]
 
 
-def of_color(picture: Image, color: tuple[int, ...]) -> NDArray[np.bool_]:
-    found: NDArray[np.bool_] = (picture == color).all(axis=2)
-    return found
-
-
-def bar_heights(plot: Image, color: tuple[int, int, int]) -> NDArray[np.int64]:
-    """(W,) pixels from the ground to the top of the bar of each column."""
-    bars = of_color(plot, calibration._tint(color))
-    return np.where(bars.any(axis=0), PLOT_HEIGHT - bars.argmax(axis=0), 0)
+def legend(axes: Axes) -> list[str]:
+    found = axes.get_legend()
+    assert found is not None
+    return [text.get_text() for text in found.get_texts()]
 
 
 # The file
@@ -115,12 +106,11 @@ def test_the_evaluation_reads_the_file(tmp_path: Path) -> None:
     assert read_calibration(tmp_path / "calibration.json") == Calibration(0.1, 0.0625, 0.25)
 
 
-def test_both_files_are_named_whole_and_the_same_when_written_again(tmp_path: Path) -> None:
+def test_all_files_are_named_whole_and_the_same_when_written_again(tmp_path: Path) -> None:
     learned = site(np.array([0.1]), np.array([0.9]))
     files = write_calibration(tmp_path, learned)
-    assert files == [tmp_path / "calibration.json", tmp_path / "calibration.png"]
+    assert files == [tmp_path / f"calibration.{kind}" for kind in ("json", "png", "svg")]
     assert sorted(tmp_path.iterdir()) == files
-    assert np.array_equal(np.asarray(cv2.imread(str(files[1]))), draw_calibration(learned))
     before = [file.read_bytes() for file in files]
     assert [file.read_bytes() for file in write_calibration(tmp_path, learned)] == before
 
@@ -142,100 +132,86 @@ def test_columns_out_of_step_are_refused() -> None:
         replace(site(), different=np.ones((2, 2)))
 
 
-# The picture
+# The figure
 
 
 def test_bars_stand_at_their_cosines_each_kind_in_its_plot() -> None:
-    above, below = plots(draw_calibration(site(np.array([-0.5] * 3 + [-0.1]), np.array([0.9]))))
-    heights = bar_heights(above, DIFFERENT)
-    bars = np.flatnonzero(heights)
-    assert column(-0.52) < bars[0] <= column(-0.5) <= bars[-1] < column(-0.08)
-    assert heights[column(-0.5)] == pytest.approx(3 * heights[column(-0.1)], abs=2)
-    assert not heights[column(-0.4) : column(-0.2)].any()
-    bars = np.flatnonzero(bar_heights(below, SAME))
-    assert column(0.88) < bars[0] <= column(0.9) <= bars[-1] < column(0.92)
-    assert not of_color(above, calibration._tint(SAME)).any()
+    above, below = plots(site(np.array([-0.5] * 3 + [-0.1]), np.array([0.9])))
+    edges, heights = bars(above)
+    assert edges == pytest.approx(np.array([-0.52, -0.12]))
+    assert heights[0] == pytest.approx(3 * heights[1])
+    edges, _ = bars(below)
+    assert edges == pytest.approx(np.array([0.88]))
 
 
 @pytest.mark.parametrize(("pairs", "share"), [(20, 0.5), (60, 0.75), (4096, 4096 / 4116)])
 def test_bars_fill_as_much_of_the_curve_as_the_site_made(pairs: int, share: float) -> None:
-    different = np.asarray(TWO.ppf((np.arange(pairs) + 0.5) / pairs))
-    # Beyond all pairs, so that no hatching hides a bar.
-    plot, _ = plots(draw_calibration(site(different, threshold=0.99)))
-    middles = [column(-0.98 + 0.04 * bar) for bar in range(50)]
-    curve = PLOT_HEIGHT - 1 - of_color(plot, DIFFERENT).argmax(axis=0)[middles]
-    assert bar_heights(plot, DIFFERENT)[middles].sum() / curve.sum() == pytest.approx(share, rel=0.05)
+    above, _ = plots(site(np.linspace(-0.9, 0.9, pairs)))
+    assert bars(above)[1].sum() * BIN == pytest.approx(share)
+    (curve,) = [line for line in above.lines if line.get_label() == "expected"]
+    cosines, density = (np.asarray(it) for it in curve.get_data())
+    assert np.sum((density[1:] + density[:-1]) / 2 * np.diff(cosines)) == pytest.approx(1, abs=1e-3)
 
 
 def test_cosines_that_rounding_brought_beyond_1_are_in_the_last_bar() -> None:
-    _, plot = plots(draw_calibration(site(within=np.array([0.7, 1 + 1e-7]))))
-    heights = bar_heights(plot, SAME)
-    assert heights[column(0.98)] == heights[column(0.7)] > 0
+    _, below = plots(site(within=np.array([0.7, 1 + 1e-7])))
+    edges, heights = bars(below)
+    assert edges[-1] == pytest.approx(1 - BIN)
+    assert heights[0] == heights[1]
 
 
-def test_without_pairs_the_picture_has_curves_and_says_that_they_are_prior() -> None:
-    above, below = plots(draw_calibration(site()))
-    for plot, color, distribution in ((above, DIFFERENT, TWO), (below, SAME, ONE)):
-        assert not of_color(plot, calibration._tint(color)).any()
-        top = np.flatnonzero(of_color(plot, color).any(axis=1))[0]
-        peak = np.flatnonzero(of_color(plot, color)[top]).mean()
-        assert peak == pytest.approx(column(GRID[distribution.pdf(GRID).argmax()]), abs=5)
-    for notes in (calibration._notes_different(site()), calibration._notes_same(site())):
-        assert notes[0].startswith("no ")
-        assert notes[1].endswith("the prior alone")
+def test_without_pairs_the_figure_has_curves_and_says_that_they_are_prior() -> None:
+    for axes, distribution in zip(plots(site()), (TWO, ONE), strict=True):
+        assert not len(bars(axes)[0])
+        (curve,) = [line for line in axes.lines if line.get_label() == "expected"]
+        assert np.asarray(curve.get_ydata()) == pytest.approx(distribution.pdf(GRID))
+        pairs, prior = legend(axes)
+        assert pairs.startswith("no ")
+        assert prior.endswith("the prior alone")
 
 
 @pytest.mark.parametrize("pairs", [1, 20, 4096])
-def test_the_picture_says_how_many_pairs_each_curve_rests_on(pairs: int) -> None:
+def test_the_figure_says_how_many_pairs_each_curve_rests_on(pairs: int) -> None:
     learned = site(np.linspace(-0.9, 0.9, pairs), np.linspace(0.5, 1, 2 * pairs))
-    for (bars, curve), count in (
-        (calibration._notes_different(learned), pairs),
-        (calibration._notes_same(learned), 2 * pairs),
-    ):
-        assert bars.startswith(f"{count} pair{'s' if count > 1 else ''} of ")
-        assert f"{100 * 20 / (20 + count):.0f}% prior" in curve
-
-
-def test_notes_do_not_run_into_each_other_however_many_pairs_there_are() -> None:
-    crowded = site(np.full(99_999, 0.8), np.full(99_999, 0.8), threshold=-1.0)
-    for bars, curve in (calibration._notes_different(crowded), calibration._notes_same(crowded)):
-        left = MARGIN + 190 + 36 + text_width(bars, 0.45)
-        assert left + 20 < WIDTH - MARGIN - text_width(curve, 0.45) - 36
-
-
-def test_only_the_wrong_side_of_the_line_is_hatched() -> None:
-    above, below = (
-        of_color(plot, color).sum(axis=0)
-        for plot, color in zip(plots(draw_calibration(site(threshold=0.3))), (DIFFERENT, SAME), strict=True)
-    )
-    line = column(0.3)
-    # Where the curve is this high, its own line is a small part of what hatching would be.
-    assert above[line + 2 : line + 8].min() > 3 * above[line - 8 : line - 2].max()
-    line = column(0.7)
-    _, below = plots(draw_calibration(site(threshold=0.7)))
-    ink = of_color(below, SAME).sum(axis=0)
-    assert ink[line - 8 : line - 2].min() > 3 * ink[line + 2 : line + 8].max()
+    for axes, number in zip(plots(learned), (pairs, 2 * pairs), strict=True):
+        of_bars, of_curve = legend(axes)
+        assert of_bars.startswith(f"{number} pair{'s' if number > 1 else ''} of ")
+        assert f"{100 * 20 / (20 + number):.0f}% prior" in of_curve
 
 
 @pytest.mark.parametrize("threshold", [-1.0, -0.33, 0.0, 0.62, 1.0])
-def test_the_threshold_goes_through_both_plots_where_it_is(threshold: float) -> None:
-    picture = draw_calibration(site(np.array([0.1]), np.array([0.9]), threshold))
-    for plot in plots(picture):
-        lines = np.flatnonzero(of_color(plot, INK).all(axis=0))
-        assert lines.tolist() == [column(threshold) - 1, column(threshold)]
-    assert (picture[:, :4] == WHITE).all()
-    assert (picture[:, -4:] == WHITE).all()
+def test_the_wrong_side_of_the_threshold_is_hatched_and_its_error_said(threshold: float) -> None:
+    for axes, is_above in zip(plots(site(threshold=threshold)), (True, False), strict=True):
+        (line,) = [it for it in axes.lines if it.get_label() == "threshold"]
+        assert np.asarray(line.get_xdata()).tolist() == [threshold] * 2
+        (wrong,) = [it for it in axes.collections if isinstance(it, PolyCollection)]
+        assert wrong.get_hatch()
+        corners = [np.asarray(path.vertices) for path in wrong.get_paths()]
+        cosines = np.concatenate([np.array([(threshold, 0.0)]), *corners])[:, 0]
+        assert cosines.min() == pytest.approx(threshold if is_above else min(-1, threshold), abs=2e-3)
+        assert cosines.max() == pytest.approx(max(1, threshold) if is_above else threshold, abs=2e-3)
+        side = "above" if is_above else "below"
+        assert [text.get_text().split(":")[0] for text in axes.texts] == [f"{side} the threshold"]
 
 
-def test_what_is_expected_can_be_read_wherever_the_threshold_is() -> None:
-    text = "right of the line: of 100 strangers 0.01 are taken for somebody"
-    amounts = set()
-    for line in range(MARGIN, WIDTH - MARGIN + 1, 7):
-        strip = calibration._verdict(line, text)
-        strip[:, line - 1 : line + 1] = WHITE
-        assert (strip[:, : MARGIN - 4] == WHITE).all()
-        amounts.add(int(255 * strip.size - strip.sum()))
-    assert len(amounts) == 1
+@pytest.mark.parametrize("threshold", np.linspace(-1, 1, 9).tolist())
+def test_every_word_lies_on_the_page_and_none_on_another_however_many_pairs_there_are(
+    threshold: float,
+) -> None:
+    crowd = np.full(99_999, 0.8)
+    figure = draw_calibration(site(crowd, crowd, threshold))
+    figure.draw_without_rendering()
+    width, height = figure.bbox.size
+    for axes in figure.axes:
+        found = axes.get_legend()
+        assert found is not None
+        words = [axes.texts[0].get_window_extent(), found.get_window_extent()]
+        said = axes.get_title("left")
+        texts = [it for it in axes.findobj(Text) if isinstance(it, Text)]
+        words += [it.get_window_extent() for it in texts if it.get_text() == said]
+        for one, other in combinations([it for it in words if it.width], 2):
+            assert not one.overlaps(other)
+        assert all(it.x0 >= 0 and it.x1 <= width and it.y0 >= 0 and it.y1 <= height for it in words)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 LAYERS = [
     {"errors"},
     {"types"},
+    {"colors"},
     {"stages", "config", "geometry", "kalman", "association", "letterbox", "clock"},
     {"ground"},
     {
@@ -66,6 +67,7 @@ HEAVY = {
         "tracker/search",
         "reid",
     ),
+    "matplotlib": ("foundation/figures.py", "tracker/reports", "tracker/search", "reid/curves.py"),
     "motmetrics": (),
     "optuna": ("tracker/tune/search.py",),
     "reid": ("tracker/embedders", "tracker/cli.py", "reid"),

@@ -1,20 +1,21 @@
-"""The map: places out of sightings, and the picture looked at pixel by pixel."""
+"""The map: places out of sightings, and what is drawn of them, as matplotlib holds it."""
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Polygon
 
+from foundation.figures import color
 from tests.worlds import ground_world
+from tracker.colors import camera_color, person_color
 from tracker.config import GroundConfig
 from tracker.ground import GroundPlane
-from tracker.reports import map as sink
+from tracker.reports import map as report
 from tracker.reports.map import SightingColumns, Ways, draw_map, find_ways, write_map
-from tracker.reports.timeline import COLORS, INK, MARGIN, WIDTH
-from tracker.sinks.overlay import color_of
-from tracker.types import CameraName, FloatArray, Image
+from tracker.types import CameraName, FloatArray
 
 CAMERAS = [CameraName("door"), CameraName("yard"), CameraName("blind")]
 DOOR, YARD, BLIND = 0, 1, 2
@@ -43,11 +44,25 @@ def walk(identity: int, begin_s: float, end_s: float, y: float, camera: int = DO
     return seen(camera, identity, times.tolist(), [(time, y) for time in times.tolist()])
 
 
-def where(picture: Image, identity: int) -> NDArray[np.bool_]:
-    """(H, W) the way of a person; not the legend."""
-    found: NDArray[np.bool_] = (picture == color_of(identity)).all(axis=2)
-    found[picture.shape[0] - 60 :] = False
-    return found
+def drawn(pieces: list[SightingColumns], is_y_down: bool = True) -> Figure:
+    ground = plane(DOWN if is_y_down else UP)
+    return draw_map(find_ways(pieces, CAMERAS, ground), CAMERAS, is_y_down)
+
+
+def ways_of(figure: Figure, identity: int) -> list[FloatArray]:
+    """The unbroken ways (P, 2) of a person, metres."""
+    collections = figure.axes[0].collections
+    (own,) = [it for it in collections if it.get_label() == str(identity)]
+    assert isinstance(own, LineCollection)
+    return [np.asarray(way) for way in own.get_segments()]
+
+
+def colors_of(figure: Figure) -> dict[str, tuple[float, ...]]:
+    return {
+        str(it.get_label()): tuple(np.asarray(it.get_color())[0][:3].tolist())
+        for it in figure.axes[0].collections
+        if isinstance(it, LineCollection)
+    }
 
 
 def places(ways: Ways) -> list[tuple[int, int, float, float]]:
@@ -94,17 +109,17 @@ def test_the_same_ways_are_found_however_the_run_is_cut() -> None:
 def test_a_long_run_takes_no_more_memory_and_ends_up_the_same_however_it_is_cut(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sink, "MAX_PLACES", 50)
+    monkeypatch.setattr(report, "MAX_PLACES", 50)
     run = [walk(person, begin, begin + 5, 2) for begin in range(0, 100, 5) for person in (1, 2, 3)]
     most = 0
-    plain_join = sink._join
+    plain_join = report._join
 
-    def watched(parts: list[sink.PlacesByStep]) -> sink.PlacesByStep:
+    def watched(parts: list[report.PlacesByStep]) -> report.PlacesByStep:
         nonlocal most
         most = max(most, sum(map(len, parts)))
         return plain_join(parts)
 
-    monkeypatch.setattr(sink, "_join", watched)
+    monkeypatch.setattr(report, "_join", watched)
     found = find_ways(run, CAMERAS, plane())
     assert len(found.places) == 39  # 600 places of half a second; 13 stretches of 8 s for each person
     assert found.step_s == 8.0
@@ -113,134 +128,117 @@ def test_a_long_run_takes_no_more_memory_and_ends_up_the_same_however_it_is_cut(
     assert places(find_ways([joined], CAMERAS, plane())) == places(found)  # type: ignore[list-item]
 
 
-# The picture
+# The figure
 
 
-def test_a_way_is_as_long_as_the_scale_bar_says() -> None:
-    picture = draw_map(find_ways([walk(1, 0, 8.05, 2)], CAMERAS, plane()), CAMERAS, is_y_down=True)
-    bar = (picture[-60:] == INK).all(axis=2)
-    bar_px = int(bar[:, MARGIN : WIDTH // 3].sum(axis=1).max())
-    columns = np.flatnonzero(where(picture, 1).any(axis=0))
-    # From the middle of the first half second to that of the last whole one: 7.55 m less the dot and the end.
-    assert bar_px == picture_step_px(picture)
-    assert (columns[-1] - columns[0]) / bar_px == pytest.approx(7.8, abs=0.2)
-
-
-def picture_step_px(picture: Image) -> int:
-    """Distance of two lines of the grid."""
-    row = 60  # above the ways
-    lines = np.flatnonzero((picture[row, MARGIN : WIDTH - MARGIN] < 220).all(axis=1)) + MARGIN
-    return int(np.median(np.diff(lines)))
+def test_ways_are_drawn_in_metres_and_both_axes_alike() -> None:
+    figure = drawn([walk(1, 0, 8.05, 2)])
+    (way,) = ways_of(figure, 1)
+    assert way[[0, -1]] == pytest.approx(np.array([(0.2, 2), (8.0, 2)]), abs=0.05)
+    (axes,) = figure.axes
+    assert axes.get_aspect() == 1
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("x, metres", "y, metres, downwards")
+    steps = {round(step, 6) for ticks in (axes.get_xticks(), axes.get_yticks()) for step in np.diff(ticks)}
+    assert len(steps) == 1
 
 
 @pytest.mark.parametrize("is_y_down", [False, True])
 def test_the_map_is_no_mirror_image(is_y_down: bool) -> None:
-    ground = plane(DOWN if is_y_down else UP)
-    assert ground.is_y_down == is_y_down
+    assert plane(DOWN if is_y_down else UP).is_y_down == is_y_down
     # Whatever the axes: what a camera that looks down has at the top of its picture is at the top of the map.
-    ways = find_ways([walk(1, 0, 5, 1), walk(2, 0, 5, 4)], CAMERAS, ground)
-    picture = draw_map(ways, CAMERAS, is_y_down)
-    one, two = (np.flatnonzero(where(picture, identity).any(axis=1)) for identity in (1, 2))
-    assert one.max() < two.min()
+    figure = drawn([walk(1, 0, 5, 1), walk(2, 0, 5, 4)], is_y_down)
+    on_page = [figure.axes[0].transData.transform(ways_of(figure, identity)[0]) for identity in (1, 2)]
+    assert on_page[0][:, 1].min() > on_page[1][:, 1].max()
 
 
 def test_nothing_is_drawn_through_a_gap() -> None:
-    pieces = [walk(1, 0, 3, 2), walk(1, 6, 9, 2), walk(2, 0, 9, 4)]
-    picture = draw_map(find_ways(pieces, CAMERAS, plane()), CAMERAS, is_y_down=True)
-    columns = np.flatnonzero(where(picture, 1).any(axis=0))
-    whole = np.flatnonzero(where(picture, 2).any(axis=0))
-    px_per_m = (whole[-1] - whole[0]) / 8.5
-    assert np.diff(columns).max() == pytest.approx(3.5 * px_per_m, abs=0.2 * px_per_m)
-    assert np.diff(whole).max() < 0.2 * px_per_m
-    # One empty stretch is bridged: the detector missed somebody.
-    pieces = [walk(1, 0, 3, 2), walk(1, 3.5, 9, 2)]
-    picture = draw_map(find_ways(pieces, CAMERAS, plane()), CAMERAS, is_y_down=True)
-    assert np.diff(np.flatnonzero(where(picture, 1).any(axis=0))).max() < 0.2 * px_per_m
+    gone, missed = [walk(1, 0, 3, 2), walk(1, 6, 9, 2)], [walk(1, 0, 3, 2), walk(1, 3.5, 9, 2)]
+    assert [len(ways_of(drawn(pieces), 1)) for pieces in (gone, missed)] == [2, 1]
 
 
 def test_jitter_is_smoothed_and_the_ends_stay() -> None:
     zigzag = np.column_stack([np.arange(9.0), np.tile([0.0, 1.0], 5)[:9]])
-    smooth = sink._smooth(zigzag)
+    smooth = report._smooth(zigzag)
     assert smooth[1:-1, 1].tolist() == [0.5] * 7
     assert smooth[[0, -1]].tolist() == zigzag[[0, -1]].tolist()
-    assert [sink._smooth(zigzag[:count]).tolist() for count in (1, 2)] == [
+    assert [report._smooth(zigzag[:count]).tolist() for count in (1, 2)] == [
         zigzag[:1].tolist(),
         zigzag[:2].tolist(),
     ]
 
 
-def test_cameras_have_an_outline_in_their_colour_as_in_the_timeline() -> None:
+def test_cameras_have_an_outline_in_their_colour_as_in_the_timeline_and_their_name() -> None:
     square = [(1.0, 1.0), (3.0, 1.0), (3.0, 4.0), (1.0, 4.0)]
-    pieces = [seen(camera, 1, [0.0, 10, 20, 30], square) for camera in (DOOR, YARD)]
-    picture = draw_map(find_ways(pieces, CAMERAS, plane()), CAMERAS, is_y_down=True)
-    extents = []
-    for camera in (DOOR, YARD):
-        near = np.abs(picture.astype(int) - COLORS[camera]).max(axis=2) < 100
-        extents.append(np.flatnonzero(near.sum(axis=0) > 100))  # upright edges
-    assert extents[0].max() < extents[1].min()
+    figure = drawn([seen(camera, 1, [0.0, 10, 20, 30], square) for camera in (DOOR, YARD)])
+    (axes,) = figure.axes
+    outlines = {str(it.get_label()): it for it in axes.patches if isinstance(it, Polygon)}
+    assert list(outlines) == ["door", "yard"]
+    for index, outline in enumerate(outlines.values()):
+        assert tuple(outline.get_edgecolor())[:3] == pytest.approx(color(camera_color(index)))
+        corners = sorted(set(map(tuple, np.asarray(outline.get_xy()).round(6).tolist())))
+        assert corners == sorted((x + 5 * index, y) for x, y in square)
+    assert {"door", "yard"} <= {text.get_text() for text in axes.texts}
 
 
-def test_of_too_many_people_those_seen_longest_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sink, "MAX_NAMED", 2)
-    pieces = [walk(identity, 0, identity, identity) for identity in (1, 2, 3, 4)]
-    picture = draw_map(find_ways(pieces, CAMERAS, plane()), CAMERAS, is_y_down=True)
-    legend = picture[-46:]
-    named = [identity for identity in (1, 2, 3, 4) if (legend == color_of(identity)).all(axis=2).any()]
-    assert named == [3, 4]
-    assert all(where(picture, identity).any() for identity in (1, 2, 3, 4))
+def test_people_have_the_colour_of_the_overlay_and_their_number() -> None:
+    figure = drawn([walk(1, 0, 5, 1), walk(2, 0, 5, 4)])
+    for identity, own in colors_of(figure).items():
+        assert own == pytest.approx(color(person_color(int(identity))))
+    assert {"1", "2"} <= {text.get_text() for text in figure.axes[0].texts}
 
 
-def test_names_are_not_written_over_each_other() -> None:
-    picture = np.full((200, WIDTH, 3), 255, np.uint8)
-    labels = sink._Labels(picture)
-    for number in range(20):
-        labels.write(str(number), np.array([800.0, 100.0]), INK)
-    written = int(labels._taken.sum())
-    one = sink._Labels(picture)
-    one.write("0", np.array([800.0, 100.0]), INK)
-    assert 10 * one._taken.sum() < written < 20 * 2 * one._taken.sum()
-    edge = sink._Labels(picture)
-    edge.write("far right", np.array([WIDTH - 3.0, 100.0]), INK)
-    assert edge._taken[:, WIDTH - 200 : WIDTH - 13].any()
+def test_of_many_people_those_seen_longest_have_a_colour_and_others_are_grey(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(report, "MAX_NAMED", 2)
+    figure = drawn([walk(identity, 0, identity, identity) for identity in (1, 2, 3, 4)])
+    (axes,) = figure.axes
+    grey = [identity for identity, own in colors_of(figure).items() if len(set(own)) == 1]
+    assert grey == ["1", "2"]
+    assert [text.get_text() for text in axes.texts if text.get_text() != "door"] == ["3", "4"]
+    assert axes.get_title("left").endswith("in colour the 2 seen longest")
 
 
-@pytest.mark.parametrize("pieces", [[], [walk(1, 0, 0.05, 2)]])
-def test_nobody_and_one_sighting_give_a_picture_too(pieces: list[SightingColumns]) -> None:
-    picture = draw_map(find_ways(pieces, CAMERAS, plane()), CAMERAS, is_y_down=False)
-    assert picture.shape[1] == WIDTH
-    assert where(picture, 1).any() == bool(pieces)
+@pytest.mark.parametrize(
+    ("pieces", "title"),
+    [
+        ([], "no people on the ground of no cameras"),
+        ([walk(1, 0, 0.05, 2)], "1 person on the ground of 1 camera"),
+    ],
+)
+def test_one_sighting_and_none_give_a_figure_too(
+    pieces: list[SightingColumns], title: str, tmp_path: Path
+) -> None:
+    assert drawn(pieces, is_y_down=False).get_suptitle() == title
+    assert all(path.is_file() for path in write_map(tmp_path / "map.png", pieces, CAMERAS, plane()))
 
 
 def test_places_far_from_the_origin_are_drawn_like_those_near_it() -> None:
     far = [[0.01, 0.0, 5e5], [0.0, 0.01, 5e6], [0.0, 0.0, 1.0]]
     config = GroundConfig.model_validate({"homographies": {"door": far}})
     pieces = [walk(1, 0, 8, 2), walk(2, 0, 8, 4)]
-    found = find_ways(pieces, CAMERAS, GroundPlane(config, CAMERAS))
-    picture = draw_map(found, CAMERAS, is_y_down=True)
-    expected = draw_map(find_ways(pieces, CAMERAS, plane()), CAMERAS, is_y_down=True)
+    ways = find_ways(pieces, CAMERAS, GroundPlane(config, CAMERAS))
+    away, near = draw_map(ways, CAMERAS, is_y_down=True), drawn(pieces)
     for identity in (1, 2):
-        ways = [np.argwhere(where(it, identity)).mean(axis=0) for it in (picture, expected)]
-        assert np.abs(ways[0] - ways[1]).max() < 2
+        (one,), (other,) = ways_of(away, identity), ways_of(near, identity)
+        assert one - (5e5, 5e6) == pytest.approx(other, abs=1e-6)
 
 
 # The file
 
 
-def test_the_file_is_the_picture_and_nothing_else_is_left(tmp_path: Path) -> None:
-    pieces = [walk(1, 0, 9, 1), walk(2, 2, 8, 3)]
-    path = write_map(tmp_path / "map.png", pieces, CAMERAS, plane())
-    expected = draw_map(find_ways(pieces, CAMERAS, plane()), CAMERAS, is_y_down=True)
-    assert np.array_equal(np.asarray(cv2.imread(str(path))), expected)
-    assert [file.name for file in tmp_path.iterdir()] == ["map.png"]
+def test_both_files_are_written_and_nothing_else_is_left(tmp_path: Path) -> None:
+    paths = write_map(tmp_path / "map.png", [walk(1, 0, 9, 1), walk(2, 2, 8, 3)], CAMERAS, plane())
+    assert paths == [tmp_path / "map.png", tmp_path / "map.svg"] == sorted(tmp_path.iterdir())
 
 
 def test_everybody_in_a_simulated_hall_is_on_its_map(tmp_path: Path) -> None:
     world = ground_world(tmp_path / "hall", cameras=2, people=5, seconds=20, seed=2)
     sightings = [(world.camera, world.time, world.person, world.boxes)]
     ways = find_ways(sightings, world.names, world.plane)
-    picture = draw_map(ways, world.names, world.plane.is_y_down)
+    figure = draw_map(ways, world.names, world.plane.is_y_down)
     assert not world.plane.is_y_down
-    assert all(where(picture, person).sum() > 50 for person in np.unique(world.person).tolist())
+    assert all(ways_of(figure, person) for person in np.unique(world.person).tolist())
     # The hall is 13.5 m by 11 m, and people begin behind its doors.
     xy = ways.places.sums / ways.places.counts[:, None]
     assert (xy > -4).all()

@@ -3,13 +3,12 @@
 import io
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from reid.curves import COLOURS, draw_curves
+from reid.curves import draw_curves
 from reid.training_log import Row, TrainingLog
 
 DONE: Row = {"epoch": 1, "lr": 0.1, "loss": 3.0, "cross_entropy": 3.0, "pictures_per_s": 9.0, "seconds": 60.0}
@@ -110,7 +109,7 @@ def test_tensorboard_shows_an_epoch_once_though_it_was_repeated(tmp_path: Path) 
     assert [event.step for event in shown.Scalars("mAP")] == [1, 2, 3]
 
 
-def test_every_curve_of_the_fullest_loss_is_drawn(tmp_path: Path) -> None:
+def test_every_curve_of_the_fullest_loss_is_drawn_with_its_last_value() -> None:
     parts = ("cross_entropy", "quadruplet", "centre", "teacher_distances", "teacher_embeddings")
     names = ("loss", *parts, "teacher_neighbours")
     rows: list[Row] = [
@@ -118,9 +117,18 @@ def test_every_curve_of_the_fullest_loss_is_drawn(tmp_path: Path) -> None:
         for epoch in (1, 2, 3)
     ]
     rows[-1]["mAP"] = 0.5
-    draw_curves(tmp_path / "curves.png", rows)
-    picture = cv2.imread(str(tmp_path / "curves.png"))
-    assert picture is not None
-    panel = picture[: len(picture) // 2]
-    for colour in COLOURS[: len(names)]:
-        assert (np.abs(panel.astype(int) - colour).max(axis=2) < 12).sum() > 200
+    loss, score = draw_curves(rows).axes
+    assert [line.get_label() for line in loss.lines] == [
+        f"{name}  {place + 3:.3f}" for place, name in enumerate(names)
+    ]
+    assert len({line.get_color() for line in loss.lines}) == len(names)
+    assert np.asarray(loss.lines[2].get_data()).tolist() == [[1, 2, 3], [3, 4, 5]]
+    assert np.asarray(score.lines[0].get_data()).tolist() == [[3], [0.5]]
+    assert (loss.get_ylabel(), score.get_ylabel(), score.get_xlabel()) == ("loss", "score", "epoch")
+
+
+def test_what_was_not_a_number_is_left_out_of_its_curve() -> None:
+    rows: list[Row] = [{"epoch": 1, "loss": float("nan"), "mAP": float("nan")}, {"epoch": 2, "loss": 3.0}]
+    loss, score = draw_curves(rows).axes
+    assert np.asarray(loss.lines[0].get_data()).tolist() == [[2], [3]]
+    assert score.lines[0].get_label() == "mAP"

@@ -10,7 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
+from foundation.figures import png_of
 from foundation.mot_files import read_mot
 from tests.conftest import shared_folder
 from tests.galleries import MONDAY
@@ -26,12 +28,11 @@ from tracker.gallery import (
     Pictures,
     Presence,
 )
-from tracker.reports.timeline import GRID
 from tracker.search import command
 from tracker.search.answer import local_time
 from tracker.search.command import main
 from tracker.search.photo import embed_person, open_photo, whole_picture
-from tracker.search.sheet import FRAME_WIDTH, HEADER_HEIGHT, MARGIN, SURE, TILE_HEIGHT, TILE_WIDTH
+from tracker.search.sheet import NO_THUMBNAIL, SURE
 from tracker.types import BoolArray, Detections, Image, Observations, State, Tick
 
 GREY_STEP = 10
@@ -183,23 +184,28 @@ def test_a_search_overwrites_no_sheet_of_an_earlier_one(folder: Path) -> None:
     assert names == ["photo.png", "photo2.png", "photo3.png"]
 
 
-def test_the_sheet_shows_photo_and_thumbnails(folder: Path) -> None:
+def test_the_sheet_shows_photo_and_thumbnails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sheets: list[Figure] = []
+
+    def kept(figure: Figure) -> bytes:
+        sheets.append(figure)
+        return png_of(figure)
+
+    monkeypatch.setattr(command, "png_of", kept)
     assert main(["photo.png", "--sheet", "out/sheet.png"]) == 0
-    sheet = cv2.imread("out/sheet.png")
-    assert sheet is not None
-
-    def tile(place: int) -> Image:
-        left = MARGIN + place * (TILE_WIDTH + MARGIN)
-        return sheet[HEADER_HEIGHT : HEADER_HEIGHT + TILE_HEIGHT, left : left + TILE_WIDTH].astype(np.uint8)
-
-    middle = TILE_HEIGHT // 2, TILE_WIDTH // 2
-    assert tile(0)[middle].tolist() == [2 * GREY_STEP] * 3, "the person on the photo"
-    assert np.abs(tile(1)[middle].astype(int) - 77).max() <= 2, "the thumbnail of person 2"
-    assert tile(1)[0, 0].tolist() == list(SURE)
-    inside = tile(2)[FRAME_WIDTH:-FRAME_WIDTH, FRAME_WIDTH:-FRAME_WIDTH]
-    assert tile(2)[0, 0].tolist() == list(GRID)
-    grey = (inside == GRID[0]).all(axis=2).mean()
-    assert 0.8 < grey < 1, "a grey tile with a word about thumbnails"
+    assert cv2.imread("out/sheet.png") is not None
+    (sheet,) = sheets
+    assert sheet.get_suptitle().startswith("person 2, ")
+    photo, first, second, *_ = sheet.axes
+    lowest = [axes.xaxis.label.get_window_extent().y0 for axes in sheet.axes]
+    assert min(lowest) >= 0, "the last captions are whole"
+    asked, found = (np.asarray(axes.images[0].get_array()) for axes in (photo, first))
+    assert np.unique(asked[60:80, 20:40]).tolist() == [2 * GREY_STEP]
+    assert np.abs(found.mean() - 77) <= 2, "the thumbnail of person 2"
+    edges = [axes.spines["left"].get_edgecolor()[:3] for axes in (photo, first, second)]
+    assert [edge == pytest.approx(SURE) for edge in edges] == [False, True, False]
+    assert (len(second.images), second.texts[0].get_text()) == (0, NO_THUMBNAIL)
+    assert first.get_xlabel().splitlines()[1] == CAMERAS[1]
 
 
 def test_a_damaged_thumbnail_is_a_grey_tile(folder: Path) -> None:

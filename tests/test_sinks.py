@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from tracker.colors import person_color
 from tracker.errors import ReuniteError
-from tracker.sinks.overlay import OverlayPainter, OverlayVideos, color_of
+from tracker.sinks.overlay import OverlayPainter, OverlayVideos, bgr_of
 from tracker.sinks.progress import ProgressBars
 from tracker.sinks.window import Window
 from tracker.stages import CameraReport
@@ -33,7 +34,7 @@ NOBODY = Sightings(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 4)
 def test_a_box_is_drawn_in_the_color_of_its_identity_and_the_frame_stays_clean() -> None:
     image = np.full((240, 320, 3), 128, np.uint8)
     picture = OverlayPainter().paint(frame(1, image), person(7, 100, 80, 160, 200))
-    assert picture[140, 100].tolist() == list(color_of(7))
+    assert picture[140, 100].tolist() == list(bgr_of(person_color(7)))
     assert picture[140, 130].tolist() == [128, 128, 128]
     assert (image == 128).all()
 
@@ -52,12 +53,6 @@ def test_a_trail_follows_the_feet_and_forgets() -> None:
     assert picture[200, 100].any()
     later = painter.paint(frame(100, image), NOBODY)
     assert not later.any()
-
-
-def test_neighbouring_identities_have_clearly_different_colors() -> None:
-    for identity in range(1, 200):
-        here, next_one = np.array(color_of(identity)), np.array(color_of(identity + 1))
-        assert np.abs(here - next_one).max() > 60
 
 
 def read_video(path: Path) -> list[tuple[float, tuple[int, int]]]:

@@ -1,34 +1,30 @@
-"""The timeline: visits out of sightings, and the picture looked at pixel by pixel."""
+"""The timeline: what is drawn, as matplotlib holds it."""
 
 import time
 from itertools import combinations
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection, PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import StepPatch
 
+from foundation.figures import color
 from tests.test_run import write_sequence
+from tests.test_visits import DOOR, YARD, seen
+from tracker.colors import camera_color, person_color
 from tracker.reports import timeline
-from tracker.reports.timeline import (
-    COLORS,
-    GRID,
-    WIDTH,
-    Visits,
-    _Axis,
-    draw_timeline,
-    find_visits,
-    write_timeline,
-)
+from tracker.reports.timeline import Span, bars_of, draw_timeline, people_to_show, seen_by, write_timeline
+from tracker.reports.visits import Visits, find_visits
 from tracker.run import main
-from tracker.types import CameraName, FloatArray, Image, IntArray
+from tracker.types import CameraName
 
 CAMERAS = [CameraName("door"), CameraName("yard")]
-DOOR, YARD = 0, 1
 UNIX_S = 1_700_000_000.0
 """2023-11-14 22:13:20 UTC."""
-Sightings = tuple[IntArray, FloatArray, IntArray]
+Box = tuple[float, float, float, float]
 
 
 @pytest.fixture
@@ -37,186 +33,179 @@ def berlin(monkeypatch: pytest.MonkeyPatch) -> None:
     time.tzset()
 
 
-def seen(camera: int, identity: int, *times: float) -> Sightings:
-    return np.full(len(times), camera), np.array(times, np.float64), np.full(len(times), identity)
-
-
-def visit_rows(visits: Visits) -> list[tuple[int, int, float, float]]:
-    columns = (visits.identity_ids, visits.cameras, visits.begin_s, visits.end_s)
-    return list(zip(*(column.tolist() for column in columns), strict=True))
-
-
 def visits(*rows: tuple[int, int, float, float]) -> Visits:
     """Rows of identity, camera, begin and end; by identity."""
     identities, cameras, begins, ends = (np.array(column) for column in zip(*rows, strict=True))
     return Visits(identities, cameras, begins.astype(np.float64), ends.astype(np.float64))
 
 
-def where(picture: Image, camera: int) -> NDArray[np.bool_]:
-    """(H, W) the bars of one camera; the letters of the header and the legend lie outside."""
-    found: NDArray[np.bool_] = (picture == COLORS[camera]).all(axis=2)
-    found[: plot_top(picture)] = False
-    return found
+def plots(figure: Figure) -> tuple[Axes, Axes]:
+    rows, occupancy = figure.axes
+    return rows, occupancy
 
 
-def plot_top(picture: Image) -> int:
-    """The first row of the people: below the lower of the two lines of the axis."""
-    lines = np.flatnonzero((picture == GRID).all(axis=2).sum(axis=1) > WIDTH // 2)
-    return int(lines[1]) + 1
+def bars(figure: Figure, camera: str) -> list[Box]:
+    """Left, right, upper and lower edge of each bar of a camera, in seconds and rows."""
+    boxes = [path.get_extents() for it in drawn(figure, camera) for path in it.get_paths()]
+    return [(box.x0, box.x1, box.y0, box.y1) for box in boxes]
 
 
-def extent(mask: NDArray[np.bool_]) -> tuple[int, int]:
-    columns = np.flatnonzero(mask.any(axis=0))
-    return int(columns[0]), int(columns[-1])
+def drawn(figure: Figure, camera: str) -> list[PolyCollection]:
+    found = plots(figure)[0].collections
+    return [it for it in found if isinstance(it, PolyCollection) and it.get_label() == camera]
 
 
-# Visits
+def lanes(figure: Figure) -> dict[str, StepPatch]:
+    return {str(it.get_label()): it for it in plots(figure)[1].patches if isinstance(it, StepPatch)}
 
 
-def test_a_visit_goes_on_over_a_second_and_ends_after_it() -> None:
-    joined = find_visits([seen(DOOR, 7, 0.0, 0.5, 1.5, 2.6, 3.0)])
-    assert visit_rows(joined) == [(7, DOOR, 0.0, 1.5), (7, DOOR, 2.6, 3.0)]
+def texts(axes: Axes) -> list[str]:
+    return [text.get_text() for text in axes.texts]
 
 
-def test_cameras_and_people_have_their_own_visits() -> None:
-    pieces = [seen(YARD, 7, 0.0, 1.0), seen(DOOR, 7, 0.5, 1.5), seen(DOOR, 3, 0.5, 1.5)]
-    assert visit_rows(find_visits(pieces)) == [(3, DOOR, 0.5, 1.5), (7, DOOR, 0.5, 1.5), (7, YARD, 0.0, 1.0)]
-
-
-def test_nobody_has_no_visits() -> None:
-    assert visit_rows(find_visits([])) == visit_rows(find_visits([seen(DOOR, 1)])) == []
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_visits_equal_brute_force_however_the_run_is_cut(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    moments = np.sort(random.uniform(0, 60, 300)).round(2)
-    cameras, identities = random.integers(2, size=300), random.integers(1, 5, 300)
-    expected = []
-    for key in sorted(set(zip(identities.tolist(), cameras.tolist(), strict=True))):
-        own = [moment for moment, *it in zip(moments, identities, cameras, strict=True) if tuple(it) == key]
-        begin = last = own[0]
-        for moment in own[1:]:
-            if moment - last > 1.0:
-                expected.append((*key, begin, last))
-                begin = moment
-            last = moment
-        expected.append((*key, begin, last))
-    for cuts in ([], [150], sorted(random.integers(0, 300, 20).tolist())):
-        pieces = zip(*(np.split(column, cuts) for column in (cameras, moments, identities)), strict=True)
-        assert visit_rows(find_visits(pieces)) == expected
-
-
-# The picture
+# The people
 
 
 def test_a_bar_stands_where_its_visit_is_in_the_colour_of_its_camera() -> None:
-    picture = draw_timeline(visits((1, DOOR, 0, 10), (2, YARD, 2.5, 5)), CAMERAS)
-    left, right = extent(where(picture, DOOR))
-    assert picture.shape[1] == WIDTH
-    begin, end = extent(where(picture, YARD))
-    assert begin == pytest.approx(left + 0.25 * (right - left), abs=1)
-    assert end == pytest.approx(left + 0.5 * (right - left), abs=1)
+    figure = draw_timeline(visits((1, DOOR, 0, 10), (2, YARD, 2.5, 5)), CAMERAS)
+    ((left, right, top, bottom),) = bars(figure, "yard")
+    assert (left, right) == pytest.approx((2.5, 5), abs=10 / timeline.BINS)
+    assert (top, bottom) == pytest.approx((0.6, 1.4))
+    (collection,) = drawn(figure, "yard")
+    assert np.asarray(collection.get_facecolor())[0, :3] == pytest.approx(color(camera_color(YARD)))
 
 
-def test_people_stand_in_the_order_in_which_they_came() -> None:
-    picture = draw_timeline(visits((1, DOOR, 6, 9), (2, YARD, 1, 4)), CAMERAS)
-    door, yard = (np.flatnonzero(where(picture, camera).any(axis=1)) for camera in (DOOR, YARD))
-    assert yard.max() < door.min()
+def test_people_stand_in_the_order_in_which_they_came_with_their_number_and_colour() -> None:
+    figure = draw_timeline(visits((1, DOOR, 6, 9), (2, YARD, 1, 4)), CAMERAS)
+    rows, _ = plots(figure)
+    assert [label.get_text() for label in rows.get_yticklabels()] == ["2", "1"]
+    assert rows.get_ylim() == (1.5, -0.5)
+    (swatches,) = [it for it in rows.collections if isinstance(it, PathCollection)]
+    expected = [color(person_color(identity)) for identity in (2, 1)]
+    assert np.asarray(swatches.get_facecolor())[:, :3] == pytest.approx(np.array(expected))
+
+
+def test_how_long_somebody_was_in_view_counts_two_cameras_at_once_one_time() -> None:
+    figure = draw_timeline(visits((1, DOOR, 0, 80), (1, YARD, 60, 100), (2, YARD, 0, 7)), CAMERAS)
+    assert texts(plots(figure)[0]) == ["1:40.0", "0:07.0", "person", "in view"]
 
 
 def test_cameras_that_see_a_person_at_once_share_the_row() -> None:
-    picture = draw_timeline(visits((1, DOOR, 0, 8), (1, YARD, 6, 10)), CAMERAS)
-    door, yard = where(picture, DOOR), where(picture, YARD)
-    both = extent(door)[1] - 3
-    assert extent(yard)[0] < both < extent(door)[1]
-    rows_of_door, rows_of_yard = np.flatnonzero(door[:, both]), np.flatnonzero(yard[:, both])
-    assert rows_of_door.max() + 1 == rows_of_yard.min()
-    assert abs(len(rows_of_door) - len(rows_of_yard)) <= 1
-    assert door[:, extent(yard)[0] - 3].sum() == len(rows_of_door) + len(rows_of_yard)
+    figure = draw_timeline(visits((1, DOOR, 0, 8), (1, YARD, 6, 10)), CAMERAS)
+    alone, shared = bars(figure, "door")
+    assert alone == pytest.approx((0, 6, -0.4, 0.4), abs=0.01)
+    assert shared == pytest.approx((6, 8, -0.4, 0), abs=0.01)
+    shared, alone = bars(figure, "yard")
+    assert shared == pytest.approx((6, 8, 0, 0.4), abs=0.01)
+    assert alone == pytest.approx((8, 10, -0.4, 0.4), abs=0.01)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_bars_cover_what_was_seen_once_and_nothing_else(seed: int) -> None:
+    seen_at = np.random.default_rng(seed).random((4, 200)) < 0.4
+    height = np.zeros(200)
+    for camera, begin, end, low, high in bars_of(seen_at):
+        assert seen_at[camera, begin:end].all()
+        height[begin:end] += high - low
+    assert height == pytest.approx(seen_at.any(axis=0).astype(float))
 
 
 def test_a_glance_in_three_days_can_be_seen_and_hides_nobody_else() -> None:
-    three_days = 3 * 86400.0
-    picture = draw_timeline(visits((1, DOOR, 0, three_days), (2, YARD, 1000, 1001)), CAMERAS)
-    begin, end = extent(where(picture, YARD))
-    assert end - begin == 2
-    # In the last column there is no room to the right of it.
-    picture = draw_timeline(visits((1, DOOR, 0, three_days), (2, YARD, three_days, three_days)), CAMERAS)
-    last = extent(where(picture, DOOR))[1]
-    assert extent(where(picture, YARD)) == (last - 2, last)
-    beside = draw_timeline(visits((1, DOOR, 0, 1), (1, YARD, 300, three_days)), CAMERAS)
-    assert extent(where(beside, DOOR))[1] + 1 == extent(where(beside, YARD))[0]
+    days = 3 * 86400.0
+    crowd = visits((1, DOOR, 0, 1), (1, YARD, 200, days), (2, YARD, 1000, 1001), (3, YARD, days, days))
+    span = Span.of(crowd)
+    widths = [
+        np.flatnonzero(seen_by(crowd[crowd.identity_ids == identity], 2, span)[camera])
+        for identity, camera in ((1, DOOR), (2, YARD), (3, YARD))
+    ]
+    assert [len(width) for width in widths] == [1, timeline.MIN_BINS, timeline.MIN_BINS]
+    assert widths[2][-1] == timeline.BINS - 1  # at the end there is no room to the right
 
 
-def test_the_number_of_a_person_stands_at_both_edges_and_before_a_late_bar() -> None:
-    early, late = (
-        [draw_timeline(visits((person, DOOR, begin, 10)), CAMERAS) for person in (1, 2)] for begin in (0, 5.2)
-    )
-    for (one, two), before_the_bar in ((early, False), (late, True)):
-        differs = (one[plot_top(one) :] != two[plot_top(two) :]).any(axis=(0, 2))
-        begin, end = extent(where(one, DOOR))
-        assert differs[:30].any()
-        assert differs[end + 1 :].any()
-        assert differs[begin - 30 : begin].any() or not before_the_bar
-        assert not differs[begin : end + 1].any()
-        assert not differs[40 : begin - 30].any()
-
-
-def test_many_people_get_low_rows_with_axis_and_legend_again_and_again() -> None:
-    few, many = (
-        draw_timeline(visits(*((it, DOOR, it, it + 5) for it in range(1, count))), CAMERAS)
-        for count in (6, 501)
-    )
-    assert few.shape[0] < 400
-    assert 500 * timeline.MIN_ROW < many.shape[0] < 500 * timeline.MIN_ROW * 1.25
-    swatch = (many[:, timeline.MARGIN] == COLORS[DOOR]).all(axis=1)
-    legends = np.flatnonzero(np.diff(swatch.astype(int)) == 1)
-    assert len(legends) == 12
-    assert np.diff(legends).max() < 800
-
-
-def test_of_too_many_people_those_seen_longest_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timeline, "MAX_PEOPLE", 2)
+def test_of_many_people_those_longest_in_view_have_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timeline, "MAX_ROWS", 2)
     crowd = visits((1, DOOR, 0, 2), (2, YARD, 1, 9), (3, DOOR, 2, 3), (4, YARD, 0, 7), (5, DOOR, 9, 10))
-    shown, note = timeline._people_to_show(crowd)
-    assert shown.tolist() == [4, 2]
-    assert note == "; the 2 seen longest, others 2.0 s at most"
-    picture = draw_timeline(crowd, CAMERAS)
-    assert not where(picture, DOOR).any()
-    assert where(picture, YARD).any()
+    assert people_to_show(crowd).tolist() == [4, 2]
+    figure = draw_timeline(crowd, CAMERAS)
+    rows, occupancy = plots(figure)
+    assert rows.get_title("left") == "Who was where: the 2 longest in view"
+    assert not bars(figure, "door")
+    assert "all 5 counted" in occupancy.get_title("left")
+    assert "at most 2" in texts(occupancy)  # 3 and 5 have no row, and 1 was there as 3 came
 
 
-def test_thirty_two_cameras_can_be_told_apart() -> None:
-    swatches = [timeline._pattern(camera, 11, 12) for camera in range(32)]
-    assert all((one != other).any() for one, other in combinations(swatches, 2))
-    names = [CameraName(f"camera {index}") for index in range(32)]
-    rows = [(index + 1, index, 0.0, 10.0) for index in range(32)]
-    picture = draw_timeline(visits(*rows), names)
-    assert all(where(picture, camera).any() for camera in range(len(COLORS)))
+def test_eight_hours_and_a_thousand_people_are_one_page() -> None:
+    random = np.random.default_rng(0)
+    begins = random.uniform(0, 8 * 3600, 5000)
+    rows = zip(np.sort(random.integers(1, 1001, 5000)), random.integers(6, size=5000), begins, strict=True)
+    crowd = visits(*((int(who), int(camera), begin, begin + 90) for who, camera, begin in rows))
+    figure = draw_timeline(crowd, [CameraName(f"camera {index}") for index in range(6)])
+    width, height = figure.get_size_inches()
+    assert height < width
+    assert len(plots(figure)[0].get_yticks()) == timeline.MAX_ROWS
 
 
-def test_names_are_written_in_letters_that_can_be_drawn() -> None:
-    names = {"Tür": "Tur", "door-2": "door-2", "вход": "camera 5", "入口-1": "camera 5"}
-    assert {name: timeline.plain_name(CameraName(name), 4) for name in names} == names
-    assert timeline.plain_name(CameraName("x" * 30 + "y" * 30), 0) == "x" * 18 + "..." + "y" * 18
+# The cameras
 
 
-def test_nobody_gives_a_picture_too() -> None:
-    picture = draw_timeline(find_visits([]), CAMERAS)
-    assert 50 < picture.shape[0] < 200
+def test_lanes_show_how_many_a_camera_sees() -> None:
+    figure = draw_timeline(visits((1, DOOR, 0, 100), (2, DOOR, 50, 100), (3, YARD, 0, 50)), CAMERAS)
+    door, yard = lanes(figure).values()
+    heights = [np.abs(np.asarray(lane.get_data()[0]) - lane.get_data()[2]) for lane in (door, yard)]
+    half = timeline.OCCUPANCY_BINS // 2
+    assert heights[0][:half] == pytest.approx(heights[0][-1] / 2)
+    assert heights[1][:half] == pytest.approx(heights[0][0])
+    assert heights[1][half:] == pytest.approx(0)
+    _, occupancy = plots(figure)
+    assert texts(occupancy) == ["door", "at most 2", "yard", "at most 1"]
+    assert occupancy.get_title("left") == "People in view, all 3 counted; lane height = 2"
+
+
+def test_sixty_four_cameras_can_be_told_apart() -> None:
+    names = [CameraName(f"camera {index}") for index in range(64)]
+    figure = draw_timeline(visits(*((index + 1, index, 0.0, 10.0) for index in range(64))), names)
+    looks = [(it.get_facecolor(), it.get_hatch()) for it in lanes(figure).values()]
+    assert len(looks) == 64
+    assert all(one != other for one, other in combinations(looks, 2))
+
+
+def test_of_too_many_cameras_the_busiest_have_a_lane(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timeline, "MAX_LANES", 2)
+    names = [CameraName(name) for name in ("a", "b", "c")]
+    figure = draw_timeline(visits((1, 0, 0, 10), (2, 1, 0, 1), (3, 2, 0, 5)), names)
+    assert list(lanes(figure)) == ["a", "c"]
+    assert "the 2 busiest cameras" in plots(figure)[1].get_title("left")
+
+
+def test_names_of_any_script_are_written_as_they_are(tmp_path: Path) -> None:
+    names = [CameraName(name) for name in ("вход", "入口-1", "двор 🚪", "Tür", "$x_1$")]
+    figure = draw_timeline(visits(*((index + 1, index, 0.0, 10.0) for index in range(5))), names)
+    assert texts(plots(figure)[1])[::2] == names
+
+
+def test_a_run_without_people_gives_a_figure_too(tmp_path: Path) -> None:
+    figure = draw_timeline(find_visits([]), CAMERAS)
+    assert figure.get_suptitle() == "no people in 2 cameras"
+    assert all(path.is_file() for path in write_timeline(tmp_path / "timeline.png", [], CAMERAS))
 
 
 # Time
 
 
-def labels(begin_s: float, end_s: float) -> list[tuple[str, str]]:
-    axis = _Axis.of(visits((1, DOOR, begin_s, end_s)))
-    return [axis._label(tick) for tick in axis.ticks().tolist()]
+def labels(begin_s: float, end_s: float) -> list[str]:
+    figure = draw_timeline(visits((1, DOOR, begin_s, end_s)), CAMERAS)
+    figure.draw_without_rendering()
+    axis = plots(figure)[1].xaxis
+    low, high = axis.get_view_interval()
+    return [
+        label.get_text()
+        for tick, label in zip(axis.get_majorticklocs(), axis.get_ticklabels(), strict=True)
+        if low <= tick <= high
+    ]
 
 
 @pytest.mark.parametrize(
-    ("end_s", "first", "second", "last", "count"),
+    ("end_s", "first", "second", "last", "number"),
     [
         (1.0, "0:00.0", "0:00.1", "0:01.0", 11),
         (10.0, "0:00", "0:01", "0:10", 11),
@@ -228,40 +217,38 @@ def labels(begin_s: float, end_s: float) -> list[tuple[str, str]]:
     ],
 )
 def test_files_are_timed_from_their_first_frame_in_round_steps(
-    end_s: float, first: str, second: str, last: str, count: int
+    end_s: float, first: str, second: str, last: str, number: int
 ) -> None:
-    texts = [text for text, _ in labels(0.2, end_s)]
-    assert (texts[0], texts[1], texts[-1], len(texts)) == (first, second, last, count)
+    told = labels(0.2, end_s)
+    assert (told[0], told[1], told[-1], len(told)) == (first, second, last, number)
 
 
 @pytest.mark.usefixtures("berlin")
 def test_live_cameras_are_timed_by_the_local_clock_with_its_date() -> None:
-    assert labels(UNIX_S, UNIX_S + 50)[:2] == [("23:13:20", "2023-11-14"), ("23:13:25", "2023-11-14")]
-    texts = labels(UNIX_S, UNIX_S + 2 * 86400)
-    assert texts[:3] == [("00:00", "2023-11-15"), ("06:00", "2023-11-15"), ("12:00", "2023-11-15")]
-    assert _Axis.of(visits((1, DOOR, UNIX_S, UNIX_S + 9))).note == "local time, UTC+01:00"
+    assert labels(UNIX_S, UNIX_S + 8 * 3600)[:3] == ["Nov-15", "01:00", "02:00"]
+    assert labels(UNIX_S, UNIX_S + 50)[:2] == ["23:13:20", "23:13:25"]
+    axis = plots(draw_timeline(visits((1, DOOR, UNIX_S, UNIX_S + 8 * 3600)), CAMERAS))[1].xaxis
+    axis.get_major_formatter().format_ticks(axis.get_majorticklocs().tolist())
+    assert axis.get_major_formatter().get_offset() == "2023-Nov-15"
 
 
-def test_labels_at_the_edge_stay_in_the_picture() -> None:
-    ruler = _Axis.of(visits((1, DOOR, 0, 30 * 86400.0))).draw(range(30, WIDTH - 30))
-    dark = np.flatnonzero((ruler.max(axis=2) < 150).max(axis=0))
-    assert 4 <= dark[0] < 40
-    assert dark[-1] < WIDTH - 4
+@pytest.mark.usefixtures("berlin")
+def test_a_clock_that_is_put_forward_skips_an_hour() -> None:
+    summer_s = 1_711_845_000.0  # 2024-03-31 01:30 in Berlin, half an hour before 3:00
+    assert labels(summer_s, summer_s + 4 * 3600) == ["03:00", "04:00", "05:00", "06:00"]
 
 
 # The file
 
 
-def test_the_file_is_the_picture_and_the_same_however_the_run_is_cut(tmp_path: Path) -> None:
+def test_the_files_are_the_same_however_the_run_is_cut(tmp_path: Path) -> None:
     whole = [seen(DOOR, 1, 0.0, 0.5, 1.0), seen(YARD, 1, 3.0, 3.5), seen(DOOR, 2, 1.0, 1.4)]
-    path = write_timeline(tmp_path / "timeline.png", whole, CAMERAS)
-    expected = draw_timeline(find_visits(whole), CAMERAS)
-    assert np.array_equal(np.asarray(cv2.imread(str(path))), expected)
-    before = path.read_bytes()
+    paths = write_timeline(tmp_path / "timeline.png", whole, CAMERAS)
+    before = [path.read_bytes() for path in paths]
     pieces = [seen(camera, person, moment) for (cameras, times, people) in whole
               for camera, moment, person in zip(cameras, times, people, strict=True)]  # fmt: skip
-    assert write_timeline(path, pieces, CAMERAS).read_bytes() == before
-    assert [file.name for file in tmp_path.iterdir()] == ["timeline.png"]
+    assert [path.read_bytes() for path in write_timeline(paths[0], pieces, CAMERAS)] == before
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["timeline.png", "timeline.svg"]
 
 
 def test_a_run_leaves_its_timeline_and_names_it(
@@ -270,6 +257,7 @@ def test_a_run_leaves_its_timeline_and_names_it(
     monkeypatch.chdir(tmp_path)
     write_sequence(tmp_path / "door", 50, 0)
     assert main([str(tmp_path / "door"), "--set", "detector.kind=file"]) == 0
-    assert "timeline.png" in capsys.readouterr().out
-    picture = np.asarray(cv2.imread("runs/track/timeline.png"), np.uint8)
-    assert where(picture, 0).any()
+    told = capsys.readouterr().out
+    assert "timeline.png" in told
+    assert "timeline.svg" in told
+    assert ">door<" in Path("runs/track/timeline.svg").read_text(encoding="utf-8")

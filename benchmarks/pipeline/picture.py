@@ -2,66 +2,60 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cv2
-import numpy as np
+from foundation.figures import PALETTE, color, drawing, write_figure
 
-from foundation.files import write_whole
-from tracker.reports.timeline import COLORS, FAINT, INK, WHITE, text_width, write_text
-from tracker.types import Image
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-WIDTH, LEFT, RIGHT = 1280, 250, 110
-TITLE_HEIGHT, ROW_HEIGHT, BAR_HEIGHT = 40, 24, 15
-PEER, OURS, STAGE, WAITED = COLORS[7], COLORS[0], COLORS[4], COLORS[3]
+Rows = Mapping[str, Mapping[str, Any]]
+"""Of each contender the row that ``benchmarks.pipeline`` reports."""
 
-
-def write_picture(path: Path, scenes: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
-    """Write a PNG; arguments as for `draw_bars`."""
-    _, png = cv2.imencode(".png", draw_bars(scenes))
-    write_whole(path, png.tobytes())
+WIDTH_INCH, BAR_INCH = 11.0, 0.24
+PEER, OURS, STAGE, WAITED = PALETTE[7], PALETTE[0], PALETTE[4], PALETTE[3]
 
 
-def draw_bars(scenes: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Image:
-    """A picture (H, W, 3) BGR: milliseconds a frame of each contender, and of the stages of a run.
-
-    Args:
-        scenes: By name: of each contender the row that ``benchmarks.pipeline`` reports.
-    """
-    return np.vstack([strip for name, rows in scenes.items() for strip in _draw_scene(name, rows)])
+def write_picture(path: Path, scenes: Mapping[str, Rows]) -> list[Path]:
+    """Write the figure of `draw_bars` as PNG, to ``path``, and SVG; the files."""
+    return write_figure(draw_bars(scenes), path)
 
 
-def _draw_scene(name: str, rows: Mapping[str, Mapping[str, Any]]) -> list[Image]:
+def draw_bars(scenes: Mapping[str, Rows]) -> "Figure":
+    """Milliseconds a frame of each contender, and of the stages of a run, in one plot for each scene."""
+    bars = {name: _bars_of(rows) for name, rows in scenes.items()}
+    heights = [len(own) for own in bars.values()]
+    with drawing(WIDTH_INCH, BAR_INCH * sum(heights) + 0.7 * len(bars)) as figure:
+        plots = figure.subplots(len(bars), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+        for axes, (name, own) in zip(plots, bars.items(), strict=True):
+            axes.set_title(name)
+            _draw_scene(axes, own)
+        axes.set_xlabel("milliseconds a frame; the stages of a run overlap")
+    return figure
+
+
+def _bars_of(rows: Rows) -> list[tuple[str, float, tuple[int, int, int]]]:
+    """Label, milliseconds and colour of each bar: contenders, then the stages of the first that is a run."""
     bars = [
         (contender, 1000 / row["frames_per_s"], OURS if "stage_ms" in row else PEER)
         for contender, row in rows.items()
         if "failure" not in row
     ]
     run = next((contender for contender, row in rows.items() if "stage_ms" in row), "")
-    stages = []
     if run:
-        stages = [(f"{it}, at work", took, STAGE) for it, took in rows[run]["stage_ms"].items()]
-        stages += [(f"tracking waited for {it}", took, WAITED) for it, took in rows[run]["waited_ms"].items()]
-    longest = max(took for _, took, _ in bars + stages)
-    title = _strip(TITLE_HEIGHT)
-    write_text(title, f"{name}: milliseconds a frame", 20, 26, 0.62, INK)
-    strips = [title, *(_draw_bar(*bar, longest) for bar in bars)]
-    if stages:
-        note = _strip(ROW_HEIGHT + 4)
-        write_text(note, f"stages of {run}; they overlap", LEFT, 16, 0.42, FAINT)
-        strips += [note, *(_draw_bar(*bar, longest) for bar in stages)]
-    return [*strips, _strip(12)]
+        bars += [(f"{run}: {it}, at work", took, STAGE) for it, took in rows[run]["stage_ms"].items()]
+        bars += [(f"{run}: waited for {it}", took, WAITED) for it, took in rows[run]["waited_ms"].items()]
+    return bars
 
 
-def _draw_bar(label: str, took_ms: float, color: tuple[int, ...], longest_ms: float) -> Image:
-    strip = _strip(ROW_HEIGHT)
-    write_text(strip, label, LEFT - 12 - text_width(label, 0.45), ROW_HEIGHT // 2, 0.45, INK)
-    end = LEFT + max(1, round((WIDTH - LEFT - RIGHT) * took_ms / longest_ms))
-    top = (ROW_HEIGHT - BAR_HEIGHT) // 2
-    cv2.rectangle(strip, (LEFT, top), (end, top + BAR_HEIGHT), color, cv2.FILLED)
-    write_text(strip, f"{took_ms:.1f}" if took_ms >= 0.05 else "< 0.1", end + 8, ROW_HEIGHT // 2, 0.45, INK)
-    return strip
-
-
-def _strip(height: int) -> Image:
-    return np.full((height, WIDTH, 3), WHITE, np.uint8)
+def _draw_scene(axes: "Axes", bars: list[tuple[str, float, tuple[int, int, int]]]) -> None:
+    labels, took_ms, colors = zip(*bars, strict=True)
+    # The stages stand apart from the contenders, which alone can be compared.
+    places = [place + 0.5 * (rgb in (STAGE, WAITED)) for place, rgb in enumerate(colors)]
+    drawn = axes.barh(places, took_ms, 0.68, color=[color(rgb) for rgb in colors])
+    axes.bar_label(drawn, [f"{took:.1f}" if took >= 0.05 else "< 0.1" for took in took_ms], padding=4)
+    axes.set_yticks(places, labels)
+    axes.set_ylim(places[-1] + 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")

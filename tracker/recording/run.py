@@ -181,11 +181,11 @@ class TrackingRun:
         files = [
             write_tracks(self.folder.path / "tracks.csv", self.identities.tracks()),
             self.folder.path / "events.jsonl",
-            write_timeline(self.folder.path / "timeline.png", times, self.cameras),
+            *write_timeline(self.folder.path / "timeline.png", times, self.cameras),
         ]
         if self.config.ground.homographies:
             places = ((rows["camera"], rows["time"], who, rows["box"]) for rows, who in people())
-            files.append(write_map(self.folder.path / "map.png", places, self.cameras, self.tracker.ground))
+            files += write_map(self.folder.path / "map.png", places, self.cameras, self.tracker.ground)
         return files
 
     def _refuse_changed_cameras(self) -> None:

@@ -3,29 +3,31 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import ceil, floor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation.files import write_whole
-from tracker.ground import GroundPlane
-from tracker.reports.timeline import (
-    COLORS,
-    FAINT,
+from foundation.figures import (
     GRID,
-    INK,
-    MARGIN,
-    WHITE,
-    WIDTH,
-    plain_name,
-    text_width,
-    write_text,
+    Label,
+    color,
+    count,
+    drawing,
+    place_labels,
+    short_name,
+    write_figure,
 )
-from tracker.sinks.overlay import color_of
-from tracker.types import CameraName, Columns, FloatArray, Image, IntArray
+from tracker.colors import camera_color, ink_on, person_color
+from tracker.ground import GroundPlane
+from tracker.types import CameraName, Columns, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 STEP_S = 0.5
 """A person has one place in each stretch of this time: the mean of what all cameras saw."""
@@ -33,18 +35,15 @@ MAX_PLACES = 400_000
 """Of longer runs the stretches are twice as long, four times, ... until no more are needed."""
 MAX_EMPTY = 1
 """A way goes on over so many stretches in which nobody saw the person; beyond, it is cut."""
-MAX_NAMED = 60
-"""Of more people only those seen longest have their number in the picture."""
+MAX_NAMED = 40
+"""Of more people only those seen longest have a colour and their number in the map."""
 
-HEIGHT = 1100
-MAX_PX_PER_M = 120.0
+PAGE_INCH: FloatArray = np.array([14.0, 10.0])
+FRAME_INCH: FloatArray = np.array([0.8, 1.0])
+"""The ground, whose longer side fills the page, and what stands around it."""
 LEAST_EXTENT_M = 4.0
 MAX_LINES = 12
-FRACTION_BITS = 4
-"""OpenCV draws at sixteenths of a pixel."""
 STEPS_M = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-SHADE = 0.95
-"""Ground that a camera sees is darker by this; by more where several do."""
 
 SightingColumns = tuple[IntArray, FloatArray, IntArray, NDArray[np.floating[Any]]]
 """Camera (R,), time in seconds (R,), identity (R,) and box (R, 4) in pixels of R sightings."""
@@ -84,21 +83,16 @@ class Ways:
 
 def write_map(
     path: Path, sightings: Iterable[SightingColumns], cameras: Sequence[CameraName], ground: GroundPlane
-) -> Path:
-    """Write the map of a run as a PNG; a cut leaves the file of before, or the new one whole.
+) -> list[Path]:
+    """Write the map of a run as PNG and SVG; the files.
 
     Args:
-        path: Where to.
+        path: Of the PNG.
         sightings: The run in pieces. Beyond one place for each person memory does not grow with it.
         cameras: All cameras of the run, as the indices count them.
         ground: The plane on which they see people; cameras without a homography see nobody.
-
-    Returns:
-        ``path``.
     """
-    _, png = cv2.imencode(".png", draw_map(find_ways(sightings, cameras, ground), cameras, ground.is_y_down))
-    write_whole(path, png.tobytes())
-    return path
+    return write_figure(draw_map(find_ways(sightings, cameras, ground), cameras, ground.is_y_down), path)
 
 
 def find_ways(
@@ -133,106 +127,92 @@ def find_ways(
     return Ways(parts[0], step_s, views)
 
 
-def draw_map(ways: Ways, cameras: Sequence[CameraName], is_y_down: bool) -> Image:
-    """The picture (H, W, 3) BGR of `write_map`, from what `find_ways` gave."""
-    places = ways.places
-    identities, seen = np.unique(places.identity_ids, return_counts=True)
-    named = identities[np.argsort(-seen, kind="stable")[:MAX_NAMED]]
-    frame = _Frame.around(np.concatenate([_xy(places), *ways.views]), is_y_down)
-    picture = frame.draw_ground(ways.views)
-    outlines = {index: frame.pixels(view) for index, view in enumerate(ways.views) if len(view)}
-    for index, corners in outlines.items():
-        color = COLORS[index % len(COLORS)]
-        cv2.polylines(picture, [_fixed(corners)], True, color, 1, cv2.LINE_AA, FRACTION_BITS)
-    begins: dict[int, FloatArray] = {}
+def draw_map(ways: Ways, cameras: Sequence[CameraName], is_y_down: bool) -> "Figure":
+    """The figure of `write_map`, from what `find_ways` gave; its axes are metres.
+
+    Each of those seen longest has a colour, as in the overlay, and a dot and number where they came first;
+    the ways of others are grey.
+    """
+    identities, seen = np.unique(ways.places.identity_ids, return_counts=True)
+    named = np.sort(identities[np.argsort(-seen, kind="stable")[:MAX_NAMED]])
+    low, high = _extent(np.concatenate([_xy(ways.places), *ways.views]))
+    inch_per_m = min(PAGE_INCH / (high - low))
+    with drawing(*(inch_per_m * (high - low) + FRAME_INCH).tolist()) as figure:
+        axes = figure.subplots()
+        axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
+        axes.set(xlabel="x, metres", ylabel="y, metres, downwards" if is_y_down else "y, metres")
+        if is_y_down:
+            axes.invert_yaxis()
+        axes.set(xticks=_ticks(low, high, 0), yticks=_ticks(low, high, 1))
+        axes.grid(visible=True)
+        begins = _draw_ways(axes, ways.places, named)
+        names = _draw_views(axes, ways.views, cameras)
+        place_labels(axes, names + [_number(identity, begins[identity]) for identity in named.tolist()])
+        on = f"on the ground of {count(sum(map(bool, map(len, ways.views))), 'camera', 'cameras')}"
+        figure.suptitle(f"{count(len(identities), 'person', 'people')} {on}", x=0.02, ha="left", fontsize=14)
+        grey = f"; in colour the {len(named)} seen longest" if len(named) < len(identities) else ""
+        axes.set_title(f"dot: where somebody came first; one place each {ways.step_s:g} s{grey}", fontsize=9)
+    return figure
+
+
+def _draw_ways(axes: "Axes", places: PlacesByStep, named: IntArray) -> dict[int, tuple[float, float]]:
+    """Draw the ways, and a dot for each who is named; where those came first, by identity."""
+    from matplotlib.collections import LineCollection
+
+    lines: dict[int, list[FloatArray]] = {}
     for way in _cut(places):
-        identity = int(way.identity_ids[0])
-        pixels = frame.pixels(_smooth(_xy(way)))
-        cv2.polylines(picture, [_fixed(pixels)], False, color_of(identity), 2, cv2.LINE_AA, FRACTION_BITS)
-        begins.setdefault(identity, pixels[0])
-    labels, middle = _Labels(picture), np.array([WIDTH, frame.size[1]]) / 2
-    for index, corners in outlines.items():
-        outermost = corners[np.linalg.norm(corners - middle, axis=1).argmax()]
-        labels.write(plain_name(cameras[index], index), outermost, COLORS[index % len(COLORS)])
-    for identity in named.tolist():
-        labels.dot(begins[identity], color_of(identity))
-    for identity in named.tolist():
-        labels.write(str(identity), begins[identity], INK)
-    title = _count(len(identities), "person", "people") + " on the ground of " + _count(
-        len(outlines), "camera", "cameras"
-    )  # fmt: skip
-    if len(named) < len(identities):
-        title += f"; numbers of the {MAX_NAMED} seen longest"
-    note = f"dot: where somebody came first; one place each {ways.step_s:g} s"
-    return np.vstack([_header(title, note), picture, _legend(np.sort(named), frame)])
+        lines.setdefault(int(way.identity_ids[0]), []).append(_smooth(_xy(way)))
+    begins: dict[int, tuple[float, float]] = {}
+    for identity, own in lines.items():
+        is_named = identity in named
+        line_color = color(person_color(identity)) if is_named else GRID
+        order, width = (2.0, 1.6) if is_named else (1.5, 0.8)
+        axes.add_collection(
+            LineCollection(own, colors=[line_color], linewidth=width, zorder=order, label=str(identity))
+        )
+        if is_named:
+            begins[identity] = (float(own[0][0, 0]), float(own[0][0, 1]))
+            axes.plot(*begins[identity], "o", color=line_color, markeredgecolor="white", zorder=3)
+    return begins
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """Which ground is shown: from ``low`` to ``high`` in metres, a line each ``step_m``."""
+def _draw_views(axes: "Axes", views: Sequence[FloatArray], cameras: Sequence[CameraName]) -> list[Label]:
+    """Outline the ground on which each camera saw people, in its colour of the timeline; their names."""
+    names: list[Label] = []
+    middle = np.array([axes.get_xlim(), axes.get_ylim()]).mean(axis=1)
+    for index, corners in enumerate(views):
+        if not len(corners):
+            continue
+        name, own = short_name(cameras[index]), color(camera_color(index))
+        axes.fill(*corners.T, facecolor=(*own, 0.06), edgecolor=own, linestyle="--", linewidth=1, label=name)
+        x, y = corners[np.linalg.norm(corners - middle, axis=1).argmax()].tolist()
+        box = {"facecolor": "white", "edgecolor": own, "boxstyle": "round,pad=0.2"}
+        names.append((name, (x, y), {"bbox": box, "fontsize": 10, "zorder": 4}))
+    return names
 
-    low: tuple[float, float]
-    high: tuple[float, float]
-    px_per_m: float
-    step_m: float
-    is_y_down: bool
 
-    @classmethod
-    def around(cls, points: FloatArray, is_y_down: bool) -> "_Frame":
-        if not len(points):
-            points = np.zeros((1, 2))
-        low, high = points.min(axis=0), points.max(axis=0)
-        margin = np.maximum(0.05 * (high - low).max(), (LEAST_EXTENT_M - (high - low)) / 2)
-        low, high = low - margin, high + margin
-        width, height = high - low
-        px_per_m = min((WIDTH - 4 * MARGIN) / width, HEIGHT / height, MAX_PX_PER_M)
-        step_m = next((it for it in STEPS_M if it >= max(width, height) / MAX_LINES), STEPS_M[-1])
-        return cls(tuple(low), tuple(high), float(px_per_m), step_m, is_y_down)
+def _number(identity: int, point: tuple[float, float]) -> Label:
+    """The label of a person, on a plate of their colour."""
+    plate = color(person_color(identity))
+    box = {"facecolor": plate, "edgecolor": "none", "boxstyle": "round,pad=0.15"}
+    line = {"arrowstyle": "-", "color": plate, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
+    ink = color(ink_on(person_color(identity)))
+    return str(identity), point, {"bbox": box, "color": ink, "arrowprops": line, "fontsize": 8, "zorder": 4}
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the ground in pixels."""
-        width, height = (np.subtract(self.high, self.low) * self.px_per_m).astype(int).tolist()
-        return width, height
 
-    def pixels(self, xy: FloatArray) -> FloatArray:
-        """(N, 2) places in the picture of points (N, 2) in metres."""
-        x, y = ((xy - self.low) * self.px_per_m).T
-        left = (WIDTH - self.size[0]) // 2
-        return np.column_stack([left + x, y if self.is_y_down else self.size[1] - y])
+def _ticks(low: FloatArray, high: FloatArray, axis: int) -> list[float]:
+    """Round metres along one axis, as far apart as along the other."""
+    step_m = next((it for it in STEPS_M if it >= (high - low).max() / MAX_LINES), STEPS_M[-1])
+    return [it * step_m for it in range(ceil(low[axis] / step_m), floor(high[axis] / step_m) + 1)]
 
-    def draw_ground(self, views: Sequence[FloatArray]) -> Image:
-        """A strip with lines, their metres, and the ground that cameras see."""
-        picture = np.full((self.size[1] + 30, WIDTH, 3), WHITE, np.uint8)
-        seen = np.ones(picture.shape[:2], np.float32)
-        for view in views:
-            if len(view):
-                inside = np.zeros(seen.shape, np.uint8)
-                cv2.fillPoly(inside, [_fixed(self.pixels(view))], 1, cv2.LINE_8, FRACTION_BITS)
-                seen[inside > 0] *= SHADE
-        picture = np.rint(picture * seen[..., None]).astype(np.uint8)
-        (left, top), (right, bottom) = self._corners
-        for axis in (0, 1):
-            lines = np.arange(np.ceil(self.low[axis] / self.step_m), self.high[axis] / self.step_m)
-            for metres in (lines * self.step_m).tolist():
-                point = np.array([self.low])
-                point[0, axis] = metres
-                x, y = np.rint(self.pixels(point)[0]).astype(int).tolist()
-                ends = ((x, top), (x, bottom)) if axis == 0 else ((left, y), (right, y))
-                cv2.line(picture, ends[0], ends[1], GRID, 1)
-                text = f"{metres + 0.0:g}"  # not -0
-                width = text_width(text, 0.42)
-                if axis == 0:
-                    write_text(picture, text, x - width // 2, bottom + 14, 0.42, FAINT)
-                else:
-                    write_text(picture, text, left - width - 8, y, 0.42, FAINT)
-        cv2.rectangle(picture, (left, top), (right, bottom), GRID, 1)
-        return picture
 
-    @property
-    def _corners(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        left = (WIDTH - self.size[0]) // 2
-        return (left, 0), (left + self.size[0], self.size[1])
+def _extent(xy: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Lower and upper corner (2,) of the ground that is shown for points (N, 2), with a margin."""
+    if not len(xy):
+        xy = np.zeros((1, 2))
+    low, high = xy.min(axis=0), xy.max(axis=0)
+    margin = np.maximum(0.05 * (high - low).max(), (LEAST_EXTENT_M - (high - low)) / 2)
+    return low - margin, high + margin
 
 
 def _join(parts: Sequence[PlacesByStep]) -> PlacesByStep:
@@ -276,67 +256,3 @@ def _hull(xy: FloatArray) -> FloatArray:
     middle = xy.mean(axis=0)  # OpenCV takes float32, which is coarse far from 0
     corners = cv2.convexHull((xy - middle).astype(np.float32), returnPoints=False)
     return np.asarray(xy[corners[:, 0]])
-
-
-def _fixed(pixels: FloatArray) -> IntArray:
-    """Pixels (N, 2) as OpenCV takes them, with a fraction."""
-    return np.rint(pixels * (1 << FRACTION_BITS)).astype(np.int32)
-
-
-class _Labels:
-    """Dots, and names beside points, none over another; what finds no room is left out, the legend has it."""
-
-    def __init__(self, picture: Image) -> None:
-        self._picture = picture
-        self._taken = np.zeros(picture.shape[:2], np.bool_)
-
-    def dot(self, point: FloatArray, color: tuple[int, ...]) -> None:
-        x, y = np.rint(point).astype(int).tolist()
-        cv2.circle(self._picture, (x, y), 6, WHITE, cv2.FILLED, cv2.LINE_AA)
-        cv2.circle(self._picture, (x, y), 5, color, cv2.FILLED, cv2.LINE_AA)
-        self._taken[max(y - 3, 0) : y + 4, max(x - 3, 0) : x + 4] = True
-
-    def write(self, text: str, point: FloatArray, color: tuple[int, ...]) -> None:
-        width, (x, y) = text_width(text, 0.5), np.rint(point).astype(int).tolist()
-        sides = (x - 10 - width, x + 10)
-        for down in (0, -15, 15, -30, 30, -45, 45):
-            for left in sides if x < WIDTH / 2 else sides[::-1]:  # outwards, if there is room
-                area = (slice(y + down - 7, y + down + 8), slice(left - 2, left + width + 2))
-                is_inside = area[0].start >= 0 and area[1].start >= 0 and left + width <= WIDTH
-                if is_inside and not self._taken[area].any():
-                    self._taken[area] = True
-                    self._picture[area] = self._picture[area] // 2 + 127  # to be read over ways
-                    write_text(self._picture, text, left, y + down, 0.5, color)
-                    return
-
-
-def _header(title: str, note: str) -> Image:
-    header = np.full((52, WIDTH, 3), WHITE, np.uint8)
-    write_text(header, title, MARGIN, 28, 0.7, INK)
-    write_text(header, note, WIDTH - MARGIN - text_width(note, 0.45), 28, 0.45, FAINT)
-    return header
-
-
-def _legend(identities: IntArray, frame: _Frame) -> Image:
-    """The scale bar, and the colours of the people in as many lines as they need."""
-    bar_px = round(frame.step_m * frame.px_per_m)
-    text = f"{frame.step_m:g} m"
-    places, x, y = [], MARGIN + bar_px + text_width(text, 0.5) + 50, 22
-    for identity in identities.tolist():
-        width = 28 + text_width(str(identity), 0.5) + 18
-        if x + width > WIDTH - MARGIN:
-            x, y = MARGIN, y + 26
-        places.append((x, y, identity))
-        x += width
-    legend = np.full((y + 24, WIDTH, 3), WHITE, np.uint8)
-    legend[20:24, MARGIN : MARGIN + bar_px] = INK
-    legend[14:30, [MARGIN, MARGIN + bar_px - 1]] = INK
-    write_text(legend, text, MARGIN + bar_px + 10, 22, 0.5, INK)
-    for x, y, identity in places:
-        legend[y - 2 : y + 2, x : x + 20] = color_of(identity)
-        write_text(legend, str(identity), x + 28, y, 0.5, INK)
-    return legend
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number or 'no'} {one if number == 1 else many}"

@@ -1,322 +1,283 @@
-"""The timeline: one picture of a whole run. People by rows, cameras by colour, time across."""
+"""The timeline: one page for a whole run. People by rows, cameras by colour, time across."""
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from itertools import pairwise
 from math import ceil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
-from foundation.files import write_whole
-from tracker.types import BoolArray, CameraName, Columns, FloatArray, Image, IntArray
+from foundation.figures import FAINT, PALETTE, color, count, drawing, fonts_for, short_name, write_figure
+from tracker.colors import camera_color, person_color
+from tracker.reports.visits import Visits, find_visits
+from tracker.types import BoolArray, CameraName, FloatArray, IntArray
 
-MAX_GAP_S = 1.0
-"""A person who is not seen for longer was away; the bar is cut."""
-MAX_PEOPLE = 1000
-"""Rows that a picture can hold and still be opened anywhere; beyond, those seen longest are drawn."""
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-WIDTH, MARGIN = 1600, 24
-MIN_BAR = 3
-"""A visit is drawn this many pixels wide at least, if that hides nothing: in days, minutes are no pixel."""
-ROWS_HEIGHT, MIN_ROW, MAX_ROW = 640, 15, 34
-"""Pixels that all rows share, and the least and most of one row. Beyond ROWS_HEIGHT the axis is repeated."""
-AXIS_HEIGHT = 42
+MAX_ROWS, MAX_LANES = 40, 64
+"""Of more people those longest in view have a row, of more cameras the busiest a lane: one page is enough."""
+
+WIDTH_INCH, ROW_INCH = 15.0, 0.21
+MIN_LANE_INCH, MAX_LANE_INCH, LANES_INCH = 0.15, 0.3, 7.0
+"""Least and most height of a lane, and what all share in between."""
+BINS = 1500
+"""Steps of time that can be told apart across the page."""
+MIN_BINS = 3
+"""A visit is drawn this wide at least, if that hides nothing: in days, minutes would be too thin to see."""
+OCCUPANCY_BINS = 300
+BAR_HEIGHT = 0.8
+HATCHES = ("", "////", "----", "xxxx", "||||", "++++", "\\\\\\\\", "//--")
+"""Cameras beyond the eighth have the colours once more, with stripes."""
+
 MAX_TICKS = 12
 TICKS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200)
 DAY_S = 86400
 UNIX_TIME_S = 1e8
 """Times from here on are of a live clock; no file is three years long."""
 
-FONT = cv2.FONT_HERSHEY_SIMPLEX
-WHITE, BAND, GRID, INK, FAINT = (255,) * 3, (244,) * 3, (214,) * 3, (40,) * 3, (110,) * 3
-COLORS = (
-    (178, 114, 0), (0, 159, 230), (115, 158, 0), (0, 94, 213),
-    (233, 180, 86), (167, 121, 204), (66, 228, 240), (90, 90, 90),
-)  # fmt: skip
-"""BGR. The palette of Okabe and Ito (2008), which colour-blind people can tell apart; grey for its black."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Visits(Columns):
-    """V stretches of time in which one camera saw one person without a break.
-
-    Attributes:
-        identity_ids: (V,) who.
-        cameras: (V,) index of the camera.
-        begin_s, end_s: (V,) first and last sighting, seconds.
-    """
-
-    identity_ids: IntArray
-    cameras: IntArray
-    begin_s: FloatArray
-    end_s: FloatArray
-
 
 def write_timeline(
     path: Path, sightings: Iterable[tuple[IntArray, FloatArray, IntArray]], cameras: Sequence[CameraName]
-) -> Path:
-    """Write the timeline of a run as a PNG; a cut leaves the file of before, or the new one whole.
+) -> list[Path]:
+    """Write the timeline of a run as PNG and SVG; the files.
 
     Args:
-        path: Where to.
-        sightings: The run in pieces, each the camera (R,), time in seconds (R,) and identity (R,) of its R
-            sightings; the times of a camera rise. Memory grows with the visits, not with the sightings.
+        path: Of the PNG.
+        sightings: As `find_visits` takes them.
         cameras: All cameras of the run, as the indices count them.
-
-    Returns:
-        ``path``.
     """
-    _, png = cv2.imencode(".png", draw_timeline(find_visits(sightings), cameras))
-    write_whole(path, png.tobytes())
-    return path
+    return write_figure(draw_timeline(find_visits(sightings), cameras), path)
 
 
-def find_visits(sightings: Iterable[tuple[IntArray, FloatArray, IntArray]]) -> Visits:
-    """Join the sightings of `write_timeline` into visits, by identity, camera and time."""
-    none, never = np.empty(0, np.int64), np.empty(0)
-    parts = [Visits(none, none, never, never)]
-    parts += [
-        _join(Visits(identity_ids, cameras.astype(np.int64), times, times))
-        for cameras, times, identity_ids in sightings
-    ]
-    names = ("identity_ids", "cameras", "begin_s", "end_s")
-    return _join(Visits(*(np.concatenate([getattr(part, name) for part in parts]) for name in names)))
-
-
-def draw_timeline(visits: Visits, cameras: Sequence[CameraName]) -> Image:
-    """The picture (H, W, 3) BGR of `write_timeline`, from what `find_visits` gave.
+def draw_timeline(visits: Visits, cameras: Sequence[CameraName]) -> "Figure":
+    """The figure of `write_timeline`: above a row for each person, below the occupancy of each camera.
 
     People stand in the order in which they came. Cameras that see a person at once share the row's height.
+    The occupancy counts everybody, also those who have no row.
     """
-    shown, note = _people_to_show(visits)
-    axis = _Axis.of(visits)
-    row_height = int(np.clip(ROWS_HEIGHT // max(1, len(shown)), MIN_ROW, MAX_ROW))
-    size = 0.36 + 0.2 * (row_height - MIN_ROW) / (MAX_ROW - MIN_ROW)
-    left = MARGIN + max((text_width(str(identity), size) for identity in shown), default=0) + 10
-    span = range(left, WIDTH - left)
-    patterns = [_pattern(camera, row_height - 4, len(span)) for camera in range(len(cameras))]
-    legend, ruler = _legend(cameras), axis.draw(span)
-    begins, ends = (np.searchsorted(visits.identity_ids, shown, side) for side in ("left", "right"))
-    strips = [_header(_title(visits, cameras) + note, axis.note)]
-    for row, (identity, begin, end) in enumerate(zip(shown.tolist(), begins, ends, strict=True)):
-        if row % (ROWS_HEIGHT // row_height) == 0:
-            strips += [legend, ruler]
-        strip = np.full((row_height, WIDTH, 3), BAND if row % 2 else WHITE, np.uint8)
-        strip[:, axis.columns(span)] = GRID
-        seen = _seen(visits[begin:end], len(cameras), axis, len(span))
-        _draw_bars(strip[2:-2, span.start : span.stop], seen, cameras, patterns)
-        width = text_width(str(identity), size)
-        for x in (left - 10 - width, span.stop + 10):
-            write_text(strip, str(identity), x, row_height // 2, size, INK)
-        came = span.start + int(seen.any(axis=0).argmax())
-        if came > 3 * left:  # far from the number at the edge
-            write_text(strip, str(identity), came - width - 6, row_height // 2, size, FAINT)
-        strips.append(strip)
-    return np.vstack([*strips, ruler])
+    span = Span.of(visits)
+    people = people_to_show(visits)
+    lanes = cameras_to_show(visits, len(cameras))
+    lane_inch = min(max(LANES_INCH / max(len(lanes), 1), MIN_LANE_INCH), MAX_LANE_INCH)
+    heights = [max(len(people), 2) * ROW_INCH, max(len(lanes), 2) * lane_inch]
+    with drawing(WIDTH_INCH, sum(heights) + 1.4) as figure:
+        rows, occupancy = figure.subplots(2, 1, sharex=True, height_ratios=heights)
+        _draw_people(rows, visits, people, cameras, span)
+        highest = _draw_occupancy(occupancy, visits, lanes, cameras, span)
+        span.label(occupancy)
+        num_people = len(np.unique(visits.identity_ids))
+        title = f"{count(num_people, 'person', 'people')} in {count(len(cameras), 'camera', 'cameras')}"
+        figure.suptitle(title, x=0.008, ha="left", fontsize=14)
+        longest = "" if len(people) == num_people else f": the {len(people)} longest in view"
+        rows.set_title(f"Who was where{longest}")
+        busiest = "" if len(lanes) == len(cameras) else f", the {len(lanes)} busiest cameras"
+        everybody = f"all {num_people:,} counted{busiest}; lane height = {highest:.2g}"
+        occupancy.set_title(f"People in view, {everybody}")
+    return figure
+
+
+def people_to_show(visits: Visits) -> IntArray:
+    """Identities by their first sighting; of more than `MAX_ROWS` those longest in view."""
+    identities, place = np.unique(visits.identity_ids, return_inverse=True)
+    came_s = np.full(len(identities), np.inf)
+    np.minimum.at(came_s, place, visits.begin_s)
+    shown = np.argsort(-_seconds(visits, identities), kind="stable")[:MAX_ROWS]
+    return np.asarray(identities[shown[np.lexsort((identities[shown], came_s[shown]))]])
+
+
+def cameras_to_show(visits: Visits, num_cameras: int) -> IntArray:
+    """Cameras in their order; of more than `MAX_LANES` those that had people in view for longest."""
+    seen_s = np.bincount(visits.cameras, visits.end_s - visits.begin_s, num_cameras)
+    return np.sort(np.argsort(-seen_s, kind="stable")[:MAX_LANES])
 
 
 @dataclass(frozen=True, slots=True)
-class _Axis:
-    """Time across: from ``begin_s`` to ``end_s``, with a label each ``step_s``."""
+class Span:
+    """The time that is shown, from ``begin_s`` to ``end_s``; on the clock, or since the first frame."""
 
     begin_s: float
     end_s: float
-    step_s: float
     is_clock: bool
 
     @classmethod
-    def of(cls, visits: Visits) -> "_Axis":
+    def of(cls, visits: Visits) -> "Span":
+        """Of all visits; of files from their first frame."""
         first, last = (visits.begin_s.min(), visits.end_s.max()) if len(visits) else (0.0, 1.0)
         is_clock = bool(first >= UNIX_TIME_S)
         begin_s = float(first) if is_clock else min(0.0, float(first))
-        end_s = max(float(last), begin_s + 1)
-        least = (end_s - begin_s) / MAX_TICKS
+        return cls(begin_s, max(float(last), begin_s + 1), is_clock)
+
+    def x(self, time_s: FloatArray) -> FloatArray:
+        """Times as matplotlib has them: of a clock days since 1970."""
+        return time_s / DAY_S if self.is_clock else time_s
+
+    def edges(self, bins: int) -> FloatArray:
+        """(bins + 1,) moments that cut the time into equal parts."""
+        return np.linspace(self.begin_s, self.end_s, bins + 1)
+
+    def label(self, axes: "Axes") -> None:
+        """Put round times, and what they count, at the foot of the axes."""
+        axes.set_xlim(*self.x(np.array([self.begin_s, self.end_s])).tolist())
+        if self.is_clock:
+            from dateutil.tz import tzlocal
+            from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+            locator = AutoDateLocator(tzlocal(), maxticks=MAX_TICKS)  # type: ignore[no-untyped-call]
+            axes.xaxis.set_major_locator(locator)
+            formatter = ConciseDateFormatter(locator, tzlocal())  # type: ignore[no-untyped-call]
+            formatter.formats[-1] = "%H:%M:%S.%f"
+            axes.xaxis.set_major_formatter(formatter)
+            axes.set_xlabel("local time")
+            return
+        least = (self.end_s - self.begin_s) / MAX_TICKS
         step_s = next((step for step in TICKS_S if step >= least), DAY_S * ceil(least / DAY_S))
-        return cls(begin_s, end_s, step_s, is_clock)
-
-    @property
-    def note(self) -> str:
-        if self.is_clock:
-            zone = f"{datetime.fromtimestamp(self.begin_s, UTC).astimezone():%z}"
-            return f"local time, UTC{zone[:3]}:{zone[3:5]}"
-        return "time since the first frame, " + (
-            "days, hours:minutes" if self.end_s >= DAY_S else "hours:minutes:seconds" if self.end_s >= 3600
-            else "minutes:seconds"
-        )  # fmt: skip
-
-    def column(self, time_s: FloatArray, width: int) -> IntArray:
-        """The pixels (V,) of times (V,) in a plot of this width."""
-        share = (time_s - self.begin_s) / (self.end_s - self.begin_s)
-        return np.rint(share * (width - 1)).astype(np.int64)
-
-    def ticks(self) -> FloatArray:
-        """(T,) times with a label: round ones, in the local time of a live clock."""
-        away = datetime.fromtimestamp(self.begin_s, UTC).astimezone().utcoffset() if self.is_clock else None
-        shift_s = away.total_seconds() if away else 0.0
-        first = ceil(round((self.begin_s + shift_s) / self.step_s, 9))
-        last = int((self.end_s + shift_s) / self.step_s + 1e-9)
-        return np.arange(first, last + 1, dtype=np.float64) * self.step_s - shift_s
-
-    def columns(self, span: range) -> IntArray:
-        """(T,) pixels of the ticks in the picture."""
-        return span.start + self.column(self.ticks(), len(span))
-
-    def draw(self, span: range) -> Image:
-        """A strip with the labels."""
-        strip = np.full((AXIS_HEIGHT, WIDTH, 3), WHITE, np.uint8)
-        strip[-1, span.start : span.stop] = strip[0, span.start : span.stop] = GRID
-        day = ""
-        for time_s, x in zip(self.ticks().tolist(), self.columns(span).tolist(), strict=True):
-            strip[:, x] = GRID
-            text, new_day = self._label(time_s)
-            lines = [text, new_day] if new_day != day else [text]
-            day = new_day
-            for line, y in zip(lines, (13, 29) if len(lines) == 2 else (21,), strict=True):
-                width = text_width(line, 0.42)
-                left = min(max(x - width // 2, 4), WIDTH - 4 - width)
-                strip[y - 7 : y + 8, left - 3 : left + width + 3] = WHITE
-                write_text(strip, line, left, y, 0.42, INK)
-        return strip
-
-    def _label(self, time_s: float) -> tuple[str, str]:
-        """The time and, of a live clock, the day."""
-        if self.is_clock:
-            moment = datetime.fromtimestamp(time_s, UTC).astimezone()
-            return f"{moment:%H:%M}" if self.step_s >= 60 else f"{moment:%H:%M:%S}", f"{moment:%Y-%m-%d}"
-        minutes, seconds = divmod(round(time_s, 1), 60)
-        hours, minutes = divmod(int(minutes), 60)
-        if self.end_s >= DAY_S:
-            return f"{hours // 24}d {hours % 24:02}:{minutes:02}", ""
-        decimals = f"{seconds:04.1f}" if self.step_s < 1 else f"{seconds:02.0f}"
-        return f"{hours}:{minutes:02}:{decimals}" if self.end_s >= 3600 else f"{minutes}:{decimals}", ""
+        first, last = ceil(round(self.begin_s / step_s, 9)), int(self.end_s / step_s + 1e-9)
+        ticks = (np.arange(first, last + 1) * step_s).tolist()
+        axes.set_xticks(ticks, [duration(tick, self.end_s, step_s) for tick in ticks])
+        unit = ("days, hours:minutes" if self.end_s >= DAY_S else
+                "hours:minutes:seconds" if self.end_s >= 3600 else "minutes:seconds")  # fmt: skip
+        axes.set_xlabel(f"time since the first frame, {unit}")
 
 
-def _join(visits: Visits) -> Visits:
-    """Visits of a person to a camera with no more than `MAX_GAP_S` between them become one."""
-    if not len(visits):
-        return visits
-    visits = visits[np.lexsort((visits.begin_s, visits.cameras, visits.identity_ids))]
-    goes_on = (
-        (np.diff(visits.identity_ids) == 0)
-        & (np.diff(visits.cameras) == 0)
-        & (visits.begin_s[1:] - visits.end_s[:-1] <= MAX_GAP_S)
+def duration(seconds: float, longest_s: float, step_s: float = 1.0) -> str:
+    """Seconds as a clock shows them, with the parts that the longest of them needs."""
+    minutes, rest = divmod(round(seconds, 1), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    if longest_s >= DAY_S:
+        return f"{hours // 24}d {hours % 24:02}:{minutes:02}"
+    decimals = f"{rest:04.1f}" if step_s < 1 else f"{int(rest):02}"
+    return f"{hours}:{minutes:02}:{decimals}" if longest_s >= 3600 else f"{minutes}:{decimals}"
+
+
+def _draw_people(
+    axes: "Axes", visits: Visits, people: IntArray, cameras: Sequence[CameraName], span: Span
+) -> None:
+    """A row for each person: their colour and number as in the overlay, bars, and how long in view."""
+    from matplotlib.collections import PolyCollection
+
+    edges = span.x(span.edges(BINS))
+    boxes: dict[int, list[FloatArray]] = {camera: [] for camera in range(len(cameras))}
+    for row, identity in enumerate(people.tolist()):
+        seen = seen_by(visits[visits.identity_ids == identity], len(cameras), span)
+        for camera, begin, end, low, high in bars_of(seen):
+            bottom, top = (row + BAR_HEIGHT * (share - 0.5) for share in (low, high))
+            left, right = edges[begin], edges[end]
+            boxes[camera].append(np.array([(left, bottom), (right, bottom), (right, top), (left, top)]))
+    for camera, corners in boxes.items():
+        if corners:
+            bars = PolyCollection(
+                corners,
+                facecolor=color(camera_color(camera)),
+                edgecolor="white",
+                linewidth=0,
+                hatch=_hatch(camera),
+                label=cameras[camera],
+            )
+            axes.add_collection(bars)
+    places = np.arange(len(people))
+    axes.set_ylim(max(len(people), 1) - 0.5, -0.5)
+    axes.set_yticks(places, [str(identity) for identity in people.tolist()])
+    axes.tick_params(axis="y", length=0, pad=16)
+    axes.tick_params(axis="x", length=0, labelbottom=False)
+    swatches = [color(person_color(identity)) for identity in people.tolist()]
+    beside = axes.get_yaxis_transform()
+    axes.scatter(
+        np.full(len(people), -0.007), places, 42, swatches, marker="s", transform=beside, clip_on=False
     )
-    first = np.flatnonzero(np.concatenate([[True], ~goes_on]))
-    joined = visits[first]
-    ends_s = np.maximum.reduceat(visits.end_s, first)
-    return Visits(joined.identity_ids, joined.cameras, joined.begin_s, ends_s)
+    axes.grid(axis="x")
+    axes.spines["left"].set_visible(False)
+    seconds = _seconds(visits, people)
+    longest_s = float(seconds.max(initial=0))
+    for row, seconds_in_view in enumerate(seconds.tolist()):
+        text = duration(seconds_in_view, longest_s, 0.1 if longest_s < 600 else 1.0)
+        axes.text(1.004, row, text, transform=beside, va="center", fontsize=8, color=FAINT)
+    for x, text, side in ((-0.0135, "person", "right"), (1.004, "in view", "left")):
+        axes.annotate(
+            text, (x, 1), (0, 4), "axes fraction", "offset points", ha=side, fontsize=8, color=FAINT
+        )
 
 
-def _people_to_show(visits: Visits) -> tuple[IntArray, str]:
-    """Identities by their first sighting; of too many those seen longest, and a word about the others."""
-    identities, place = np.unique(visits.identity_ids, return_inverse=True)
-    seen_s = np.bincount(place, visits.end_s - visits.begin_s, len(identities))
-    came_s = np.full(len(identities), np.inf)
-    np.minimum.at(came_s, place, visits.begin_s)
-    longest = np.argsort(-seen_s, kind="stable")
-    shown, others = longest[:MAX_PEOPLE], longest[MAX_PEOPLE:]
-    shown = shown[np.lexsort((identities[shown], came_s[shown]))]
-    if not len(others):
-        return identities[shown], ""
-    return identities[shown], f"; the {MAX_PEOPLE} seen longest, others {seen_s[others].max():.1f} s at most"
-
-
-def _seen(visits: Visits, num_cameras: int, axis: _Axis, width: int) -> BoolArray:
-    """(C, W) which camera sees one person in which column."""
-    seen = np.zeros((num_cameras, width), np.bool_)
-    columns = zip(axis.column(visits.begin_s, width), axis.column(visits.end_s, width) + 1, strict=True)
-    spans = [(int(camera), slice(*span)) for camera, span in zip(visits.cameras, columns, strict=True)]
-    for camera, span in spans:
-        seen[camera, span] = True
-    for camera, span in spans:
-        if span.stop - span.start < MIN_BAR:
-            wider = slice(min(span.start, width - MIN_BAR), min(span.start, width - MIN_BAR) + MIN_BAR)
+def seen_by(visits: Visits, num_cameras: int, span: Span) -> BoolArray:
+    """(C, BINS) which camera sees one person when."""
+    seen = np.zeros((num_cameras, BINS), np.bool_)
+    share = BINS / (span.end_s - span.begin_s)
+    begins = np.clip(np.floor((visits.begin_s - span.begin_s) * share).astype(int), 0, BINS - 1)
+    ends = np.maximum(np.ceil((visits.end_s - span.begin_s) * share - 1e-6).astype(int), begins + 1)
+    rows = list(zip(visits.cameras.tolist(), begins.tolist(), ends.tolist(), strict=True))
+    for camera, begin, end in rows:
+        seen[camera, begin:end] = True
+    for camera, begin, end in rows:
+        if end - begin < MIN_BINS:
+            wider = slice(min(begin, BINS - MIN_BINS), min(begin, BINS - MIN_BINS) + MIN_BINS)
             seen[camera, wider] |= ~seen[:, wider].any(axis=0)
     return seen
 
 
-def _draw_bars(row: Image, seen: BoolArray, cameras: Sequence[CameraName], patterns: Sequence[Image]) -> None:
-    """Paint one person's bars (C, W) into a row (h, W, 3); the name of the camera in each where it fits."""
-    at_once = seen.sum(axis=0)
-    lanes = np.arange(len(row))[:, None] * at_once // len(row)
-    place = np.cumsum(seen, axis=0) - 1
+def bars_of(seen: BoolArray) -> list[tuple[int, int, int, float, float]]:
+    """Camera, first step, last step + 1, and lower and upper edge as shares of the row, of each bar."""
+    at_once, place = seen.sum(axis=0), np.cumsum(seen, axis=0) - 1
+    bars = []
     for camera in np.flatnonzero(seen.any(axis=1)).tolist():
-        where = seen[camera] & (lanes == place[camera])
-        row[where] = patterns[camera][where]
-        edges = np.flatnonzero(np.diff(seen[camera] & (at_once == 1), prepend=False, append=False))
-        name, size = plain_name(cameras[camera], camera), 0.42
-        if len(row) >= 16 and camera < len(COLORS):  # no name over stripes
-            for begin, end in edges.reshape(-1, 2):
-                if end - begin >= text_width(name, size) + 12:
-                    write_text(row, name, begin + 6, len(row) // 2, size, _ink_on(COLORS[camera]))
+        kind = np.where(seen[camera], place[camera] * (len(seen) + 1) + at_once, -1)
+        starts = np.concatenate([[0], np.flatnonzero(np.diff(kind)) + 1, [len(kind)]]).tolist()
+        for begin, end in pairwise(starts):
+            if seen[camera, begin]:
+                lane, lanes = int(place[camera, begin]), int(at_once[begin])
+                bars.append((camera, begin, end, lane / lanes, (lane + 1) / lanes))
+    return bars
 
 
-def _pattern(camera: int, height: int, width: int) -> Image:
-    """(h, W, 3) the colour of a camera; when colours are used up, with stripes of three directions."""
-    pattern = np.full((height, width, 3), COLORS[camera % len(COLORS)], np.uint8)
-    y, x = np.mgrid[:height, :width]
-    match camera // len(COLORS) % 4:
-        case 1:
-            pattern[(x + y) % 6 < 2] = WHITE
-        case 2:
-            pattern[(x - y) % 6 < 2] = WHITE
-        case 3:
-            pattern[y % 4 < 1] = WHITE
-    return pattern
+def _draw_occupancy(
+    axes: "Axes", visits: Visits, shown: IntArray, cameras: Sequence[CameraName], span: Span
+) -> float:
+    """A lane for each camera, in its colour: how many it sees, in the mean of each step of time.
+
+    Returns:
+        How many a full lane is.
+    """
+    edges = span.edges(OCCUPANCY_BINS)
+    of_camera = [visits[visits.cameras == camera] for camera in shown.tolist()]
+    in_view = [own.in_view(edges) for own in of_camera]
+    highest = max((float(mean.max()) for mean in in_view), default=0.0) or 1.0
+    beside = axes.get_yaxis_transform()
+    for lane, (camera, own, mean) in enumerate(zip(shown.tolist(), of_camera, in_view, strict=True)):
+        axes.stairs(
+            lane - 0.85 * mean / highest,
+            span.x(edges),
+            baseline=lane,
+            fill=True,
+            facecolor=color(camera_color(camera)),
+            edgecolor="white",
+            linewidth=0,
+            hatch=_hatch(camera),
+            label=cameras[camera],
+        )
+        name = short_name(cameras[camera])
+        axes.text(-0.005, lane - 0.3, name, transform=beside, ha="right", va="center", family=fonts_for(name))
+        most = f"at most {own.most_in_view()}"
+        axes.text(1.004, lane - 0.3, most, transform=beside, va="center", fontsize=8, color=FAINT)
+    axes.hlines(np.arange(len(shown)), *axes.get_xlim(), color=FAINT, linewidth=0.6)
+    axes.set_ylim(max(len(shown), 1) - 0.9, -1)
+    axes.set_yticks([])
+    axes.grid(axis="x")
+    axes.spines["left"].set_visible(False)
+    return highest
 
 
-def _title(visits: Visits, cameras: Sequence[CameraName]) -> str:
-    num_people = len(np.unique(visits.identity_ids))
-    people = {0: "nobody", 1: "1 person"}.get(num_people, f"{num_people} people")
-    return f"{people} in {len(cameras)} camera{'s' if len(cameras) != 1 else ''}"
+def _hatch(camera: int) -> str:
+    return HATCHES[camera // len(PALETTE) % len(HATCHES)]
 
 
-def _header(title: str, note: str) -> Image:
-    header = np.full((40, WIDTH, 3), WHITE, np.uint8)
-    write_text(header, title, MARGIN, 28, 0.7, INK)
-    write_text(header, note, WIDTH - MARGIN - text_width(note, 0.45), 28, 0.45, FAINT)
-    return header
-
-
-def _legend(cameras: Sequence[CameraName]) -> Image:
-    """The colours of the cameras, in as many lines as they need."""
-    places, x, y = [], MARGIN, 18
-    for index, camera in enumerate(cameras):
-        name = plain_name(camera, index)
-        width = 30 + text_width(name, 0.5) + 26
-        if x > MARGIN and x + width > WIDTH - MARGIN:
-            x, y = MARGIN, y + 26
-        places.append((x, y, name))
-        x += width
-    legend = np.full((y + 19, WIDTH, 3), WHITE, np.uint8)
-    for index, (x, y, name) in enumerate(places):
-        legend[y - 8 : y + 8, x : x + 22] = _pattern(index, 16, 22)
-        write_text(legend, name, x + 30, y, 0.5, INK)
-    return legend
-
-
-def plain_name(camera: CameraName, index: int) -> str:
-    """A name in the letters that OpenCV can draw, accents dropped; else the camera's place in the run."""
-    letters = unicodedata.normalize("NFKD", camera)
-    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    if not plain.isascii() or not plain.isprintable():
-        return f"camera {index + 1}"
-    return plain if len(plain) <= 40 else f"{plain[:18]}...{plain[-18:]}"
-
-
-def _ink_on(color: tuple[int, int, int]) -> tuple[int, ...]:
-    return WHITE if 0.114 * color[0] + 0.587 * color[1] + 0.299 * color[2] < 150 else INK
-
-
-def text_width(text: str, size: float) -> int:
-    """Pixels that a line of text takes, as `write_text` writes it."""
-    return int(cv2.getTextSize(text, FONT, size, 1)[0][0])
-
-
-def write_text(picture: Image, text: str, x: int, y: int, size: float, color: tuple[int, ...]) -> None:
-    """Write with the left end at x and the middle of the letters at y."""
-    height = cv2.getTextSize("0", FONT, size, 1)[0][1]
-    cv2.putText(picture, text, (int(x), int(y) + height // 2), FONT, size, color, 1, cv2.LINE_AA)
+def _seconds(visits: Visits, identities: IntArray) -> FloatArray:
+    """(N,) how long each was in view of any camera; two that see somebody at once count once."""
+    seconds = []
+    for identity in identities.tolist():
+        own = visits[slice(*np.searchsorted(visits.identity_ids, [identity, identity + 1]))]
+        own = own[np.argsort(own.begin_s)]
+        seen_until = np.concatenate([[-np.inf], np.maximum.accumulate(own.end_s)[:-1]])
+        seconds.append(float(np.maximum(own.end_s - np.maximum(own.begin_s, seen_until), 0).sum()))
+    return np.array(seconds)

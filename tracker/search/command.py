@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from foundation.command import EXIT_NOT_ALL_WELL, Command
+from foundation.figures import png_of
 from foundation.files import write_whole
 from tracker.build import build_detector, build_embedder
 from tracker.config import DetectorConfig, RunConfig, load_config
@@ -133,7 +134,7 @@ def search(arguments: argparse.Namespace, console: Console) -> Answer:
     x, y = person.boxes[0, :2].round().astype(int).tolist()
     caption = ("the photo", arguments.photo.name, f"at {x}, {y}")
     note = f"{len(people)} people in {gallery.path}; named from {100 * arguments.sure:g}% on"
-    _write_png(sheet, contact_sheet(answer, crop, caption, note))
+    _write(sheet, png_of(contact_sheet(answer, crop, caption, note)))
     if arguments.json:
         report = {
             "photo": str(arguments.photo),

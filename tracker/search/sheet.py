@@ -1,23 +1,24 @@
 """The contact sheet: the photo's person, and beside it the people it may be."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tracker.letterbox import letterbox
-from tracker.reports.timeline import COLORS, FAINT, GRID, INK, WHITE, text_width, write_text
+from foundation.figures import FAINT, GRID, PALETTE, color, drawing, short_name
 from tracker.search.answer import Answer, local_time
 from tracker.types import Image
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 TILES_ACROSS = 6
-TILE_WIDTH, TILE_HEIGHT, MARGIN = 156, 264, 20
-HEADER_HEIGHT, LINE_HEIGHT, CAPTION_LINES = 64, 19, 3
-FRAME_WIDTH = 5
-TEXT_SIZE = 0.42
-SURE = COLORS[2]
+TILE_INCH = (1.6, 3.4)
+LONGEST_LINE = 24
+SURE = color(PALETTE[2])
 """Green; the caption says it too."""
-NO_THUMBNAIL = ("no picture was", "kept; runs with", "gallery.thumbnails", "=true keep them")
+NO_THUMBNAIL = "no picture was\nkept; runs with\ngallery.thumbnails\n=true keep them"
 
 
 class Tile(NamedTuple):
@@ -25,7 +26,7 @@ class Tile(NamedTuple):
 
     Attributes:
         image: (H, W, 3) BGR; None: there is none.
-        caption: Up to `CAPTION_LINES` lines.
+        caption: Some lines.
         is_sure: Whether it is framed as the answer.
     """
 
@@ -34,7 +35,7 @@ class Tile(NamedTuple):
     is_sure: bool
 
 
-def contact_sheet(answer: Answer, photo: Image, caption: Sequence[str], note: str) -> Image:
+def contact_sheet(answer: Answer, photo: Image, caption: Sequence[str], note: str) -> "Figure":
     """The sheet of an answer; ``photo`` (H, W, 3) BGR is the person on it, ``note`` a second line."""
     tiles = [Tile(photo, caption, is_sure=False)]
     for match in answer.matches:
@@ -42,49 +43,26 @@ def contact_sheet(answer: Answer, photo: Image, caption: Sequence[str], note: st
         number, percent = match.person.number, f"{match.probability:.1%}{'' if is_sure else ' ?'}"
         lines = (f"person {number}: {percent}", match.nearest.camera, local_time(match.nearest.time))
         tiles.append(Tile(match.thumbnail, lines, is_sure))
-    return draw_tiles(answer.sentence(), note, tiles)
+    rows = -(-len(tiles) // TILES_ACROSS)
+    with drawing(TILES_ACROSS * TILE_INCH[0], rows * TILE_INCH[1] + 0.7) as figure:
+        figure.suptitle(f"{answer.sentence()}\n{note}", x=0.01, ha="left", fontsize=9, wrap=True)
+        places = figure.subplots(rows, TILES_ACROSS, squeeze=False).ravel()
+        for axes, tile in zip(places, tiles, strict=False):
+            _draw_tile(axes, tile)
+        for axes in places[len(tiles) :]:
+            axes.set_axis_off()
+    return figure
 
 
-def draw_tiles(title: str, note: str, tiles: Sequence[Tile]) -> Image:
-    """A sheet (H, W, 3) BGR: title and note, then the tiles in rows.
-
-    The letters are OpenCV's: others than ASCII appear as a question mark, and what is too long is cut.
-    """
-    width = 2 * MARGIN + TILES_ACROSS * (TILE_WIDTH + MARGIN)
-    header = np.full((HEADER_HEIGHT, width, 3), WHITE, np.uint8)
-    _write(header, title, MARGIN, 24, 0.62, INK, width - 2 * MARGIN)
-    _write(header, note, MARGIN, 49, 0.45, FAINT, width - 2 * MARGIN)
-    strips = [header]
-    for start in range(0, len(tiles), TILES_ACROSS):
-        height = TILE_HEIGHT + CAPTION_LINES * LINE_HEIGHT + MARGIN
-        strips.append(np.full((height, width, 3), WHITE, np.uint8))
-        for column, tile in enumerate(tiles[start : start + TILES_ACROSS]):
-            _draw_tile(strips[-1], MARGIN + column * (TILE_WIDTH + MARGIN), tile)
-    return np.vstack(strips)
-
-
-def _draw_tile(strip: Image, left: int, tile: Tile) -> None:
-    room = strip[:TILE_HEIGHT, left : left + TILE_WIDTH]
-    room[:] = SURE if tile.is_sure else GRID
-    inside = room[FRAME_WIDTH:-FRAME_WIDTH, FRAME_WIDTH:-FRAME_WIDTH]
-    inside[:] = GRID
+def _draw_tile(axes: "Axes", tile: Tile) -> None:
+    axes.set(xticks=[], yticks=[], facecolor=GRID)
+    axes.spines[:].set(visible=True, color=SURE if tile.is_sure else GRID, linewidth=4)
+    axes.set_box_aspect(1.7)
+    axes.set_anchor("N")  # what is free in height belongs to the caption
     if tile.image is None:
-        for line, text in enumerate(NO_THUMBNAIL):
-            y = TILE_HEIGHT // 2 + (line - 2) * LINE_HEIGHT
-            _write(room, text, 2 * FRAME_WIDTH, y, TEXT_SIZE, FAINT, TILE_WIDTH - 4 * FRAME_WIDTH)
+        axes.text(0.5, 0.5, NO_THUMBNAIL, transform=axes.transAxes, ha="center", va="center", color=FAINT)
     else:
-        inside[:] = letterbox(tile.image, (inside.shape[1], inside.shape[0]), GRID).picture
-    for line, text in enumerate(tile.caption[:CAPTION_LINES]):
-        y = TILE_HEIGHT + 12 + line * LINE_HEIGHT
-        _write(strip, text, left, y, TEXT_SIZE, FAINT if line else INK, TILE_WIDTH)
-
-
-def _write(
-    picture: Image, text: str, x: int, y: int, size: float, color: tuple[int, ...], max_width: int
-) -> None:
-    text = text.encode("ascii", "replace").decode()
-    if text_width(text, size) > max_width:
-        while text and text_width(f"{text}...", size) > max_width:
-            text = text[:-1]
-        text += "..."
-    write_text(picture, text, x, y, size, color)
+        axes.imshow(np.ascontiguousarray(tile.image[..., ::-1]))
+        axes.set_adjustable("datalim")
+    lines = "\n".join(short_name(line, LONGEST_LINE) for line in tile.caption)
+    axes.set_xlabel(lines, loc="left", labelpad=6)

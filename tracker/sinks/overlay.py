@@ -1,24 +1,20 @@
 """People drawn over the picture: box, number, and the way they came."""
 
-import colorsys
 from collections import deque
 from contextlib import ExitStack
 from fractions import Fraction
-from functools import lru_cache
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 
+from foundation.figures import Color
+from tracker.colors import ink_on, person_color
 from tracker.types import CameraName, Frame, Image, Sightings
 
 TRAIL_S = 2.0
 """How far back the line behind each person goes."""
-
-GOLDEN_RATIO = 0.618033988749895
-"""Hues this far apart (as a share of the circle) stay distinct for any number of people."""
-
 
 MILLISECOND = Fraction(1, 1000)
 
@@ -36,14 +32,15 @@ class OverlayPainter:
         thickness = max(2, round(2 * scale))
         self._remember(frame, sightings)
         for identity, box in zip(sightings.identity_ids.tolist(), sightings.boxes, strict=True):
-            color = color_of(identity)
+            color = person_color(identity)
+            bgr = bgr_of(color)
             feet = np.array([(x, y) for _, x, y in self._trails[identity]], np.int32)
             cv2.polylines(
-                picture, [feet], isClosed=False, color=color, thickness=thickness, lineType=cv2.LINE_AA
+                picture, [feet], isClosed=False, color=bgr, thickness=thickness, lineType=cv2.LINE_AA
             )
             # Far outside the picture OpenCV's fixed-point coordinates would overflow.
             x1, y1, x2, y2 = np.clip(box, -10_000, 20_000).round().astype(int).tolist()
-            cv2.rectangle(picture, (x1, y1), (x2, y2), color, thickness)
+            cv2.rectangle(picture, (x1, y1), (x2, y2), bgr, thickness)
             _label(picture, str(identity) if identity else "?", x1, y1, color, 0.6 * scale)
         return picture
 
@@ -128,21 +125,19 @@ class _Video:
         self._container.close()
 
 
-@lru_cache(maxsize=4096)
-def color_of(identity: int) -> tuple[int, int, int]:
-    """A clear BGR colour for an identity; neighbouring numbers get very different hues."""
-    value = 1.0 if identity % 2 else 0.8
-    red, green, blue = colorsys.hsv_to_rgb(identity * GOLDEN_RATIO % 1.0, 0.85, value)
-    return round(blue * 255), round(green * 255), round(red * 255)
+def bgr_of(color: Color) -> Color:
+    """A colour as OpenCV takes it."""
+    red, green, blue = color
+    return blue, green, red
 
 
-def _label(picture: Image, text: str, x: int, y: int, color: tuple[int, int, int], size: float) -> None:
+def _label(picture: Image, text: str, x: int, y: int, color: Color, size: float) -> None:
     """Write ``text`` on a plate of ``color`` that stands on the box and stays inside the picture."""
     font, thickness = cv2.FONT_HERSHEY_SIMPLEX, max(1, round(size * 2))
     (width, height), base = cv2.getTextSize(text, font, size, thickness)
     left = min(max(x, 0), max(picture.shape[1] - width - 4, 0))
     bottom = max(y, height + base + 2)
-    cv2.rectangle(picture, (left, bottom - height - base), (left + width + 4, bottom), color, cv2.FILLED)
-    dark = 0.114 * color[0] + 0.587 * color[1] + 0.299 * color[2] < 130
-    ink = (255, 255, 255) if dark else (0, 0, 0)
-    cv2.putText(picture, text, (left + 2, bottom - base // 2 - 1), font, size, ink, thickness, cv2.LINE_AA)
+    plate = (left, bottom - height - base), (left + width + 4, bottom)
+    cv2.rectangle(picture, *plate, bgr_of(color), cv2.FILLED)
+    place, ink = (left + 2, bottom - base // 2 - 1), ink_on(color)
+    cv2.putText(picture, text, place, font, size, ink, thickness, cv2.LINE_AA)
