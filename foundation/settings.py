@@ -60,13 +60,14 @@ def _settings_below(
             for branch in ([field["items"]] if is_list else branches)
             if "$ref" in branch
         ]
-        of_section = section["description"] if name == "kind" else ""
-        if below:
-            of_section = below[0]["description"] if len(below) == 1 else ""
+        # A kind means what its section means; so does the key of a section of one kind.
+        says = section if name == "kind" else below[0] if len(below) == 1 else {}
         yield Setting(
             key=key,
             kind=kind,
-            description=" ".join(field.get("description", of_section).replace("``", "").split()),
+            description=" ".join(
+                field.get("description", says.get("description", "")).replace("``", "").split()
+            ),
             type=" or ".join(_type_of(branch) for branch in branches),
             bounds=", ".join(
                 text.format(branch[it]) for branch in branches for it, text in BOUNDS.items() if it in branch

@@ -304,11 +304,16 @@ class TrainConfig(Section):
     losses: LossConfig = LossConfig()
     distillation: DistillationConfig | None = None
     optimiser: Annotated[SgdConfig | AdamConfig | AdamWConfig, Field(discriminator="kind")] = SgdConfig()
+    """How a step changes the weights."""
+
     schedule: Annotated[StepsSchedule | CosineSchedule, Field(discriminator="kind")]
+    """How the learning rate goes over the epochs."""
+
     cycles: CyclesConfig | None = None
     average: Annotated[NoAverage | EmaAverage | SwaAverage | SwagAverage, Field(discriminator="kind")] = (
         NoAverage()
     )
+    """Which weights of many epochs become one network."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -229,24 +229,34 @@ class LikenessConfig(Section):
     """
 
     mean_different: float = Field(default=0.0, ge=-1, le=1)
+    """Mean cosine of two people."""
+
     sd_different: float = Field(default=0.13, gt=0, le=1)
-    """Of two people."""
+    """Its standard deviation over pairs of two people."""
 
     look_alikes: float = Field(default=0.05, ge=0, lt=1)
+    """People dress alike: this share of pairs of two people has a higher mean."""
+
     more_of_look_alikes: float = Field(default=0.30, ge=0, le=1)
+    """By how much the mean of two people who dress alike is higher."""
+
     sd_of_look_alikes: float = Field(default=0.18, gt=0, le=1)
-    """People dress alike: this share of pairs of two people has a mean so much higher."""
+    """Standard deviation over pairs of two people who dress alike."""
 
     mean_same: float = Field(default=0.70, ge=-1, le=1)
+    """Mean cosine of one person in two tracklets."""
+
     sd_same: float = Field(default=0.125, gt=0, le=1)
-    """Of one person in two stays."""
+    """Its standard deviation over people in two tracklets."""
 
     mean_within: float = Field(default=0.68, ge=-1, le=1)
+    """Mean cosine of two embeddings of one track, three seconds apart."""
+
     sd_within: float = Field(default=0.14, gt=0, le=1)
-    """Of two looks at one track, three seconds apart."""
+    """Its standard deviation over tracks."""
 
     prior_pairs: float = Field(default=20.0, gt=0)
-    """So many pairs of this site weigh as much as these numbers."""
+    """As many pairs of this site weigh as much as these numbers."""
 
     @model_validator(mode="after")
     def _one_person_is_more_alike(self) -> Self:
@@ -303,6 +313,8 @@ class OutputConfig(Section):
     """What is written, and where."""
 
     folder: str = "runs"
+    """The folder that holds the folders of runs."""
+
     name: str = Field(default="track", min_length=1, pattern=r"^[^/\\]+$")
     """A run is written to FOLDER/NAME, or NAME2, NAME3, ... where that exists."""
 
@@ -324,10 +336,15 @@ class RunConfig(Section):
 
     reading: SourceConfig = SourceConfig()
     detector: DetectorConfig = UltralyticsDetectorConfig()
+    """How people are found in a frame; its kinds: docs/detectors.md."""
+
     embedder: EmbedderConfig = ReidEmbedderConfig()
+    """What says what people look like; its kinds: docs/embedder.md."""
+
     camera_motion: CameraMotionConfig = FlowCameraMotionConfig()
-    """Left out, it is ``none`` for ``detector.kind`` file, whose cameras may have no pictures, and embedded,
-    which needs cameras that stand still."""
+    """How the motion of the camera itself is found; its kinds: docs/camera-motion.md. Left out, it is
+    ``none`` for ``detector.kind`` file, whose cameras may have no pictures, and embedded, which needs cameras
+    that stand still."""
 
     tracking: TrackingConfig = TrackingConfig()
     offline: OfflineConfig = OfflineConfig()
