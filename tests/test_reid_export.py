@@ -24,6 +24,8 @@ from reid.preprocess import DEFAULT, PREPROCESS_KEY, Preprocess
 from reid.runtime import Runtime, open_embedder
 from tests.drawn_people import PEOPLE, PICTURES, TINY, draw_market
 
+pytestmark = pytest.mark.slow
+
 PREPROCESS = Preprocess(8, 6, (0.4, 0.5, 0.6), (0.1, 0.2, 0.3))
 RUNTIME_OF: dict[str, Runtime] = {"onnx": "onnx", "openvino": "openvino", "torchscript": "pytorch"}
 

@@ -22,6 +22,8 @@ from tracker.config import AssociationStage, ReidEmbedderConfig, TrackingConfig
 from tracker.embedders.reid import ReidEmbedder
 from tracker.types import CameraName, Detections, Frame, Tick
 
+pytestmark = pytest.mark.slow
+
 RECIPE = Path(__file__).resolve().parents[1] / "configs" / "reid" / "robust-reid-025x.yaml"
 EPOCHS = 10
 """Of two steps, as six people with four pictures each fill two batches of six people with two."""
