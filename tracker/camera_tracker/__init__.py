@@ -26,7 +26,6 @@ from tracker.geometry import iou_of_pairs, move_boxes, overlapping_pairs
 from tracker.kalman import BoxNoise, move_moments, predict_moments, start_moments, update_moments
 from tracker.types import (
     BoolArray,
-    CameraName,
     Detections,
     FloatArray,
     IntArray,
@@ -73,7 +72,7 @@ class CameraTracker:
 
     def __init__(
         self,
-        camera: CameraName,
+        camera: str,
         config: TrackingConfig,
         likely_score: float = 0.6,
         look_every_s: float = 0.0,

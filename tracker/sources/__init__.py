@@ -13,12 +13,17 @@ from tracker.types import CameraName
 __all__ = ["locate_cameras", "open_source"]
 
 
-def open_source(addresses: Sequence[str], config: SourceConfig, done: Mapping[CameraName, int]) -> Source:
+def open_source(
+    addresses: Sequence[str],
+    config: SourceConfig | None = None,
+    done: Mapping[CameraName, int] | None = None,
+) -> Source:
     """Open all cameras of one run. A camera that cannot be opened says so in its report.
 
     Args:
         addresses: Videos, folders, MOTChallenge sequences, webcam numbers, rtsp or http addresses,
             ``.streams`` lists; docs/sources.md tells what each of them gives.
+        config: How they are read; None takes the defaults.
         done: The last frame number of each camera that an earlier run has finished with. Frames up
             to it are not given again; the others keep their numbers, times and ticks. Live cameras
             have no earlier frames and take no notice.
@@ -27,7 +32,7 @@ def open_source(addresses: Sequence[str], config: SourceConfig, done: Mapping[Ca
         ReuniteError: A path is missing, nothing usable is there, files and live streams are mixed, or
             ``done`` names a camera that is not there.
     """
-    cameras = find_cameras(addresses)
+    cameras, config, done = find_cameras(addresses), config or SourceConfig(), done or {}
     missing = [name for name in done if name not in {camera.name for camera in cameras}]
     if missing:
         raise ReuniteError(f"camera {missing[0]!r} is no longer there; put its file back, or start a new run")
