@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -22,6 +23,10 @@ if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
 # Without it OpenVINO and nncf send no usage statistics: each message forks the whole test process, and waits
 # for an answer where there is no network.
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+
+# A busy machine draws slowly, which is no fault of what is tested.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def shared_folder() -> Path:
