@@ -11,6 +11,7 @@ from tracker.errors import ReuniteError
 from tracker.evaluate.files import ALL_FRAMES
 from tracker.evaluate.report import Report, evaluate_results
 from tracker.evaluate.tables import scores_table
+from tracker.metrics.events import write_events
 from tracker.metrics.reentry import MIN_AWAY_S
 
 
@@ -56,6 +57,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     files = parser.add_argument_group("what is written")
     files.add_argument("--json", type=Path, metavar="FILE", help="also write all figures, as fractions")
+    files.add_argument(
+        "--events",
+        type=Path,
+        metavar="CSV",
+        help="also write what happened in each frame, MATCH, SWITCH, MISS or FP, as the event table of "
+        "motmetrics",
+    )
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -69,6 +77,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     )
     if arguments.json:
         write_json(arguments.json, report)
+    if arguments.events:
+        write_events(arguments.events, report.pairs)
     console.print(scores_table(report))
     return 0
 
@@ -92,6 +102,7 @@ COMMAND = Command(
     examples=(
         "runs/track --gt videos/ --many-cameras",
         "runs/track/mot/MOT16-11.txt --gt MOT16/train/MOT16-11",
+        "runs/track --gt videos/ --events events.csv",
         "trackers/mine --gt MOT17/train --frames second-half --json scores.json",
     ),
     add_arguments=add_arguments,

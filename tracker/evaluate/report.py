@@ -41,6 +41,7 @@ class Report:
         missing: Sequences with ground truth and no result; scored as if nobody had been found.
         reentry: With ``many_cameras``: what became of people who came back; None where a camera is untimed.
         untimed: Cameras without a seqinfo.ini, whose frames have no known time.
+        pairs: Ground truth and result of every frame that was scored, by sequence and frame number.
         has_other_tracks: The tracks.csv beside the results has other tracks or another clock, so nobody knows
             when it was decided who they are.
     """
@@ -51,6 +52,7 @@ class Report:
     missing: tuple[str, ...]
     reentry: Reentry | None
     untimed: tuple[str, ...]
+    pairs: Mapping[str, Mapping[int, FramePair]]
     has_other_tracks: bool
 
     def as_dict(self) -> dict[str, Any]:
@@ -103,7 +105,7 @@ def evaluate_results(
                 f"which has {', '.join(truth_files)}"
             )
     sequences: dict[str, Scores] = {}
-    cameras: list[list[FramePair]] = []  # kept only where they are scored together
+    frame_pairs: dict[str, dict[int, FramePair]] = {}
     presence: list[Presence] = []
     untimed: list[str] = []
     for name, file in truth_files.items():
@@ -112,8 +114,8 @@ def evaluate_results(
         window = frames_to_score(frames, truth)
         pairs = compare(result, truth, window)
         sequences[name] = score_cameras([pairs])
+        frame_pairs[name] = dict(zip(window, pairs, strict=True))
         if many_cameras:
-            cameras.append(pairs)
             info = read_info(file)
             if info is None:
                 untimed.append(name)
@@ -123,7 +125,7 @@ def evaluate_results(
                     f"--min-away {min_away_s:g}: must be longer than the {1 / info.frame_rate:g} s between "
                     f"two frames of {name}"
                 )
-            presence.append(find_presence(len(cameras) - 1, truth, pairs, window, info.frame_rate))
+            presence.append(find_presence(len(frame_pairs) - 1, truth, pairs, window, info.frame_rate))
     reentry, has_other_tracks = None, False
     if many_cameras and not untimed:
         reentry, has_other_tracks = judge_returns(
@@ -132,11 +134,14 @@ def evaluate_results(
     first, *others = sequences.values()
     return Report(
         sequences=sequences,
-        combined=score_cameras(cameras) if many_cameras else sum(others, start=first),
+        combined=score_cameras([*it.values()] for it in frame_pairs.values())
+        if many_cameras
+        else sum(others, start=first),
         many_cameras=many_cameras,
         missing=tuple(name for name in truth_files if name not in result_files),
         reentry=reentry,
         untimed=tuple(untimed),
+        pairs=frame_pairs,
         has_other_tracks=has_other_tracks,
     )
 

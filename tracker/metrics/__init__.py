@@ -8,17 +8,20 @@ docs/evaluation.md says where other tools differ and by how much.
 
 from tracker.metrics.counts import (
     ClearCounts,
+    ClearMatches,
     HotaCounts,
     IdentityCounts,
     count_clear,
     count_hota,
     count_identity,
+    match_clear,
 )
 from tracker.metrics.overlap import FramePair, GroundTruth, compare
 from tracker.metrics.scores import Scores, score_cameras, score_sequence
 
 __all__ = [
     "ClearCounts",
+    "ClearMatches",
     "FramePair",
     "GroundTruth",
     "HotaCounts",
@@ -28,6 +31,7 @@ __all__ = [
     "count_clear",
     "count_hota",
     "count_identity",
+    "match_clear",
     "score_cameras",
     "score_sequence",
 ]

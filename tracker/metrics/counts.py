@@ -4,7 +4,7 @@ Sources: CLEAR, Bernardin and Stiefelhagen 2008 (doi:10.1155/2008/246309); ident
 (arXiv:1609.01775); HOTA, Luiten et al. 2021 (arXiv:2009.07736).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from tracker.metrics.overlap import EPSILON, MIN_IOU, FramePair, match_highest
-from tracker.types import FloatArray, IntArray
+from tracker.types import BoolArray, FloatArray, IntArray
 
 MIN_IOUS = np.arange(0.05, 0.99, 0.05)
 """(19,) the overlaps alpha over which HOTA is averaged (Luiten et al.)."""
@@ -82,24 +82,41 @@ class HotaCounts(Counts):
     iou_sum: FloatArray
 
 
-def count_clear(pairs: Sequence[FramePair]) -> ClearCounts:
-    """Match people and tracks frame by frame, keeping pairs of the frame before, and count.
+@dataclass(frozen=True, slots=True, eq=False)
+class ClearMatches:
+    """Who was found as which track in one frame, as CLEAR has it.
+
+    Attributes:
+        rows, columns: (K,) the places of a person and of its track in the frame.
+        is_switch: (K,) whether the person was found under another track the last time.
+        is_begun: (K,) whether the person was not found in the frame before.
+    """
+
+    rows: IntArray
+    columns: IntArray
+    is_switch: BoolArray
+    is_begun: BoolArray
+
+
+def match_clear(pairs: Sequence[FramePair]) -> Iterator[ClearMatches]:
+    """Match people and tracks frame by frame, keeping pairs of the frame before.
 
     A pair that overlaps by `MIN_IOU` and was matched in the frame before stays; the others are matched at
     the highest total overlap. As in TrackEval, the frame before is the last one that held both people and
     tracks, and a person who was out of view counts as not found when it is back (fragmentations).
     """
     pairs, frames_of_person, _ = _renumber(pairs)
-    num_people = len(frames_of_person)
+    return _match_numbered(pairs, len(frames_of_person))
+
+
+def _match_numbered(pairs: Sequence[FramePair], num_people: int) -> Iterator[ClearMatches]:
     nobody = -1
     last_track = np.full(num_people, nobody)  # the last time the person was found, however long ago
     held_track = np.full(num_people, nobody)  # in the frame before
-    frames_found = np.zeros(num_people, np.int64)
-    times_begun = np.zeros(num_people, np.int64)
-    switches, num_tracks, iou_sum = 0, 0, 0.0
     for pair in pairs:
-        num_tracks += len(pair.tracks)
         if not pair.ious.size:
+            none = np.empty(0, np.int64)
+            yield ClearMatches(none, none, none.astype(np.bool_), none.astype(np.bool_))
             continue
         # A pair that is held outweighs any gain in overlap that breaking it could bring.
         held = held_track[pair.people][:, None] == pair.tracks
@@ -107,12 +124,25 @@ def count_clear(pairs: Sequence[FramePair]) -> ClearCounts:
             np.where(pair.ious >= MIN_IOU - EPSILON, 1000.0 * held + pair.ious, 0.0)
         )
         people, tracks = pair.people[rows], pair.tracks[columns]
-        switches += int(((last_track[people] != nobody) & (last_track[people] != tracks)).sum())
-        times_begun[people] += held_track[people] == nobody
+        is_switch = (last_track[people] != nobody) & (last_track[people] != tracks)
+        yield ClearMatches(rows, columns, is_switch, held_track[people] == nobody)
         held_track[:] = nobody
         held_track[people] = last_track[people] = tracks
+
+
+def count_clear(pairs: Sequence[FramePair]) -> ClearCounts:
+    """Count what `match_clear` finds."""
+    pairs, frames_of_person, frames_of_track = _renumber(pairs)
+    num_people, num_tracks = len(frames_of_person), int(frames_of_track.sum())
+    frames_found = np.zeros(num_people, np.int64)
+    times_begun = np.zeros(num_people, np.int64)
+    switches, iou_sum = 0, 0.0
+    for pair, matches in zip(pairs, _match_numbered(pairs, num_people), strict=True):
+        people = pair.people[matches.rows]
+        switches += int(matches.is_switch.sum())
+        times_begun[people] += matches.is_begun
         frames_found[people] += 1
-        iou_sum += float(pair.ious[rows, columns].sum())
+        iou_sum += float(pair.ious[matches.rows, matches.columns].sum())
     found = int(frames_found.sum())
     share_found = frames_found / np.maximum(1, frames_of_person)
     mostly_tracked, mostly_lost = int((share_found > 0.8).sum()), int((share_found < 0.2).sum())
