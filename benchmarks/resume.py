@@ -83,7 +83,8 @@ def kill_after(command: list[str], seconds: float, run: Path) -> str:
 
 def results_of(run: Path) -> dict[str, bytes]:
     """Everything a run found, without how long it took."""
-    files = {path.name: path.read_bytes() for path in [*run.glob("mot/*.txt"), run / "sightings.parquet"]}
+    names = ("sightings.parquet", "tracks.csv", "events.jsonl")
+    files = {path.name: path.read_bytes() for path in [*run.glob("mot/*.txt"), *(run / it for it in names)]}
     summary = json.loads((run / "summary.json").read_text())
     for timing in ("seconds", "waited", "elapsed_s", "frames_per_second"):
         del summary[timing]

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from tracker.config import GroundConfig, IdentityConfig, LikenessConfig
 from tracker.ground import GroundPlane
-from tracker.identity import UNDECIDED, IdentityLinker, IdentityTable
+from tracker.identity import UNDECIDED, IdentityLinker
 from tracker.identity.candidates import required_log_odds
 from tracker.identity.likeness import Likeness
 from tracker.identity.passages import Passages
+from tracker.identity.people import People
 from tracker.identity.stays import Stays
+from tracker.identity.table import IdentityTable
 from tracker.types import CameraName, FeatureArray, FloatArray, Frame, KnownPeople, Tracks, blank_image
 
 A, B, C = (CameraName(name) for name in ("a", "b/last", "c"))
@@ -92,27 +94,6 @@ def crowd(seed: int, people: int = 8, cameras: tuple[CameraName, ...] = (A, B, C
     return visits
 
 
-def test_every_track_of_every_camera_gets_its_own_number_once() -> None:
-    table = IdentityTable()
-    assert table.identify(A, np.array([1, 2])).tolist() == [1, 2]
-    assert table.identify(B, np.array([1])).tolist() == [3]
-    assert table.identify(A, np.array([2, 300, 1])).tolist() == [2, 4, 1]
-    assert table.identify(A, np.array([], np.int64)).tolist() == []
-    assert table.lookup(A, np.array([300, 300, 7])).tolist() == [4, 4, UNDECIDED]
-    assert table.people == 4
-
-
-def test_a_restored_table_goes_on_as_if_nothing_had_happened() -> None:
-    table = IdentityTable()
-    table.identify(A, np.array([3, 1]))
-    state = table.state()
-    table.identify(A, np.array([9]))  # must not reach into the saved state
-    other = IdentityTable()
-    other.restore(state)
-    assert other.identify(B, np.array([1])).tolist() == [3]
-    assert other.identify(A, np.array([1, 9])).tolist() == [2, 4]
-
-
 def test_somebody_who_leaves_and_returns_in_any_camera_keeps_the_number() -> None:
     visits = [
         Visit(0, A, 0, 6),
@@ -143,23 +124,26 @@ def test_a_decision_is_never_taken_back_while_the_track_lasts() -> None:
         assert len(set(decided)) <= 1
 
 
-def test_where_nobody_is_joined_every_track_is_somebody_at_once() -> None:
+def test_where_nobody_is_joined_every_track_is_somebody_as_soon_as_it_is_mature() -> None:
     linker = IdentityLinker(IdentityConfig(link=False), (A, B, C))
     said = play(linker, [Visit(0, A, 0, 6), Visit(0, B, 12, 18)])
-    assert [set(identities) for identities in said.values()] == [{1}, {2}]
+    assert [list(dict.fromkeys(identities)) for identities in said.values()] == [[0, 1], [0, 2]]
     linker.relink()
     assert linker.lookup(B, np.array([2])).tolist() == [2]
     assert linker.calibration() is None
 
 
-def test_without_looks_every_track_is_somebody_at_once() -> None:
+def test_without_looks_every_track_is_somebody_as_soon_as_it_is_mature() -> None:
     linker = IdentityLinker(CONFIG, (A,))
     tracks = Tracks(
         np.array([4, 7]), np.tile([1.0, 2, 3, 4], (2, 1)), np.ones(2), np.empty((2, 0), np.float32)
     )
-    assert linker.observe(Frame(A, 1, 0.0, blank_image(9, 9)), tracks).tolist() == [1, 2]
+    frames = [Frame(A, number, number / 10, blank_image(9, 9)) for number in range(1, 12)]
+    said = [linker.observe(frame, tracks).tolist() for frame in frames]
+    assert said[0] == [UNDECIDED, UNDECIDED]
+    assert said[-1] == [1, 2]
     linker.relink()
-    assert linker.lookup(A, np.array([7, 4, 9])).tolist() == [2, 1, 3]
+    assert linker.lookup(A, np.array([7, 4, 9])).tolist() == [2, 1, UNDECIDED]
 
 
 @settings(max_examples=15, deadline=None)
@@ -308,14 +292,17 @@ def test_strangers_reach_the_required_odds_as_rarely_as_stated(rate: float) -> N
 
 def test_a_track_is_compared_with_the_mean_of_everybody_elses_and_its_own_other_stays() -> None:
     stays, looks, who = Stays(1), looks_of(5, 0), [7, 7, 3, 3, 9]
-    rows = stays.rows(0, np.arange(1, 6), 0.0, LENGTH)
+    table = IdentityTable(stays, (A,))
+    people = People(stays, table)
+    rows = stays.see(0, np.arange(1, 6), 0.0, LENGTH)
     stays.look(rows, looks)
     for row, identity in zip(rows.tolist(), who, strict=True):
-        stays.identify(row, identity)
+        table.join(row, identity, 0.0)
     for change in (None, 1):
         if change is not None:
-            stays.look(rows[[change]], looks[change + 1 : change + 2])
-            stays.identify(change, 9)
+            is_recentred = stays.look(rows[[change]], looks[change + 1 : change + 2])
+            table.join(change, 9, 0.0)
+            people.forget(None if is_recentred else (7, 9))
             who[change] = 9
         centred = stays.centred.astype(np.float64)
         for row in range(5):
@@ -323,8 +310,8 @@ def test_a_track_is_compared_with_the_mean_of_everybody_elses_and_its_own_other_
                 person: [other for other in range(5) if who[other] == person and other != row]
                 for person in (3, 7, 9)
             }
-            assert stays.people().people.tolist() == [3, 7, 9]
-            cosines = stays.cosines(np.array([row]))
+            assert people.rows().people.tolist() == [3, 7, 9]
+            cosines = people.cosines(np.array([row]))
             for cosine, theirs in zip(cosines.tolist(), others.values(), strict=True):
                 if theirs:
                     expected = unit(centred[theirs].sum(axis=0)) @ centred[row]

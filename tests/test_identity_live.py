@@ -44,7 +44,7 @@ def test_a_lost_track_that_is_found_again_keeps_its_number_and_shares_it_with_no
             said[track].add(identity)
     assert said == {1: {0, 1}, 2: {0, 1} if end_s < 6.2 else {0, 1, 2}}
     kinds = [(event.kind, event.track_id, event.identity) for event in linker.events()]
-    split = [] if end_s < 6.2 else [("split", 2, 2)]
+    split = [] if end_s < 6.2 else [("split", 2, UNDECIDED), ("new", 2, 2)]  # it is not mature yet
     assert kinds == [("new", 1, 1), ("returned", 2, 1), *split]
 
 
@@ -80,21 +80,23 @@ def test_the_time_between_two_runs_says_nothing() -> None:
     linker.remember(KnownPeople(np.array([7, 7]), names, np.array([-3.0, -3000.0]), looks[[0, 0]]))
     for _ in range(30):
         linker.places.passages.add(0, 1, 4.0)  # from a to b
-    rows = linker._stays.rows(1, np.array([1]), 1.0, LENGTH)
+    rows = linker._stays.see(1, np.array([1]), 1.0, LENGTH)
     linker._stays.look(rows, looks)
     assert linker._candidates(rows).extra.tolist() == [0.0]
 
 
-def test_whoever_is_undecided_at_the_end_is_somebody_new() -> None:
+def test_whoever_is_undecided_at_the_end_is_somebody_new_if_mature() -> None:
     linker, looks = IdentityLinker(CONFIG, (A,)), looks_of(2, 0)
     site = Site(linker)
-    site.see(A, 0.0, {1: looks[0], 2: looks[1]})
+    for time in np.arange(0, 1.5, 0.1).round(1).tolist():
+        site.see(A, time, {1: looks[0]} | ({2: looks[1]} if time < 0.05 else {}))
     assert linker.tracks().identity_ids.tolist() == [UNDECIDED, UNDECIDED]
     linker.settle()
     tracks = linker.tracks()
-    assert tracks.identity_ids.tolist() == linker.lookup(A, np.array([1, 2])).tolist() == [1, 2]
-    assert tracks.decided_s.tolist() == [0.0, 0.0]
-    assert [event.kind for event in linker.events()] == ["new", "new"]
+    assert tracks.identity_ids.tolist() == linker.lookup(A, np.array([1, 2])).tolist() == [1, UNDECIDED]
+    assert tracks.decided_s.tolist() == pytest.approx([1.4, np.nan], nan_ok=True)
+    assert (linker.people, linker.undecided) == (1, 1)
+    assert [event.kind for event in linker.events()] == ["new"]
 
 
 def test_the_time_between_two_runs_teaches_no_way() -> None:
@@ -110,7 +112,7 @@ def test_the_time_between_two_runs_teaches_no_way() -> None:
     assert identities == [7]
     assert len(linker.places.passages.state()["absences"]) == 1
     stays = linker._stays
-    taught = linker.places.taught_by(stays, stays.identity).passages.state()["absences"]
+    taught = linker.places.taught_by(stays, linker._table.identity).passages.state()["absences"]
     assert len(taught) == 1  # from the first track to the second
 
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from foundation.mot_files import MotTable, read_mot
-from tracker.config import IdentityConfig, OfflineConfig, RunConfig
+from tracker.config import IdentityConfig, MaturityConfig, OfflineConfig, RunConfig
 from tracker.errors import ReuniteError
 from tracker.identity import IdentityLinker
 from tracker.multi_camera_tracker import name_tracks
@@ -32,10 +32,16 @@ def frame(camera: CameraName, number: int) -> Frame:
     return Frame(camera, number, number / 10, blank_image(64, 48))
 
 
-def people(identities: IdentityLinker, camera: CameraName, *track_ids: int) -> Sightings:
+AT_ONCE = IdentityConfig(maturity=MaturityConfig(min_frames=1, min_s=0, min_embeddings=1))
+"""Whoever is seen is mature, and where nobody looks somebody at once."""
+
+
+def people(identities: IdentityLinker, now: Frame, *track_ids: int) -> Sightings:
     ids = np.array(track_ids, np.int64)
     boxes = np.array([[track, 2.5, track + 10, 40.25] for track in track_ids], np.float64).reshape(-1, 4)
-    return Sightings(ids, identities.lookup(camera, ids), boxes, np.full(len(ids), 0.75))
+    scores = np.full(len(ids), 0.75)
+    seen = Tracks(ids, boxes, scores, np.zeros((len(ids), 0), np.float32))
+    return Sightings(ids, identities.observe(now, seen), boxes, scores)
 
 
 @pytest.fixture
@@ -44,12 +50,17 @@ def run(tmp_path: Path) -> Iterator[tuple[Path, Journal, IdentityLinker]]:
     (tmp_path / "state").mkdir()
     journal, identities = (
         Journal(tmp_path / "state" / "journal.bin", CAMERAS),
-        IdentityLinker(IdentityConfig(), CAMERAS),
+        IdentityLinker(AT_ONCE, CAMERAS),
     )
-    journal.write(frame(CAMERAS[0], 1), people(identities, CAMERAS[0], 1, 2))
-    journal.write(frame(CAMERAS[1], 1), people(identities, CAMERAS[1]))
-    journal.write(frame(CAMERAS[0], 2), people(identities, CAMERAS[0]))
-    journal.write(frame(CAMERAS[1], 2), people(identities, CAMERAS[1], 1))
+
+    def write(camera: CameraName, number: int, *track_ids: int) -> None:
+        now = frame(camera, number)
+        journal.write(now, people(identities, now, *track_ids))
+
+    write(CAMERAS[0], 1, 1, 2)
+    write(CAMERAS[1], 1)
+    write(CAMERAS[0], 2)
+    write(CAMERAS[1], 2, 1)
     yield tmp_path, journal, identities
     journal.close()
 
@@ -100,13 +111,15 @@ def test_the_people_of_each_frame_come_back_in_order(
 def test_a_journal_goes_on_after_the_rows_that_were_safe(run: tuple[Path, Journal, IdentityLinker]) -> None:
     folder, journal, identities = run
     assert journal.save() == 3
-    journal.write(frame(CAMERAS[0], 3), people(identities, CAMERAS[0], 2))
+    now = frame(CAMERAS[0], 3)
+    journal.write(now, people(identities, now, 2))
     journal.close()
     path = folder / "state" / "journal.bin"
     with path.open("ab") as file:
         file.write(b"half a row")  # as a kill in the middle of a write leaves it
     again = Journal(path, CAMERAS, rows=3)
-    again.write(frame(CAMERAS[0], 3), people(identities, CAMERAS[0], 1))
+    now = frame(CAMERAS[0], 3)
+    again.write(now, people(identities, now, 1))
     rows = np.concatenate(list(again.read()))
     assert rows["frame"].tolist() == [1, 1, 2, 3]
     assert rows["track"].tolist() == [1, 2, 1, 1]
@@ -155,7 +168,7 @@ def offline_yard(folder: Path, journal: Journal, identities: IdentityLinker) -> 
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[tuple[Path, Journal, IdentityLinker]]:
     journal = Journal(tmp_path / "journal.bin", CAMERAS)
-    yield tmp_path, journal, IdentityLinker(IdentityConfig(), CAMERAS)
+    yield tmp_path, journal, IdentityLinker(AT_ONCE, CAMERAS)
     journal.close()
 
 
@@ -215,7 +228,7 @@ def test_nobody_is_in_a_frame_twice_and_nobody_who_was_seen_is_left_out(
         identities.observe(now, tracks)
     identities.settle()
     one, two = identities.lookup(yard, np.array([1, 2])).tolist()
-    identities.table.merge(one, two)
+    identities._table.merge(one, two, 6.0)
     chunks = list(journal.read(chunk_rows))
     monkeypatch.setattr(journal, "read", lambda: iter(chunks))
     kept = list(known_sightings(journal, CAMERAS, identities))
@@ -229,13 +242,13 @@ def test_who_is_carried_as_two_tracks_is_there_once_and_whoever_is_unknown_stays
 ) -> None:
     _, _, identities = empty
     yard = CAMERAS[0]
-    first = name_tracks(identities, frame(yard, 1), tracks_of(yard, 1, 2, 3), tracks_of(yard))
-    assert first.identity_ids.tolist() == [0, 0, 0]
-    unknown = name_tracks(identities, frame(yard, 2), tracks_of(yard), tracks_of(yard, 1, 2))
-    assert unknown.track_ids.tolist() == [1, 2]
+    first = name_tracks(identities, frame(yard, 1), tracks_of(yard, 1, 3), tracks_of(yard))
+    assert first.identity_ids.tolist() == [0, 0]
+    unknown = name_tracks(identities, frame(yard, 2), tracks_of(yard, 2), tracks_of(yard, 1))
+    assert unknown.track_ids.tolist() == [2, 1]
     identities.settle()
     one, two, _ = identities.lookup(yard, np.array([1, 2, 3])).tolist()
-    identities.table.merge(one, two)
+    identities._table.merge(one, two, 6.0)
     both = name_tracks(identities, frame(yard, 3), tracks_of(yard), tracks_of(yard, 1, 2, 3))
     assert both.track_ids.tolist() == [1, 3]
     seen = name_tracks(identities, frame(yard, 4), tracks_of(yard, 2), tracks_of(yard, 1, 3))
@@ -257,7 +270,8 @@ def test_offline_pieces_keep_who_was_joined(
 
 def test_the_summary_counts_frames_people_and_seconds(tmp_path: Path) -> None:
     identities = IdentityLinker(IdentityConfig(), CAMERAS)
-    people(identities, CAMERAS[0], 1, 2)
+    for number in range(1, 13):
+        people(identities, frame(CAMERAS[0], number), 1, 2, *([3] if number == 1 else []))
     progress = Progress(
         CAMERAS,
         dict.fromkeys(CAMERAS, 50),
@@ -276,6 +290,7 @@ def test_the_summary_counts_frames_people_and_seconds(tmp_path: Path) -> None:
         "complete": True,
         "frames": 80,
         "people": 2,
+        "undecided": 1,
         "sightings": 99,
         "detections": 200,
         "embedded": 30,

@@ -340,7 +340,7 @@ def test_a_live_run_that_was_killed_still_gives_what_it_saw(
         run.progress.done[camera] = 7
         run._save()  # and then it is killed
     assert main(["--resume", str(run.folder.path)]) == 0
-    assert (run.folder.path / "mot" / f"{camera}.txt").read_text().startswith("7,1,1.000,2.000,")
+    assert (run.folder.path / "mot" / f"{camera}.txt").read_text().startswith("7,1000000,1.000,2.000,")
     assert "s3cret" not in (run.folder.path / "config.yaml").read_text()
 
 

@@ -207,7 +207,7 @@ def name_tracks(identities: IdentityLinker, frame: Frame, tracks: Tracks, coasti
     Whose track is coasting, and is there as another track too, is there once: as seen, if they are.
     """
     seen_ids = identities.observe(frame, tracks)
-    identity_ids = np.concatenate((seen_ids, identities.table.lookup(frame.camera, coasting.track_ids)))
+    identity_ids = np.concatenate((seen_ids, identities.lookup(frame.camera, coasting.track_ids)))
     is_kept = identity_ids == UNDECIDED
     is_kept[np.unique(identity_ids, return_index=True)[1]] = True  # the first of each
     return Sightings(

@@ -15,7 +15,7 @@ from foundation.files import open_whole, write_whole
 from foundation.mot_files import MotTable, format_results
 from tracker.config import RunConfig
 from tracker.geometry import xyxy_to_xywh
-from tracker.identity import IdentityLinker
+from tracker.identity import UNDECIDED, IdentityLinker
 from tracker.recording.checkpoint import Progress
 from tracker.recording.journal import ROW, Journal
 from tracker.smoothing import MayJoin, is_of_likely_track, join_tracks, smooth_ways
@@ -51,6 +51,8 @@ def write_results(
 ) -> list[Path]:
     """Write ``mot/CAMERA.txt`` and ``sightings.parquet``; the files written.
 
+    A track that stayed undecided has identity 0 in the table. The text must number every track, or scoring
+    one camera would lose its boxes: there it has a number of its own (`IdentityTable.numbered`).
     A camera that ``failed`` before its first frame gets no file: nobody knows who was there.
     Memory does not grow with the length of the run. A cut leaves the files of before, or all of
     the new one; writing again gives the same bytes.
@@ -66,7 +68,8 @@ def write_results(
             writer.write_table(_as_arrow(rows, cameras, identity_ids))
             for index, text in zip(indices, texts, strict=True):
                 here = rows["camera"] == index
-                text.write(_as_mot_text(rows[here], identity_ids[here]).encode("ascii"))
+                numbers = identities.numbered(cameras[index], rows["track"][here])
+                text.write(_as_mot_text(rows[here], numbers).encode("ascii"))
     return targets
 
 
@@ -121,13 +124,14 @@ def known_sightings(
 def _once_a_frame(
     rows: NDArray[np.void], cameras: list[CameraName], identities: IdentityLinker
 ) -> tuple[NDArray[np.void], IntArray]:
-    """Of rows (R,) of one person in one frame the first, and the identities."""
-    identity_ids = np.empty(len(rows), np.int64)
+    """Of rows (R,) of one person in one frame the first, and the identities; who is undecided stays."""
+    identity_ids, numbers = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
     for index, camera in enumerate(cameras):
         here = rows["camera"] == index
         identity_ids[here] = identities.lookup(camera, rows["track"][here])
-    order = np.lexsort((identity_ids, rows["frame"], rows["camera"]))  # keeps the order of equal ones
-    keys = np.column_stack((rows["camera"], rows["frame"], identity_ids))[order]
+        numbers[here] = identities.numbered(camera, rows["track"][here])
+    order = np.lexsort((numbers, rows["frame"], rows["camera"]))  # keeps the order of equal ones
+    keys = np.column_stack((rows["camera"], rows["frame"], numbers))[order]
     is_first = np.ones(len(rows), np.bool_)
     is_first[1:] = (keys[1:] != keys[:-1]).any(axis=1)
     kept = np.sort(order[is_first])
@@ -178,6 +182,7 @@ def write_summary(
         "complete": complete,
         "frames": frames,
         "people": identities.people,
+        "undecided": identities.undecided,
         "sightings": progress.journal_rows,
         "detections": progress.detections,
         # Of how many the embedder looked at, and the share of crops that this saved.
@@ -231,9 +236,9 @@ def _as_strings(texts: Sequence[str]) -> pa.Array:
     return pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
 
 
-def _as_mot_text(rows: NDArray[np.void], identity_ids: IntArray) -> str:
+def _as_mot_text(rows: NDArray[np.void], numbers: IntArray) -> str:
     boxes, scores = xyxy_to_xywh(rows["box"].astype(np.float64)), rows["score"].astype(np.float64)
-    return format_results(MotTable.of_people(rows["frame"], identity_ids, boxes, scores))
+    return format_results(MotTable.of_people(rows["frame"], numbers, boxes, scores))
 
 
 def _smoothed(
@@ -255,23 +260,39 @@ def _smoothed(
         ways = np.array([first_of.get(first, first) for first in firsts.tolist()], np.int64)
         is_joined = ways != table.ids
         first_of.update(zip(table.ids[is_joined].tolist(), ways[is_joined].tolist(), strict=True))
-        people = identities.lookup(camera, ways)
+        people = _numbers_of_ways(camera, table.ids, ways, identities)
         named = MotTable.of_people(table.frames, people, table.boxes, table.scores)
         yield smooth_ways(named, times, ways, config.offline)
+
+
+def _numbers_of_ways(
+    camera: CameraName, tracks: IntArray, ways: IntArray, identities: IdentityLinker
+) -> IntArray:
+    """(R,) what stands for rows (R,) of tracks that motion joined to ways, each named by its first track.
+
+    That is the first track's number or, where that one is undecided, the least of them: a person's if any is.
+    """
+    numbers, places = identities.numbered(camera, ways), np.unique(ways, return_inverse=True)[1]
+    least = np.full(len(ways), np.iinfo(np.int64).max)
+    np.minimum.at(least, places, np.minimum(numbers, identities.numbered(camera, tracks)))
+    return np.where(identities.lookup(camera, ways) == UNDECIDED, least[places], numbers)
 
 
 def _may_join(camera: CameraName, identities: IdentityLinker, is_linking: bool) -> MayJoin:
     """Which tracks motion may join: those of one identity, and those that were compared with nobody.
 
-    The latter are alone with their identity, because nobody looked at them or nobody was to be joined.
+    The latter are alone with their identity or undecided, because nobody looked at them or nobody was to be
+    joined.
     """
     tracks = identities.tracks()
     _, person, count = np.unique(tracks.identity_ids, return_inverse=True, return_counts=True)
-    is_alone = (count[person] == 1) & ((tracks.looks == 0) | (not is_linking))
+    is_alone = ((count[person] == 1) | (tracks.identity_ids == UNDECIDED)) & (
+        (tracks.looks == 0) | (not is_linking)
+    )
     alone = tracks.track_ids[is_alone & (tracks.cameras == camera)]
 
     def may_join(earlier: IntArray, later: IntArray) -> BoolArray:
-        is_one = identities.lookup(camera, earlier) == identities.lookup(camera, later)
+        is_one = identities.numbered(camera, earlier) == identities.numbered(camera, later)
         return np.asarray(is_one | (np.isin(earlier, alone) & np.isin(later, alone)))
 
     return may_join

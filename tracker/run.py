@@ -161,8 +161,9 @@ def refuse_settings(arguments: argparse.Namespace) -> None:
 
 def report_end(run: TrackingRun, complete: bool, files: Sequence[Path], console: Console) -> int:
     """Say what was done, what went wrong and which files there are; the exit code."""
-    frames, people = sum(run.progress.frames.values()), run.identities.people
-    console.print(f"{frames} frames of {len(run.cameras)} camera(s), {people} people", highlight=False)
+    frames, identities = sum(run.progress.frames.values()), run.identities
+    found = f"{identities.people} people, {identities.undecided} undecided"
+    console.print(f"{frames} frames of {len(run.cameras)} camera(s), {found}", highlight=False)
     for problem in run.problems:
         console.print(
             f"problem: {problem}", style="bold yellow", markup=False, highlight=False, soft_wrap=True

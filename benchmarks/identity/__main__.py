@@ -172,6 +172,7 @@ def link_all_ways(
     if "online" in methods or "offline" in methods:
         linker = IdentityLinker(config.identity, cameras)
         settled_s = observe_all(scene, [linker])[0]
+        linker.settle()
         if "online" in methods:
             yield "ours, online", score(scene, identities_of(scene, linker), settled_s)
         if "offline" in methods:

@@ -24,7 +24,7 @@ class Linker(Protocol):
         """The identities (M,) of the tracks of the next frame, `UNDECIDED` for those it cannot tell yet."""
 
     def lookup(self, camera: CameraName, track_ids: IntArray) -> IntArray:
-        """The identities (R,) of tracks (R,) that were observed, of all of them."""
+        """The identities (R,) of tracks (R,) that were observed; `UNDECIDED` for those that are nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +86,15 @@ def observe_all(scene: TrackedScene, linkers: Sequence[Linker]) -> FloatArray:
 
 
 def identities_of(scene: TrackedScene, linker: Linker) -> IntArray:
-    """(K,) who each track is in the end; `UNDECIDED` for a key that no track has."""
+    """(K,) who each track is in the end, each that is undecided by itself; 0 for a key that no track has."""
     identities = np.full(scene.num_keys, UNDECIDED)
+    is_track = np.zeros(scene.num_keys, np.bool_)
     for offset, camera in zip(scene.offsets, scene.cameras, strict=True):
         tracks = np.unique(camera.tracks.track_ids)
         identities[offset + tracks] = linker.lookup(camera.name, tracks)
+        is_track[offset + tracks] = True
+    alone = np.flatnonzero(is_track & (identities == UNDECIDED))
+    identities[alone] = identities.max(initial=0) + 1 + np.arange(len(alone))
     return identities
 
 

@@ -265,6 +265,20 @@ class LikenessConfig(Section):
         return self
 
 
+class MaturityConfig(Section):
+    """How much must be seen of somebody before they are a new person. What is less stays undecided: it may be
+    a shadow, a reflection, or a piece of somebody else. Its numbers: docs/identity.md."""
+
+    min_frames: int = Field(default=5, ge=1)
+    """Frames in which it was seen."""
+
+    min_s: float = Field(default=1.0, ge=0)
+    """Seconds from the first of them to the last."""
+
+    min_embeddings: int = Field(default=3, ge=1)
+    """How often its appearance was taken; where nothing takes it, or nobody is joined, that plays no part."""
+
+
 class IdentityConfig(Section):
     """When two tracks are one person. Its numbers: docs/identity.md."""
 
@@ -281,6 +295,7 @@ class IdentityConfig(Section):
     min_looks: int = Field(default=3, ge=1)
     """A track that was looked at less often is not compared with anybody before ``decide_s``."""
 
+    maturity: MaturityConfig = MaturityConfig()
     likeness: LikenessConfig = LikenessConfig()
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tracker.identity.likeness import Likeness
+from tracker.identity.people import People
 from tracker.identity.places import Places
 from tracker.identity.stays import Stays
 from tracker.types import BoolArray, FloatArray, IntArray
@@ -29,9 +30,11 @@ class Candidates(NamedTuple):
     log_odds: FloatArray
 
 
-def find_candidates(stays: Stays, own: IntArray, likeness: Likeness, places: Places) -> Candidates:
+def find_candidates(
+    stays: Stays, people: People, own: IntArray, likeness: Likeness, places: Places
+) -> Candidates:
     """Everybody whom the tracks in these rows (M,), of one person, may be."""
-    known = stays.people()
+    known = people.rows()
     others = ~np.isin(known.rows, own)
     starts = np.searchsorted(np.nonzero(others)[0], known.starts)
     has_other = np.diff(starts, append=int(others.sum())) > 0  # nobody is known by these tracks alone
@@ -39,10 +42,10 @@ def find_candidates(stays: Stays, own: IntArray, likeness: Likeness, places: Pla
         nobody, nothing = np.empty(0, np.int64), np.empty(0)
         return Candidates(nobody, nothing, nothing, nothing)
     cannot, extra = evidence(stays, places, own, known.rows[others], starts[has_other])
-    cosines = stays.cosines(own)[has_other]
+    cosines = people.cosines(own)[has_other]
     log_odds = likeness.log_odds(cosines) + extra
-    people, free = known.people[has_other], ~cannot
-    return Candidates(people[free], cosines[free], extra[free], log_odds[free])
+    identities, free = known.people[has_other], ~cannot
+    return Candidates(identities[free], cosines[free], extra[free], log_odds[free])
 
 
 def evidence(

@@ -1,7 +1,6 @@
 """IdentityLinker: tracks of all cameras become people, online as they come and offline once more."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
@@ -12,11 +11,14 @@ from tracker.identity.ground import GroundLog
 from tracker.identity.likeness import GRID, Likeness
 from tracker.identity.offline import link_all
 from tracker.identity.passages import HIT_RATE, Passages
+from tracker.identity.people import People
 from tracker.identity.places import Places
-from tracker.identity.stays import Stays
+from tracker.identity.stays import UNKNOWN, Stays
 from tracker.identity.table import UNDECIDED, IdentityTable, Reserve
 from tracker.types import (
+    BoolArray,
     CameraName,
+    FloatArray,
     Frame,
     IdentityEvent,
     IntArray,
@@ -56,7 +58,8 @@ class IdentityLinker:
     """Says which person each track of each camera is; one for a run.
 
     A new track is undecided until looks, time and place suffice to join it to a person who is not
-    in view, at the configured rate of error, or until it is old enough to be a new person.
+    in view, at the configured rate of error, or until it is old enough to be a new person. What never
+    matures stays undecided. Who is who stands in one `IdentityTable`; all else is what was seen, and learnt.
     """
 
     def __init__(
@@ -74,13 +77,16 @@ class IdentityLinker:
             reserve: Gives numbers for new people; None: 1, 2, 3, and so on.
             plane: The ground of the run; where no camera has a homography it plays no part.
         """
-        self.table = IdentityTable(reserve)
+        self._reserve = reserve
         self.likeness = Likeness(config.likeness)
         self._pairs = np.empty((0, 2), np.int64)
         self._is_stale = False
         self._learnt_from = 0
         self._config = config
-        self._events: list[IdentityEvent] = []
+        self._now = -np.inf
+        # Undecided tracks, and when they were last seen: by the newest time of all cameras, since a camera
+        # that ended, or whose clock is late, must not keep anybody waiting, nor hurry anybody.
+        self._waiting: dict[int, float] = {}
         in_order = sorted(cameras)  # the order in which they were named must not matter
         self._plane = plane if plane and plane.config.homographies else None
         self._open_for([], in_order)
@@ -90,50 +96,88 @@ class IdentityLinker:
         self._cameras = [*cameras, *gone]
         self._index = {camera: index for index, camera in enumerate(self._cameras)}
         self._stays = Stays(len(self._cameras))
+        self._table = IdentityTable(self._stays, self._cameras, self._reserve)
+        self._people = People(self._stays, self._table)
         self.places = Places(self._cameras, self._plane)
 
     def remember(self, known: KnownPeople) -> None:
         """Take up people from before the run; once, before its first frame, not where a state is restored."""
         if len(known) and self._config.link:
             self._open_for(sorted(set(known.cameras.tolist()) - self._index.keys()), self._cameras)
-            self._stays.remember(known, np.array([self._index[camera] for camera in known.cameras]))
+            rows = self._stays.remember(known, np.array([self._index[camera] for camera in known.cameras]))
+            self._table.remember(rows, known.numbers)
 
     def observe(self, frame: Frame, tracks: Tracks) -> IntArray:
         """Take the tracks of one frame; who they are (M,), `UNDECIDED` where nobody can tell yet.
 
         Called for the frames of all cameras as they come, of one camera in rising order.
         """
-        stays, camera = self._stays, self._index[frame.camera]
-        rows = stays.rows(camera, tracks.track_ids, frame.time, tracks.features.shape[1])
+        stays, table, camera = self._stays, self._table, self._index[frame.camera]
+        self._now = max(self._now, frame.time)
+        rows = stays.see(camera, tracks.track_ids, frame.time, tracks.features.shape[1])
         self.places.see(stays, rows, camera, frame.time, tracks.boxes, frame.size)
         if self._config.link:
-            self._separate(rows)
+            self._separate(rows, frame.time)
         looked = tracks.features.any(axis=1)
         if looked.any():
             seen = rows[looked]
-            stays.look(seen, tracks.features[looked])
+            is_first = (stays.looks[seen] == 0) & (table.identity[seen] != UNDECIDED)
+            is_recentred = stays.look(seen, tracks.features[looked])
+            changed = None if is_recentred else table.identity[seen].tolist()
+            self._people.forget(changed, has_moved=bool(is_first.any()))
             for row in seen[stays.looks[seen] == MATURE_LOOKS]:
                 self._learn(int(row), rows)
         long_enough = (stays.looks[rows] >= MATURE_LOOKS) & (frame.time - stays.begin[rows] >= TOGETHER_S)
         for row in rows[long_enough & (stays.compared[rows] == 0)]:
             self._compare_with_other_cameras(int(row))
-        for row in rows[stays.identity[rows] == UNDECIDED].tolist():
+        undecided = rows[table.identity[rows] == UNDECIDED]
+        for row, is_mature in zip(undecided.tolist(), self._are_mature(undecided).tolist(), strict=True):
+            self._waiting[row] = self._now
             # Where nobody ever looks or nobody is joined, waiting brings nothing.
-            is_last = not (self._config.link and stays.length)
-            is_last |= bool(frame.time - stays.begin[row] >= self._config.decide_s)
+            is_last = is_mature and (
+                not self._compares or frame.time - stays.begin[row] >= self._config.decide_s
+            )
             is_due = self._config.min_looks <= stays.looks[row] >= AGAIN * stays.tried[row]
             if is_last or (is_due and stays.looks[row] > stays.tried[row]):
-                self._decide(row, is_last)
+                self._decide(row, is_last, frame.time)
         if self._config.link:
             looks, tried = stays.looks[rows], stays.tried[rows]
             again = (looks >= AGAIN * tried) & (looks > tried)
-            for row in rows[again & (stays.identity[rows] != UNDECIDED)]:
-                self._reconsider(int(row))
-        return stays.identity[rows]
+            for row in rows[again & (table.identity[rows] != UNDECIDED)]:
+                self._reconsider(int(row), frame.time)
+        self._decide_waiting(self._now - self._config.decide_s)
+        return table.identity[rows]
+
+    @property
+    def _compares(self) -> bool:
+        """Whether tracks are compared at all: they may be joined, and somebody ever looked at one."""
+        return self._config.link and self._stays.has_looks
+
+    def _are_mature(self, rows: IntArray) -> BoolArray:
+        """(M,) which tracks were seen enough of to be a person; see `MaturityConfig`."""
+        stays = self._stays
+        return self._is_enough(stays.frames[rows], stays.end[rows] - stays.begin[rows], stays.looks[rows])
+
+    def _is_enough(
+        self, frames: FloatArray | IntArray, seconds: FloatArray, looks: FloatArray | IntArray
+    ) -> BoolArray:
+        """(N,) of so many frames, seconds and looks, whether they are enough for a person."""
+        least = self._config.maturity
+        is_enough = (frames >= least.min_frames) & (seconds >= least.min_s)
+        return np.asarray(is_enough & (looks >= least.min_embeddings)) if self._compares else is_enough
+
+    def _decide_waiting(self, last_seen_s: float) -> None:
+        """Decide for the last time on tracks that were not seen since; what is not mature stays undecided."""
+        for row in [row for row, seen_s in self._waiting.items() if seen_s <= last_seen_s]:
+            del self._waiting[row]
+            self._decide(row, bool(self._are_mature(np.array([row]))[0]), self._now)
 
     def relink(self) -> None:
         """After the last frame: say of all tracks once more who they are, with everything known."""
         if not self._config.link:
+            return
+        if not self._config.link:
+            self.settle()
             return
         stays = self._stays
         self._is_stale = True  # what was seen since the last pair counts too
@@ -141,17 +185,16 @@ class IdentityLinker:
         rate = self._config.max_false_merge_rate
         people = np.arange(len(stays))  # nobody took a way yet: the order of what was learnt must not matter
         for _ in range(ROUNDS):
-            people = link_all(stays, self.likeness, self.places.taught_by(stays, people), rate)
-        known = ~stays.is_track
-        numbers = dict(zip(people[known].tolist(), stays.identity[known].tolist(), strict=True))
-        identities = self.table.number_all(people, numbers)
-        for row, identity in enumerate(identities.tolist()):
-            self._assign(row, identity)
+            people = link_all(stays, self._table, self.likeness, self.places.taught_by(stays, people), rate)
+        seen = stays.frames, stays.end - stays.begin, stays.looks
+        frames, seconds, looks = (np.asarray(np.bincount(people, it), np.float64) for it in seen)
+        self._table.adopt(people, self._is_enough(frames, seconds, looks), self._now)
+        self._people.forget()
+        self._waiting.clear()
 
     def settle(self) -> None:
-        """At the end of a run: whoever is undecided is somebody new."""
-        for row in np.nonzero(self._stays.identity == UNDECIDED)[0].tolist():
-            self._tell("new", row, self.table.open())
+        """At the end of a run: decide on whoever waits; what is not mature stays undecided."""
+        self._decide_waiting(self._now)
 
     def prepare(self) -> None:
         """Have numbers at hand, so that nobody has to wait for them between two frames.
@@ -159,12 +202,22 @@ class IdentityLinker:
         Raises:
             ReuniteError: They cannot be had.
         """
-        self.table.prepare()
+        self._table.prepare()
 
     def lookup(self, camera: CameraName, track_ids: IntArray) -> IntArray:
-        """The identities (R,) of tracks (R,); one that was never decided becomes a new person."""
-        self.table.identify(camera, np.unique(track_ids))
-        return self.table.lookup(camera, track_ids)
+        """The identities (R,) of tracks (R,) as far as they are known; else `UNDECIDED`."""
+        return self._table.lookup(self._index[camera], track_ids)
+
+    def numbered(self, camera: CameraName, track_ids: IntArray) -> IntArray:
+        """What stands for tracks (R,) in files that number every track: see `IdentityTable.numbered`.
+
+        Raises:
+            ValueError: The camera had no such track.
+        """
+        rows = self._stays.find(self._index[camera], track_ids)
+        if (rows == UNKNOWN).any():
+            raise ValueError(f"camera {camera!r} had no track {track_ids[rows == UNKNOWN][0]}")
+        return self._table.numbered()[rows]
 
     def tracks(self) -> TrackTable:
         """All tracks so far, and who they are as far as it is known."""
@@ -172,10 +225,10 @@ class IdentityLinker:
         return TrackTable(
             cameras=np.array(self._cameras, np.object_)[stays.camera[own]],
             track_ids=stays.track_id[own],
-            identity_ids=stays.identity[own],
+            identity_ids=self._table.identity[own],
             begin_s=stays.begin[own],
             end_s=stays.end[own],
-            decided_s=stays.decided[own],
+            decided_s=self._table.decided_s[own],
             frames=stays.frames[own],
             looks=stays.looks[own],
             features=stays.mean[own],
@@ -183,13 +236,17 @@ class IdentityLinker:
 
     def events(self) -> list[IdentityEvent]:
         """What was found out since the last call, in its order."""
-        events, self._events = self._events, []
-        return events
+        return self._table.events()
 
     @property
     def people(self) -> int:
         """How many different people the tracks are, as far as it is decided."""
-        return self.table.people
+        return self._table.people
+
+    @property
+    def undecided(self) -> int:
+        """How many tracks are nobody yet or, after the last frame, never became anybody."""
+        return self._table.undecided
 
     def calibration(self) -> SiteCalibration | None:
         """What looks mean at this site by now, and which errors to expect; None where nobody ever looked."""
@@ -198,7 +255,7 @@ class IdentityLinker:
             return None
         self._refresh()
         likeness = self.likeness
-        people = len(stays.people().people)
+        people = len(np.setdiff1d(self._table.identity, [UNDECIDED]))
         threshold = min(likeness.threshold(people, rate), 1.0)
         of_one = float(likeness.stranger_rate(np.array([threshold]))[0])
         different, within = likeness.cosines
@@ -224,7 +281,9 @@ class IdentityLinker:
         """All that `restore` needs."""
         different, within = self.likeness.cosines
         own = {"pairs": self._pairs.copy(), "different": different, "within": within}
-        own |= {"learnt_from": np.array(self._learnt_from)}
+        own |= {"learnt_from": np.array(self._learnt_from), "now": np.array(self._now)}
+        own |= {"waiting": np.array(list(self._waiting), np.int64)}
+        own |= {"waiting_s": np.array(list(self._waiting.values()), np.float64)}
         return (
             own
             | {"is_stale": np.array(self._is_stale), "cameras": np.array(self._cameras, np.str_)}
@@ -238,7 +297,8 @@ class IdentityLinker:
     def restore(self, state: State) -> None:
         """Take up a state that `state` gave."""
         self._pairs, self._is_stale = state["pairs"].copy(), bool(state["is_stale"])
-        self._learnt_from = int(state["learnt_from"])
+        self._learnt_from, self._now = int(state["learnt_from"]), float(state["now"])
+        self._waiting = dict(zip(state["waiting"].tolist(), state["waiting_s"].tolist(), strict=True))
         cameras = [CameraName(camera) for camera in state["cameras"].tolist()]
         self._open_for(cameras[len(self._cameras) :], self._cameras)
         self.likeness = Likeness(self._config.likeness, state["different"], state["within"])
@@ -250,13 +310,13 @@ class IdentityLinker:
     def _parts(self) -> dict[str, GroundLog | IdentityTable | Passages | Stays]:
         places = self.places
         return {
-            "table": self.table,
             "stays": self._stays,
+            "table": self._table,
             "ground": places.log,
             "passages": places.passages,
         }
 
-    def _decide(self, row: int, is_last: bool) -> None:
+    def _decide(self, row: int, is_last: bool, time: float) -> None:
         """Join the track to a person, or, at the last try, open a new one."""
         stays = self._stays
         stays.tried[row] = stays.looks[row]
@@ -268,27 +328,30 @@ class IdentityLinker:
             if identity != UNDECIDED:
                 self._learn_passage(row, found, identity)
         if identity != UNDECIDED:
-            self._tell("returned", row, identity)
+            self._table.join(row, identity, time)
         elif is_last:
-            self._tell("new", row, self.table.open())
+            self._table.open(row, time)
+        else:
+            return
+        self._waiting.pop(row, None)
+        self._people.forget([int(self._table.identity[row])])
 
-    def _reconsider(self, row: int) -> None:
+    def _reconsider(self, row: int, time: float) -> None:
         """With more looks: somebody new may be known after all, and somebody known may be another."""
-        stays, now = self._stays, int(self._stays.identity[row])
+        stays, now = self._stays, int(self._table.identity[row])
         stays.tried[row] = stays.looks[row]
         self._refresh()
-        own = stays.of(now)
+        own = self._table.rows_of(now)
         if len(own) > 1 and self._is_somebody_else(row, own):
-            self._tell("split", row, self.table.open())
+            self._split(row, time)
             return
         if not stays.is_track[own].all():
             return  # whoever was remembered keeps the number
         identity = self._known_person(self._candidates(own))
         if identity != UNDECIDED:
-            self.table.merge(now, identity)
-            self._tell("merged", row, identity)
-            for other in own.tolist():
-                stays.identify(other, identity)
+            kept, gone = sorted((now, identity))  # the older number stays
+            self._table.merge(gone, kept, time)
+            self._people.forget((gone, kept))
 
     def _is_somebody_else(self, row: int, own: IntArray) -> bool:
         """Whether a track is not the person of the tracks ``own`` (M,), itself among them."""
@@ -297,40 +360,34 @@ class IdentityLinker:
         if len(cannot):  # a lost track was found again; whoever began first keeps the number
             return bool(cannot.min() < row)
         found = self._candidates(np.array([row]))
-        of_own = found.log_odds[found.people == self._stays.identity[row]]
+        of_own = found.log_odds[found.people == self._table.identity[row]]
         return bool(of_own.max(initial=-np.inf) < SPLIT_LOG_ODDS)
 
-    def _separate(self, rows: IntArray) -> None:
+    def _separate(self, rows: IntArray, time: float) -> None:
         """Nobody is twice in one frame: a lost track was found again that another was taken for."""
-        named = rows[self._stays.identity[rows] != UNDECIDED]
-        firsts = np.unique(self._stays.identity[named], return_index=True)[1]
+        identity = self._table.identity[rows]
+        named = rows[identity != UNDECIDED]
+        firsts = np.unique(identity[identity != UNDECIDED], return_index=True)[1]
         for row in np.delete(named, firsts).tolist():
-            self._tell("split", row, self.table.open())
+            self._split(row, time)
+
+    def _split(self, row: int, time: float) -> None:
+        """A track is not who it was taken for: somebody new if it is mature, else undecided again."""
+        before = int(self._table.identity[row])
+        self._table.split(row, time, bool(self._are_mature(np.array([row]))[0]))
+        now = int(self._table.identity[row])
+        self._people.forget((before, now))
+        if now == UNDECIDED:
+            self._waiting[row] = self._now
 
     def _candidates(self, own: IntArray) -> Candidates:
-        return find_candidates(self._stays, own, self.likeness, self.places)
+        return find_candidates(self._stays, self._people, own, self.likeness, self.places)
 
     def _known_person(self, found: Candidates) -> int:
         """Who somebody is among those it may be; `UNDECIDED` if nobody is sure enough."""
         needed = required_log_odds(found.extra, self.likeness, self._config.max_false_merge_rate)
         best = int(found.log_odds.argmax()) if len(found.people) else -1
         return int(found.people[best]) if best >= 0 and found.log_odds[best] >= needed else UNDECIDED
-
-    def _tell(self, kind: Literal["new", "returned", "merged", "split"], row: int, identity: int) -> None:
-        """Say who a track is, and that this was found out now."""
-        stays = self._stays
-        if np.isnan(stays.decided[row]):
-            stays.decided[row] = stays.end[row]
-        camera, track_id = self._cameras[stays.camera[row]], int(stays.track_id[row])
-        time, before = float(stays.end[row]), int(stays.identity[row])
-        self._events.append(IdentityEvent(time, kind, camera, track_id, identity, before))
-        self._assign(row, identity)
-
-    def _assign(self, row: int, identity: int) -> None:
-        stays = self._stays
-        stays.identify(row, identity)
-        if stays.track_id[row] >= 0:
-            self.table.assign(self._cameras[stays.camera[row]], int(stays.track_id[row]), identity)
 
     def _refresh(self) -> None:
         """Learn what cosines mean here from all tracks so far, if there are new ones."""
@@ -378,7 +435,8 @@ class IdentityLinker:
         if looks[is_it][0] - looks[~is_it].max(initial=0.0) >= SURE_LOG_ODDS:
             stays = self._stays
             # The time between two runs, of files above all, says nothing of the way.
-            others = np.nonzero((stays.identity == identity) & (stays.looks > 0) & stays.is_track)[0]
+            others = self._table.rows_of(identity)
+            others = others[(stays.looks[others] > 0) & stays.is_track[others]]
             if len(others):
                 last = int(others[stays.end[others].argmax()])
                 absence_s = float(stays.begin[row] - stays.end[last])

@@ -8,6 +8,7 @@ from tracker.identity.candidates import evidence, required_log_odds
 from tracker.identity.likeness import Likeness
 from tracker.identity.places import Places
 from tracker.identity.stays import Stays
+from tracker.identity.table import IdentityTable
 from tracker.types import BoolArray, FloatArray, IntArray
 
 NEIGHBOURS = 32
@@ -20,7 +21,7 @@ Pair = tuple[float, int, int]
 """Minus the log odds that two people are one, and the two."""
 
 
-def link_all(stays: Stays, likeness: Likeness, places: Places, rate: float) -> IntArray:
+def link_all(stays: Stays, table: IdentityTable, likeness: Likeness, places: Places, rate: float) -> IntArray:
     """The person (N,) of every stay, from 0, by first appearance; the order of the cameras plays no part.
 
     Agglomerative: the two people with the highest log odds of being one are joined, as long as a stranger
@@ -28,7 +29,7 @@ def link_all(stays: Stays, likeness: Likeness, places: Places, rate: float) -> I
     are is the cosine between the means of their stays. Two who were seen at one time are never
     joined, unless both cameras see the place, nor are two who were remembered from before.
     """
-    people = _People(stays, likeness, places)
+    people = _People(stays, table, likeness, places)
     waiting, has_joined = people.first_pairs(), True
     while has_joined:  # the fewer people are left, the less is needed
         heap, waiting, has_joined = waiting, [], False
@@ -50,11 +51,12 @@ def link_all(stays: Stays, likeness: Likeness, places: Places, rate: float) -> I
 class _People:
     """People so far: single stays first, then what joining makes; their indices are never used again."""
 
-    def __init__(self, stays: Stays, likeness: Likeness, places: Places) -> None:
+    def __init__(self, stays: Stays, table: IdentityTable, likeness: Likeness, places: Places) -> None:
         self._stays, self._likeness, self._places = stays, likeness, places
         remembered = np.nonzero(~stays.is_track)[0]
-        numbers = np.unique(stays.identity[remembered]).tolist()
-        self._members = [self._sorted(remembered[stays.identity[remembered] == number]) for number in numbers]
+        known = table.identity[remembered]
+        numbers = np.unique(known).tolist()
+        self._members = [self._sorted(remembered[known == number]) for number in numbers]
         self._members += [np.array([row]) for row in np.nonzero(stays.is_track)[0]]
         self._root = np.zeros(len(stays), np.int64)  # the person, not joined with anybody yet, of each stay
         for person, rows in enumerate(self._members):

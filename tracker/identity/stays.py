@@ -1,6 +1,4 @@
-"""What the linker knows of each track: a growing table of stays."""
-
-from typing import NamedTuple
+"""What was seen of each track so far: a growing table of stays. Who they are stands in `IdentityTable`."""
 
 import numpy as np
 
@@ -12,30 +10,16 @@ CENTRE_STAYS = 10.0
 GROWTH = 1.05
 """The means are taken anew when there are so many times more looks than the last time."""
 
-COLUMNS = (
-    "camera", "track_id", "identity", "begin", "end", "decided", "frames", "looks", "tried", "compared",
-    "entry", "exit", "first", "later", "sum", "mean", "centred",
-)  # fmt: skip
-REAL, LOOKS = COLUMNS[3:6], COLUMNS[12:]
+REAL = ("begin", "end")
+WHOLE = ("camera", "track_id", "frames", "looks", "tried", "compared", "entry", "exit")
+LOOKS = ("first", "later", "sum", "mean", "centred")
+COLUMNS = (*REAL, *WHOLE, *LOOKS)
+
+UNKNOWN = -1
+"""The row of a track that was never seen."""
 
 LATER_S = 3.0
 """A look that was taken so long after the first shows a person in another pose."""
-
-
-class PeopleRows(NamedTuple):
-    """The P people whom anybody has looked at, and their R stays.
-
-    Attributes:
-        people: (P,) identities, rising.
-        slots: (P,) where the table of their looks has them.
-        rows: (R,) stays, those of one person side by side, in the order in which they began.
-        starts: (P,) where in ``rows`` each person begins.
-    """
-
-    people: IntArray
-    slots: IntArray
-    rows: IntArray
-    starts: IntArray
 
 
 class Stays:
@@ -46,9 +30,7 @@ class Stays:
     Attributes:
         camera: (N,) index of the camera.
         track_id: (N,) number of the track in its camera; below 0 for a row of `KnownPeople`.
-        identity: (N,) person, 0 where it is not known; change it with `identify`.
         begin: (N,), end: (N,) seconds, when first and last seen.
-        decided: (N,) seconds, when the identity was first known; nan before.
         frames: (N,) in how many frames it was seen.
         looks: (N,) how often it was looked at.
         tried: (N,) looks at the last try to say who it is.
@@ -63,10 +45,8 @@ class Stays:
 
     camera: IntArray
     track_id: IntArray
-    identity: IntArray
     begin: FloatArray
     end: FloatArray
-    decided: FloatArray
     frames: IntArray
     looks: IntArray
     tried: IntArray
@@ -81,20 +61,17 @@ class Stays:
 
     def __init__(self, cameras: int) -> None:
         """No track of so many cameras."""
-        self._row_of: dict[tuple[int, int], int] = {}
+        # Of each camera, at t: the row of track t, `UNKNOWN` where there is none and at the end.
+        self._rows = [np.full(64, UNKNOWN) for _ in range(cameras)]
+        self._count = 0
         self._store: State = {}
         self._cameras = cameras
         self._centre = np.zeros((cameras, 0), np.float32)
         self._total_looks = self._looks_of_centre = 0
-        self._people: PeopleRows | None = None
-        self._slots: dict[int, int] = {}
-        # Of the centred looks of all stays of a person, by slot: the sum, and its direction.
-        self._sums = self._means = np.zeros((0, 0), np.float32)
-        self._changed: set[int] = set()  # people whose sum is to be taken anew
         self._reserve(64, 0)
 
     def __len__(self) -> int:
-        return len(self._row_of)
+        return self._count
 
     @property
     def length(self) -> int:
@@ -102,39 +79,47 @@ class Stays:
         return int(self.mean.shape[1])
 
     @property
+    def has_looks(self) -> bool:
+        """Whether anybody was ever looked at."""
+        return self._total_looks > 0
+
+    @property
     def is_track(self) -> BoolArray:
         """(N,) which rows are tracks of this run."""
         return self.track_id >= 0
 
-    def rows(self, camera: int, track_ids: IntArray, time: float, length: int) -> IntArray:
-        """The rows (M,) of tracks of one camera, which are seen now; new ones begin."""
-        if length > self.length or len(self) + len(track_ids) > len(self._store["camera"]):
-            rows = max(2 * (len(self) + len(track_ids)), len(self._store["camera"]))
-            self._reserve(rows, max(length, self.length))
-        known = len(self)
-        found = np.array([self._row(camera, track_id) for track_id in track_ids.tolist()], np.int64)
-        if len(self) > known:
-            new = slice(known, len(self))
-            self._show()
-            self.camera[new], self.track_id[new] = camera, track_ids[found >= known]
-            self.begin[new], self.decided[new] = time, np.nan
+    def find(self, camera: int, track_ids: IntArray) -> IntArray:
+        """The rows (R,) of tracks (R,) of one camera, repeated ones too; `UNKNOWN` where there is none."""
+        rows = self._rows[camera]
+        return np.asarray(rows[np.minimum(track_ids, len(rows) - 1)])
+
+    def see(self, camera: int, track_ids: IntArray, time: float, length: int) -> IntArray:
+        """The rows (M,) of different tracks of one camera, which are seen now; new ones begin."""
+        found = self.find(camera, track_ids)
+        is_new = found == UNKNOWN
+        if is_new.any() or length > self.length:
+            found[is_new] = self._add(camera, track_ids[is_new], time, length)
+            self._index(camera, track_ids[is_new], found[is_new])
         self.end[found] = time
         self.frames[found] += 1
         return found
 
-    def remember(self, known: KnownPeople, cameras: IntArray) -> None:
-        """Add people from before the run, seen last by ``cameras`` (R,)."""
-        rows = self.rows(0, -1 - np.arange(len(known)), 0.0, known.features.shape[1])
-        self.camera[rows], self.identity[rows] = cameras, known.numbers
-        self.begin[rows] = self.end[rows] = self.decided[rows] = known.last_seen_s
+    def remember(self, known: KnownPeople, cameras: IntArray) -> IntArray:
+        """Add people from before the run, seen last by ``cameras`` (R,); their rows (R,)."""
+        rows = self._add(0, -1 - np.arange(len(known)), 0.0, known.features.shape[1])
+        self.camera[rows] = cameras
+        self.begin[rows] = self.end[rows] = known.last_seen_s
+        self.frames[rows] = 1
         self.look(rows, known.features)
-        self._people = None
+        return rows
 
-    def look(self, rows: IntArray, features: FeatureArray) -> None:
-        """Add one look (M, D), taken now, at each of M different rows."""
+    def look(self, rows: IntArray, features: FeatureArray) -> bool:
+        """Add one look (M, D), taken now, at each of M different rows.
+
+        Returns:
+            Whether what all people have in common was taken anew, so that every ``centred`` changed.
+        """
         is_first = self.looks[rows] == 0
-        if (is_first & (self.identity[rows] != 0)).any():
-            self._people = None
         self.first[rows[is_first]] = features[is_first]
         is_later = (self.end[rows] - self.begin[rows] >= LATER_S) & ~self.later[rows].any(axis=1) & ~is_first
         self.later[rows[is_later]] = features[is_later]
@@ -142,51 +127,15 @@ class Stays:
         self.looks[rows] += 1
         self._total_looks += len(rows)
         self.mean[rows] = directions(self.sum[rows])
-        if self._total_looks >= GROWTH * self._looks_of_centre:
+        is_recentred = self._total_looks >= GROWTH * self._looks_of_centre
+        if is_recentred:
             self._looks_of_centre = self._total_looks
             self._centre = self._new_centre()
             self.centred[:] = self._without_centre(self.mean, self.camera)
             self.centred[self.looks == 0] = 0
-            self._changed.update(self._slots)
         else:
             self.centred[rows] = self._without_centre(self.mean[rows], self.camera[rows])
-            self._changed.update(self.identity[rows].tolist())
-
-    def identify(self, row: int, identity: int) -> None:
-        """Say who a track is."""
-        self._changed.update((int(self.identity[row]), identity))
-        self.identity[row] = identity
-        self._people = None
-
-    def of(self, identity: int) -> IntArray:
-        """The rows (M,) of a person, in the order in which they began."""
-        rows = np.nonzero(self.identity == identity)[0]
-        return rows[np.argsort(self.begin[rows], kind="stable")]
-
-    def people(self) -> PeopleRows:
-        """Whom anybody has looked at, so far."""
-        if self._people is None:
-            rows = np.nonzero((self.identity != 0) & (self.looks > 0))[0]
-            rows = rows[np.lexsort((self.begin[rows], self.identity[rows]))]
-            people, starts = np.unique(self.identity[rows], return_index=True)
-            slots = [self._slots.setdefault(person, len(self._slots)) for person in people.tolist()]
-            self._people = PeopleRows(people, np.array(slots, np.int64), rows, starts)
-        return self._people
-
-    def cosines(self, own: IntArray) -> FloatArray:
-        """(P,) how alike somebody, in these rows (M,), is to each of the people: to the mean of their others.
-
-        Several stays of a person tell more than one, and strangers are no more alike to their mean than to
-        each of them. Of somebody who has no other stay it means nothing.
-        """
-        people = self.people()
-        self._sum_up(people)
-        whole = self.centred[own].sum(axis=0)
-        # Not BLAS: its last bit depends on the slot, and a restored run has other slots.
-        cosines = np.einsum("pd,d->p", self._means, directions(whole))[people.slots]
-        for index in np.nonzero(people.people == self.identity[own[0]])[0].tolist():
-            cosines[index] = directions(self._sums[people.slots[index]] - whole) @ directions(whole)
-        return np.asarray(cosines, np.float64)
+        return is_recentred
 
     def within(self) -> FloatArray:
         """(W,) cosines of two looks at one track, `LATER_S` apart, without what its camera has in common."""
@@ -195,20 +144,6 @@ class Stays:
         first = self._without_centre(self.first[rows], camera)
         later = self._without_centre(self.later[rows], camera)
         return np.asarray((first * later).sum(axis=1), np.float64)
-
-    def _sum_up(self, known: PeopleRows) -> None:
-        """Bring the sums of those who changed up to date."""
-        more = len(self._slots) - len(self._sums)
-        if more > 0:
-            room = np.zeros((max(more, len(self._sums)), self.length), np.float32)
-            self._sums, self._means = (np.concatenate((it, room)) for it in (self._sums, self._means))
-        ends = np.append(known.starts[1:], len(known.rows))
-        changed = np.array(sorted(self._changed), np.int64)
-        for index in np.nonzero(np.isin(known.people, changed))[0].tolist():
-            slot = known.slots[index]
-            self._sums[slot] = self.centred[known.rows[known.starts[index] : ends[index]]].sum(axis=0)
-            self._means[slot] = directions(self._sums[slot])
-        self._changed.clear()
 
     def _without_centre(self, looks: FeatureArray, camera: IntArray) -> FeatureArray:
         return directions(looks - self._centre[camera])
@@ -234,34 +169,51 @@ class Stays:
 
     def restore(self, state: State) -> None:
         """Take up a state that `state` gave."""
-        pairs = zip(state["camera"].tolist(), state["track_id"].tolist(), strict=True)
-        self._row_of = {pair if pair[1] >= 0 else (0, pair[1]): row for row, pair in enumerate(pairs)}
         self._store = {name: state[name].copy() for name in COLUMNS}
+        self._count = len(self._store["camera"])
         self._show()
-        self._centre, self._people = state["centre"].copy(), None
+        for camera in range(self._cameras):
+            rows = np.nonzero(self.is_track & (self.camera == camera))[0]
+            self._rows[camera] = np.full(64, UNKNOWN)
+            self._index(camera, self.track_id[rows], rows)
+        self._centre = state["centre"].copy()
         self._total_looks, self._looks_of_centre = state["counts"].tolist()
-        self._slots, self._changed = {}, set(self.identity.tolist())
-        self._sums = self._means = np.zeros((0, self.length), np.float32)
 
-    def _row(self, camera: int, track_id: int) -> int:
-        return self._row_of.setdefault((camera, track_id), len(self._row_of))
+    def _add(self, camera: int, track_ids: IntArray, time: float, length: int) -> IntArray:
+        """Begin a row for each track (M,); the rows (M,)."""
+        begin = self._count
+        if length > self.length or begin + len(track_ids) > len(self._store["camera"]):
+            rows = max(2 * (begin + len(track_ids)), len(self._store["camera"]))
+            self._reserve(rows, max(length, self.length))
+        self._count += len(track_ids)
+        self._show()
+        new = np.arange(begin, self._count)
+        self.camera[new], self.track_id[new], self.begin[new] = camera, track_ids, time
+        return new
+
+    def _index(self, camera: int, track_ids: IntArray, rows: IntArray) -> None:
+        """Find these tracks of a camera under their rows from now on."""
+        missing = int(track_ids.max(initial=0)) + 2 - len(self._rows[camera])
+        if missing > 0:
+            more = np.full(max(missing, len(self._rows[camera])), UNKNOWN)
+            self._rows[camera] = np.concatenate((self._rows[camera], more))
+        self._rows[camera][track_ids] = rows
 
     def _reserve(self, rows: int, length: int) -> None:
         store: State = {name: np.zeros(rows) for name in REAL}
-        store |= {name: np.zeros(rows, np.int64) for name in COLUMNS[:12] if name not in REAL}
+        store |= {name: np.zeros(rows, np.int64) for name in WHOLE}
         store |= {name: np.zeros((rows, length), np.float32) for name in LOOKS}
         for name, old in self._store.items():
             if old.ndim == 1 or old.shape[-1] == length:
                 store[name][: len(old)] = old
         if length != self._centre.shape[1]:
             self._centre = np.zeros((self._cameras, length), np.float32)
-            self._sums = self._means = np.zeros((0, length), np.float32)
         self._store = store
         self._show()
 
     def _show(self) -> None:
         for name in COLUMNS:
-            setattr(self, name, self._store[name][: len(self)])
+            setattr(self, name, self._store[name][: self._count])
 
 
 def directions(sums: FeatureArray) -> FeatureArray:

@@ -1,112 +1,209 @@
-"""The table (camera, track) -> identity, kept apart from what was seen: no row written is ever wrong."""
+"""The table (camera, track) -> identity: the only place where this stands and where it changes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 
-from tracker.types import CameraName, IntArray, State
+from tracker.identity.stays import UNKNOWN, Stays
+from tracker.types import BoolArray, CameraName, FloatArray, IdentityEvent, IntArray, State
 
 UNDECIDED = 0
-"""The identity of a track that nobody can tell yet."""
+"""The identity of a track that nobody can tell yet, or never could."""
 
+NOBODY_FROM = 1_000_000
+"""The least number that stands for an undecided track in files that must number every track."""
 
 RESERVED_AT_ONCE = 64
 """Numbers that are taken from a gallery together; each time is a write to the disk."""
 
 Reserve = Callable[[int], Sequence[int]]
-"""Gives so many numbers that nobody ever had."""
+"""Gives so many numbers that nobody ever had, above all that were given."""
 
 
 class IdentityTable:
-    """Which person each track is. Numbers are never used again; they start at 1 where nobody gives them."""
+    """Which person each track is, by the row that it has in `Stays`.
 
-    def __init__(self, reserve: Reserve | None = None) -> None:
-        self._identities: dict[CameraName, IntArray] = {}  # row t: the identity of track t
+    Asking changes nothing. What changes somebody's identity is a verb, and leaves an event: whoever replays
+    the events knows at each moment what stands here (`IdentityEvent`). Numbers are never used again; they
+    start at 1 where nobody gives them.
+
+    Args:
+        stays: The tracks; a row that it has and that is not known here is undecided.
+        cameras: The name of each camera index.
+        reserve: Gives numbers for new people; None: 1, 2, 3, and so on.
+    """
+
+    def __init__(self, stays: Stays, cameras: Sequence[CameraName], reserve: Reserve | None = None) -> None:
+        self._stays, self._cameras = stays, cameras
+        self._identity = np.full(64, UNDECIDED)
+        self._decided = np.full(64, np.nan)
         self._reserve = reserve
         self._free: list[int] = []
-        self._opened: list[int] = []
+        self._last = 0  # the highest number that ever stood for anybody
+        self._events: list[IdentityEvent] = []
 
-    def identify(self, camera: CameraName, track_ids: IntArray) -> IntArray:
-        """The identities (M,) of M different tracks of one camera; one that has none is a new person."""
-        table = self._table(camera, int(track_ids.max(initial=0)))
-        for track in track_ids[table[track_ids] == UNDECIDED]:
-            table[track] = self.open()
-        return table[track_ids]
+    # Asking
 
-    def open(self) -> int:
-        """A number for a new person."""
-        if self._reserve is None:
-            number = len(self._opened) + 1
-        else:
-            self._free = self._free or [int(free) for free in self._reserve(RESERVED_AT_ONCE)]
-            number = self._free.pop(0)
-        self._opened.append(number)
-        return number
+    @property
+    def identity(self) -> IntArray:
+        """(N,) who each row is, `UNDECIDED` where nobody can tell; a view that cannot be written to."""
+        self._grow()
+        identity = self._identity[: len(self._stays)]
+        identity.flags.writeable = False
+        return identity
+
+    @property
+    def decided_s(self) -> FloatArray:
+        """(N,) seconds, when somebody first could tell who it is; nan where nobody can."""
+        self._grow()
+        return self._decided[: len(self._stays)]
+
+    def lookup(self, camera: int, track_ids: IntArray) -> IntArray:
+        """The identities (R,) of tracks (R,), repeated ones too; `UNDECIDED` where nobody knows."""
+        self._grow()
+        rows = self._stays.find(camera, track_ids)
+        return np.where(rows == UNKNOWN, UNDECIDED, self._identity[rows])
+
+    def rows_of(self, identity: int) -> IntArray:
+        """The rows (M,) of a person, in the order in which they began."""
+        rows = np.nonzero(self.identity == identity)[0]
+        return rows[np.argsort(self._stays.begin[rows], kind="stable")]
+
+    @property
+    def people(self) -> int:
+        """How many different people the tracks of this run are."""
+        return len(np.setdiff1d(self.identity[self._stays.is_track], [UNDECIDED]))
+
+    @property
+    def undecided(self) -> int:
+        """How many tracks of this run are nobody yet, or never became anybody."""
+        return int((self.identity == UNDECIDED).sum())
+
+    def numbered(self) -> IntArray:
+        """(N,) who each row is, or, where it is undecided, a number of its own that is nobody's.
+
+        Those begin at `NOBODY_FROM`, or at the next power of ten above every number that stands for anybody.
+        """
+        numbers = self.identity.copy()
+        start, none = NOBODY_FROM, np.nonzero(numbers == UNDECIDED)[0]
+        while start <= self._last:
+            start *= 10
+        numbers[none] = start + np.arange(len(none))
+        return numbers
+
+    # Changing
+
+    def remember(self, rows: IntArray, identities: IntArray) -> None:
+        """These rows (R,) are people from before the run, which is no event of it."""
+        self._grow()
+        self._identity[rows], self._decided[rows] = identities, self._stays.end[rows]
+        self._last = max(self._last, int(identities.max(initial=0)))
+
+    def open(self, row: int, time: float) -> None:
+        """An undecided track is somebody new."""
+        self._tell("new", row, self._next_number(), time)
+
+    def join(self, row: int, identity: int, time: float) -> None:
+        """An undecided track is somebody who was seen before."""
+        self._tell("returned", row, identity, time)
+
+    def split(self, row: int, time: float, is_somebody: bool) -> None:
+        """A track is not who it was taken for: it is somebody new, or undecided again."""
+        self._tell("split", row, self._next_number() if is_somebody else UNDECIDED, time)
+
+    def merge(self, gone: int, kept: int, time: float) -> None:
+        """Two numbers are one person: all tracks of the first get the second."""
+        rows = self.rows_of(gone)
+        self._tell("merged", int(rows[self._stays.end[rows].argmax()]), kept, time)
+        self._identity[rows] = kept
+
+    def adopt(self, people: IntArray, is_somebody: BoolArray, time: float) -> None:
+        """All tracks were linked once more; every number that was told stays with its person.
+
+        A number is the person's who now has most frames of it. Where several are one person's the oldest
+        stays and the others are merged into it; tracks of others are split from it.
+
+        Args:
+            people: (N,) the person of each row, from 0, by first appearance.
+            is_somebody: (P,) whether a person who has no number yet gets one, or stays undecided.
+            time: When this was found out.
+        """
+        if not len(people):
+            return
+        stays, before = self._stays, self.identity.copy()
+        told, index = np.unique(before, return_inverse=True)
+        frames = np.zeros((len(told), len(is_somebody)))
+        np.add.at(frames, (index, people), np.where(stays.is_track, stays.frames, np.inf))
+        home = dict(zip(told.tolist(), frames.argmax(axis=1).tolist(), strict=True))
+        home.pop(UNDECIDED, None)
+        numbers: dict[int, int] = {}
+        for number, person in home.items():  # they rise, so that the oldest is first
+            numbers.setdefault(person, number)
+        for person, is_new in enumerate(is_somebody.tolist()):
+            if person not in numbers:
+                numbers[person] = self._next_number() if is_new else UNDECIDED
+        now = np.array([numbers[person] for person in people.tolist()], np.int64)
+        of_home = np.array([home.get(number, -1) for number in before.tolist()]) == people
+        order = np.lexsort((stays.track_id, stays.camera, stays.begin, before))
+        for row in order[((before != UNDECIDED) & (now != before) & ~of_home)[order]].tolist():
+            self._tell("split", row, int(now[row]), time)
+        for number, person in home.items():
+            if numbers[person] != number:
+                self.merge(number, numbers[person], time)
+        told_now = set(self.identity.tolist())
+        for row in order[((before == UNDECIDED) & (now != UNDECIDED))[order]].tolist():
+            number = int(now[row])
+            self._tell("returned" if number in told_now else "new", row, number, time)
+            told_now.add(number)
+
+    def events(self) -> list[IdentityEvent]:
+        """What was told since the last call, in its order."""
+        events, self._events = self._events, []
+        return events
 
     def prepare(self) -> None:
         """Reserve more numbers when half are used up."""
         if self._reserve is not None and len(self._free) < RESERVED_AT_ONCE // 2:
             self._free += [int(free) for free in self._reserve(RESERVED_AT_ONCE)]
 
-    def assign(self, camera: CameraName, track_id: int, identity: int) -> None:
-        """Say who a track is."""
-        self._table(camera, track_id)[track_id] = identity
-
-    def merge(self, gone: int, kept: int) -> None:
-        """Two numbers were one person; tracks of the first go to the second."""
-        for table in self._identities.values():
-            table[table == gone] = kept
-
-    def lookup(self, camera: CameraName, track_ids: IntArray) -> IntArray:
-        """The identities (R,) of tracks (R,), repeated ones too; `UNDECIDED` where nobody knows."""
-        return self._table(camera, int(track_ids.max(initial=0)))[track_ids]
-
-    @property
-    def people(self) -> int:
-        """How many different people the tracks are."""
-        return len(
-            np.setdiff1d(np.concatenate([np.zeros(1, np.int64), *self._identities.values()]), [UNDECIDED])
-        )
-
     def state(self) -> State:
-        """The table as arrays, one for each camera."""
-        tables = {f"tracks/{camera}": table.copy() for camera, table in self._identities.items()}
-        numbers = {"free": np.array(self._free, np.int64), "opened": np.array(self._opened, np.int64)}
-        return numbers | tables
+        """The columns, and which numbers are used up."""
+        numbers = {"free": np.array(self._free, np.int64), "last": np.array(self._last)}
+        return numbers | {"identity": self.identity.copy(), "decided": self.decided_s.copy()}
 
     def restore(self, state: State) -> None:
-        """Take up a state that `state` gave."""
-        self._free, self._opened = state["free"].tolist(), state["opened"].tolist()
-        self._identities = {
-            CameraName(key.removeprefix("tracks/")): table.copy()
-            for key, table in state.items()
-            if key.startswith("tracks/")
-        }
+        """Take up a state that `state` gave; that of the stays is restored before."""
+        self._free, self._last = state["free"].tolist(), int(state["last"])
+        self._identity, self._decided = state["identity"].copy(), state["decided"].copy()
 
-    def number_all(self, people: IntArray, known: Mapping[int, int]) -> IntArray:
-        """Give everybody a number and forget who the tracks were; `assign` says it anew.
+    def _next_number(self) -> int:
+        if self._reserve is None:
+            number = self._last + 1
+        else:
+            self._free = self._free or [int(free) for free in self._reserve(RESERVED_AT_ONCE)]
+            number = self._free.pop(0)
+        self._last = max(self._last, number)
+        return number
 
-        Args:
-            people: (N,) the person of each stay, from 0, by first appearance.
-            known: The numbers of those who had one before the run; the others get the numbers that the run
-                opened, in their order.
+    def _tell(
+        self, kind: Literal["new", "returned", "merged", "split"], row: int, identity: int, time: float
+    ) -> None:
+        """The one place where somebody becomes somebody: say so, and write it down."""
+        self._grow()
+        camera, track_id = self._cameras[self._stays.camera[row]], int(self._stays.track_id[row])
+        before = int(self._identity[row])
+        self._events.append(IdentityEvent(time, kind, camera, track_id, identity, before))
+        self._identity[row] = identity
+        if identity == UNDECIDED:
+            self._decided[row] = np.nan
+        elif np.isnan(self._decided[row]):
+            self._decided[row] = time
 
-        Returns:
-            (N,) the identity of each stay.
-        """
-        for table in self._identities.values():
-            table[:] = UNDECIDED
-        new = np.setdiff1d(people, list(known))
-        while len(self._opened) < len(new):
-            self.open()
-        numbers = np.zeros(int(people.max(initial=-1)) + 1, np.int64)
-        numbers[new] = self._opened[: len(new)]
-        numbers[list(known)] = list(known.values())
-        return numbers[people]
-
-    def _table(self, camera: CameraName, track_id: int) -> IntArray:
-        table = self._identities.get(camera, np.zeros(0, np.int64))
-        if track_id >= len(table):
-            table = np.concatenate([table, np.zeros(track_id + 64 - len(table) + 1, np.int64)])
-            self._identities[camera] = table
-        return table
+    def _grow(self) -> None:
+        """Every row of the stays has a place here; a new one is undecided."""
+        missing = len(self._stays) - len(self._identity)
+        if missing > 0:
+            more = max(missing, len(self._identity), 64)
+            self._identity = np.concatenate((self._identity, np.full(more, UNDECIDED)))
+            self._decided = np.concatenate((self._decided, np.full(more, np.nan)))

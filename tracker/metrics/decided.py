@@ -55,7 +55,8 @@ def decided_after(
 def find_tracks(presence: Presence, cameras: Sequence[str], table: TrackTable) -> IntArray | None:
     """Which row of a table of tracks each box of the result is of.
 
-    A camera never has two tracks of one identity at one time, so camera, identity and time say which.
+    A camera never has two tracks of one identity at one time, so camera, identity and time say which. A
+    number that the table does not have stands for a track that stayed undecided; which, only time says.
 
     Args:
         presence: Who was in view, under the identities of the result.
@@ -75,7 +76,8 @@ def find_tracks(presence: Presence, cameras: Sequence[str], table: TrackTable) -
     is_next = np.diff(presence.cameras[found]) | np.diff(presence.identity_ids[found])
     for boxes in np.split(found, np.flatnonzero(is_next) + 1) if len(found) else []:
         key = cameras[presence.cameras[boxes[0]]], int(presence.identity_ids[boxes[0]])
-        rows, times = np.array(rows_of.get(key, ()), np.int64), presence.times[boxes][:, None]
+        named = rows_of.get(key) or rows_of.get((key[0], 0), [])
+        rows, times = np.array(named, np.int64), presence.times[boxes][:, None]
         off_s = np.maximum(np.maximum(table.begin_s[rows] - times, times - table.end_s[rows]), 0.0)
         if off_s.min(axis=1, initial=np.inf).max() > CLOCK_SLACK_S:
             return None

@@ -16,7 +16,7 @@ from foundation.files import write_whole
 from tracker.errors import ReuniteError
 from tracker.types import CameraName, State, Tick
 
-VERSION = 7
+VERSION = 8
 
 REST = 20
 """Between two checkpoints lies as many times what the last one took: a run of days has much to save."""

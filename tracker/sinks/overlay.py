@@ -23,6 +23,7 @@ class OverlayPainter:
     """Draws the people of one camera; remembers where each was for the last `TRAIL_S` seconds."""
 
     def __init__(self) -> None:
+        # By identity, of undecided tracks by minus their number.
         self._trails: dict[int, deque[tuple[float, int, int]]] = {}
 
     def paint(self, frame: Frame, sightings: Sightings) -> Image:
@@ -31,10 +32,11 @@ class OverlayPainter:
         scale = max(frame.size[1] / 720, 0.5)
         thickness = max(2, round(2 * scale))
         self._remember(frame, sightings)
-        for identity, box in zip(sightings.identity_ids.tolist(), sightings.boxes, strict=True):
+        keys = _trail_keys(sightings)
+        for key, identity, box in zip(keys, sightings.identity_ids.tolist(), sightings.boxes, strict=True):
             color = person_color(identity)
             bgr = bgr_of(color)
-            feet = np.array([(x, y) for _, x, y in self._trails[identity]], np.int32)
+            feet = np.array([(x, y) for _, x, y in self._trails[key]], np.int32)
             cv2.polylines(
                 picture, [feet], isClosed=False, color=bgr, thickness=thickness, lineType=cv2.LINE_AA
             )
@@ -45,10 +47,10 @@ class OverlayPainter:
         return picture
 
     def _remember(self, frame: Frame, sightings: Sightings) -> None:
-        for identity, (x1, _, x2, y2) in zip(
-            sightings.identity_ids.tolist(), np.clip(sightings.boxes, -10_000, 20_000), strict=True
+        for key, (x1, _, x2, y2) in zip(
+            _trail_keys(sightings), np.clip(sightings.boxes, -10_000, 20_000), strict=True
         ):
-            trail = self._trails.setdefault(identity, deque())
+            trail = self._trails.setdefault(key, deque())
             if trail and frame.time - trail[-1][0] > TRAIL_S / 4:
                 trail.clear()  # no line through the time in which nobody saw the person
             trail.append((frame.time, round((x1 + x2) / 2), round(y2)))
@@ -56,7 +58,14 @@ class OverlayPainter:
         for trail in self._trails.values():
             while trail and trail[0][0] < oldest:
                 trail.popleft()
-        self._trails = {identity: trail for identity, trail in self._trails.items() if trail}
+        self._trails = {key: trail for key, trail in self._trails.items() if trail}
+
+
+def _trail_keys(sightings: Sightings) -> list[int]:
+    """Two who are undecided leave two trails, though both have identity 0."""
+    identities = sightings.identity_ids
+    keys: list[int] = np.where(identities == 0, -sightings.track_ids, identities).tolist()
+    return keys
 
 
 class OverlayVideos:
