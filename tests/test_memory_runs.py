@@ -12,13 +12,26 @@ import pytest
 from rich.console import Console
 
 from tests.galleries import unit_rows
+from tests.test_identity_table import replay
 from tracker.config import load_config
 from tracker.gallery import Gallery, Network
+from tracker.identity.table import NOBODY_FROM
 from tracker.memory import OWN_GALLERY
 from tracker.recording.folder import RunFolder
 from tracker.recording.run import TrackingRun
+from tracker.reports.tracks import read_tracks
 from tracker.run import main
-from tracker.types import BoolArray, CameraName, Detections, Frame, Observations, Tick, Tracks, blank_image
+from tracker.types import (
+    BoolArray,
+    CameraName,
+    Detections,
+    Frame,
+    IdentityEvent,
+    Observations,
+    Tick,
+    Tracks,
+    blank_image,
+)
 
 STAYS = {"door": ((1, 1, 30), (3, 41, 75)), "yard": ((2, 1, 30), (1, 41, 75))}
 """Of each camera: who is seen, in which frames, ten a second. The first person goes from one to the other."""
@@ -143,6 +156,41 @@ def test_who_was_forgotten_comes_back_as_somebody_new(scene: Path) -> None:
     second = who_was_where(Path("runs/second"))
     assert second["door", 1] not in first.values()
     assert second["door", 2] == first["door", 2]
+
+
+def test_one_count_of_people_and_one_who_is_who_in_every_file_of_a_run(
+    scene: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Somebody is seen in two frames of the yard and never again.
+    detections = scene / "yard" / "det" / "det.txt"
+    detections.write_text(
+        detections.read_text() + "1,-1,150,20,30,70,0.9,-1,-1,-1\n2,-1,150,20,30,70,0.9,-1,-1,-1\n"
+    )
+    assert run(scene) == 0
+    folder = Path("runs/track")
+    assert "3 people, 1 undecided" in capsys.readouterr().out
+    tracks = read_tracks(folder / "tracks.csv")
+    assert tracks is not None
+    keys = zip(tracks.cameras.tolist(), tracks.track_ids.tolist(), strict=True)
+    known = dict(zip(keys, tracks.identity_ids.tolist(), strict=True))
+    assert sorted(set(known.values())) == [0, 1, 2, 3]
+    lines = (folder / "events.jsonl").read_text().splitlines()
+    events = [
+        IdentityEvent(it["time"], it["event"], it["camera"], it["track"], it["identity"], it.get("other", 0))
+        for it in map(json.loads, lines)
+    ]
+    who = replay(events)
+    assert {key: who.get(key, 0) for key in known} == known
+    assert who.keys() <= known.keys()
+    assert who_was_where(folder) == known
+    summary = json.loads((folder / "summary.json").read_text())
+    assert (summary["people"], summary["undecided"]) == (3, 1)
+    assert json.loads((folder / "calibration.json").read_text())["people_known"] == 3
+    assert sorted(sightings_in(folder / OWN_GALLERY)) == [1, 2, 3]
+    boxes = pq.read_table(folder / "sightings.parquet").num_rows
+    rows = [line for name in STAYS for line in (folder / f"mot/{name}.txt").read_text().splitlines()]
+    assert len(rows) == boxes  # scoring one camera loses none
+    assert {int(row.split(",")[1]) for row in rows} == {1, 2, 3, NOBODY_FROM}
 
 
 @pytest.mark.parametrize("settings", [(), ("gallery.path=people.sqlite",)])
