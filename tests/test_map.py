@@ -1,12 +1,15 @@
 """The map: places out of sightings, and what is drawn of them, as matplotlib holds it."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
+from numpy.typing import NDArray
 
 from foundation.figures import color
 from tests.worlds import ground_world
@@ -14,14 +17,25 @@ from tracker.colors import camera_color, person_color
 from tracker.config import GroundConfig
 from tracker.ground import GroundPlane
 from tracker.reports import map as report
-from tracker.reports.map import SightingColumns, Ways, draw_map, find_ways, write_map
-from tracker.types import CameraName, FloatArray
+from tracker.reports.map import WayFinder, Ways, draw_map, write_map
+from tracker.types import CameraName, FloatArray, IntArray
 
 CAMERAS = [CameraName("door"), CameraName("yard"), CameraName("blind")]
 DOOR, YARD, BLIND = 0, 1, 2
 DOWN = [[0.01, 0.0, 0.0], [0.0, 0.01, 0.0], [0.0, 0.0, 1.0]]
 UP = [[0.01, 0.0, 0.0], [0.0, -0.01, 0.0], [0.0, 0.0, 1.0]]
 SHIFTED = [[0.01, 0.0, 5.0], [0.0, 0.01, 0.0], [0.0, 0.0, 1.0]]
+
+
+SightingColumns = tuple[IntArray, FloatArray, IntArray, NDArray[np.floating[Any]]]
+
+
+def find_ways(pieces: Iterable[SightingColumns], cameras: Sequence[CameraName], ground: GroundPlane) -> Ways:
+    """The ways of sightings that come in pieces."""
+    finder = WayFinder(cameras, ground)
+    for piece in pieces:
+        finder.add(*piece)
+    return finder.ways()
 
 
 def plane(door: list[list[float]] = DOWN) -> GroundPlane:
@@ -210,7 +224,12 @@ def test_one_sighting_and_none_give_a_figure_too(
     pieces: list[SightingColumns], title: str, tmp_path: Path
 ) -> None:
     assert drawn(pieces, is_y_down=False).get_suptitle() == title
-    assert all(path.is_file() for path in write_map(tmp_path / "map.png", pieces, CAMERAS, plane()))
+    assert all(
+        path.is_file()
+        for path in write_map(
+            tmp_path / "map.png", find_ways(pieces, CAMERAS, plane()), CAMERAS, is_y_down=True
+        )
+    )
 
 
 def test_places_far_from_the_origin_are_drawn_like_those_near_it() -> None:
@@ -228,7 +247,8 @@ def test_places_far_from_the_origin_are_drawn_like_those_near_it() -> None:
 
 
 def test_both_files_are_written_and_nothing_else_is_left(tmp_path: Path) -> None:
-    paths = write_map(tmp_path / "map.png", [walk(1, 0, 9, 1), walk(2, 2, 8, 3)], CAMERAS, plane())
+    ways = find_ways([walk(1, 0, 9, 1), walk(2, 2, 8, 3)], CAMERAS, plane())
+    paths = write_map(tmp_path / "map.png", ways, CAMERAS, is_y_down=True)
     assert paths == [tmp_path / "map.png", tmp_path / "map.svg"] == sorted(tmp_path.iterdir())
 
 

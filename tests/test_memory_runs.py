@@ -194,7 +194,7 @@ def test_one_count_of_people_and_one_who_is_who_in_every_file_of_a_run(
 
 
 @pytest.mark.parametrize("settings", [(), ("gallery.path=people.sqlite",)])
-@pytest.mark.parametrize("cut", ["write_results", "write_timeline"])
+@pytest.mark.parametrize("cut", ["ResultFiles", "write_timeline"])
 def test_a_run_that_is_cut_off_after_it_saved_saves_the_same_again(
     scene: Path, settings: tuple[str, ...], cut: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

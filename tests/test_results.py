@@ -16,10 +16,10 @@ from tracker.multi_camera_tracker import name_tracks
 from tracker.recording.checkpoint import Progress
 from tracker.recording.journal import ROW, Journal
 from tracker.results import (
+    OfflineFiles,
+    ResultFiles,
     SightingsReader,
     known_sightings,
-    write_offline_results,
-    write_results,
     write_summary,
 )
 from tracker.stages import CameraReport
@@ -34,6 +34,13 @@ def frame(camera: CameraName, number: int) -> Frame:
 
 AT_ONCE = IdentityConfig(maturity=MaturityConfig(min_frames=1, min_s=0, min_embeddings=1))
 """Whoever is seen is mature, and where nobody looks somebody at once."""
+
+
+def write_results(folder: Path, journal: Journal, identities: IdentityLinker) -> list[Path]:
+    with ResultFiles(folder, CAMERAS, identities) as files:
+        for rows, who in known_sightings(journal, CAMERAS, identities):
+            files.add(rows, who)
+    return files.paths
 
 
 def people(identities: IdentityLinker, now: Frame, *track_ids: int) -> Sightings:
@@ -69,7 +76,7 @@ def test_text_and_table_hold_every_sighting_with_its_identity(
     run: tuple[Path, Journal, IdentityLinker],
 ) -> None:
     folder, journal, identities = run
-    files = write_results(folder, journal, CAMERAS, identities)
+    files = write_results(folder, journal, identities)
     assert files == [folder / "mot/yard.txt", folder / "mot/door.txt", folder / "sightings.parquet"]
     assert (folder / "mot/yard.txt").read_text().splitlines() == [
         "1,1,1.000,2.500,10.000,37.750,0.75,-1,-1,-1",
@@ -89,7 +96,7 @@ def test_text_and_table_hold_every_sighting_with_its_identity(
 def test_no_sightings_give_empty_files_not_missing_ones(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     journal = Journal(tmp_path / "state" / "journal.bin", CAMERAS)
-    write_results(tmp_path, journal, CAMERAS, IdentityLinker(IdentityConfig(), CAMERAS))
+    write_results(tmp_path, journal, IdentityLinker(IdentityConfig(), CAMERAS))
     assert (tmp_path / "mot/door.txt").read_text() == ""
     assert pq.read_table(tmp_path / "sightings.parquet").num_rows == 0
     journal.close()
@@ -106,6 +113,18 @@ def test_the_people_of_each_frame_come_back_in_order(
     order = [(CAMERAS[0], 1), (CAMERAS[1], 1), (CAMERAS[0], 2), (CAMERAS[1], 2), (CAMERAS[0], 3)]
     seen = [reader.people(frame(*where)).identity_ids.tolist() for where in order]
     assert seen == [[1, 2], [], [], [3], []]
+
+
+def test_a_camera_that_is_not_asked_for_hides_nobody_of_the_others(tmp_path: Path) -> None:
+    journal, identities = Journal(tmp_path / "journal.bin", CAMERAS), IdentityLinker(AT_ONCE, CAMERAS)
+    for number in range(1, 200):
+        for now in (frame(camera, number) for camera in CAMERAS):
+            journal.write(now, people(identities, now, 1))
+    reader = SightingsReader(journal, CAMERAS, identities)
+    seen = [len(reader.people(frame(CAMERAS[1], number))) for number in range(1, 200)]
+    assert seen == [1] * 199
+    assert len(reader._waiting[CAMERAS[0]]) < 60  # of the camera that nobody asked for, the last seconds
+    journal.close()
 
 
 def test_a_journal_goes_on_after_the_rows_that_were_safe(run: tuple[Path, Journal, IdentityLinker]) -> None:
@@ -159,7 +178,10 @@ def walk(journal: Journal, identities: IdentityLinker, tracks: dict[int, range],
 
 def offline_yard(folder: Path, journal: Journal, identities: IdentityLinker) -> MotTable:
     identities.settle()
-    files = write_offline_results(folder, journal, CAMERAS, identities, OFFLINE)
+    with OfflineFiles(folder, CAMERAS, identities, OFFLINE) as offline:
+        for rows, _ in known_sightings(journal, CAMERAS, identities):
+            offline.add(rows)
+        files = offline.write()
     assert files == [folder / "offline/mot/yard.txt", folder / "offline/mot/door.txt"]
     assert not list(folder.rglob("*.part"))
     return read_mot(files[0], unique_ids=True)

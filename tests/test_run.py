@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from benchmarks.resume import results_of
 from tracker.config import load_config
 from tracker.multi_camera_tracker import name_tracks
 from tracker.recording.checkpoint import load_checkpoint, save_checkpoint
+from tracker.recording.journal import Journal
 from tracker.recording.run import TrackingRun
 from tracker.run import main
 from tracker.types import CameraName, Frame, Tracks, blank_image
@@ -88,6 +90,26 @@ def test_a_run_writes_all_it_promises_and_names_it(scene: Path, capsys: pytest.C
     assert yaml.safe_load((run / "config.yaml").read_text())["source"] == [str(scene)]
     assert "HOTA" in out
     assert "door" in out
+
+
+def test_the_journal_is_read_once_for_all_results_and_once_for_the_videos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for seed in range(5):
+        write_sequence(tmp_path / "scene" / f"camera{seed}", 20, seed)
+    passes, read = list[Journal](), Journal.read
+
+    def counted(journal: Journal, chunk_rows: int = 50) -> Iterator[np.ndarray]:
+        passes.append(journal)
+        return read(journal, chunk_rows)
+
+    monkeypatch.setattr(Journal, "read", counted)
+    assert main(["scene", *FILE, "--name", "plain"]) == 0
+    assert len(passes) == 1
+    assert main(["scene", *FILE, "--name", "drawn", "--save-video"]) == 0
+    assert len(passes) == 1 + 2
+    assert results_of(Path("runs/drawn")) == results_of(Path("runs/plain"))
 
 
 def test_nothing_is_ever_overwritten(scene: Path) -> None:

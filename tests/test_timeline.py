@@ -13,11 +13,11 @@ from matplotlib.patches import StepPatch
 
 from foundation.figures import color
 from tests.test_run import write_sequence
-from tests.test_visits import DOOR, YARD, seen
+from tests.test_visits import DOOR, YARD, find_visits, seen
 from tracker.colors import camera_color, person_color
 from tracker.reports import timeline
 from tracker.reports.timeline import Span, bars_of, draw_timeline, people_to_show, seen_by, write_timeline
-from tracker.reports.visits import Visits, find_visits
+from tracker.reports.visits import Visits
 from tracker.run import main
 from tracker.types import CameraName
 
@@ -186,7 +186,7 @@ def test_names_of_any_script_are_written_as_they_are(tmp_path: Path) -> None:
 def test_a_run_without_people_gives_a_figure_too(tmp_path: Path) -> None:
     figure = draw_timeline(find_visits([]), CAMERAS)
     assert figure.get_suptitle() == "no people in 2 cameras"
-    assert all(path.is_file() for path in write_timeline(tmp_path / "timeline.png", [], CAMERAS))
+    assert all(path.is_file() for path in write_timeline(tmp_path / "timeline.png", find_visits([]), CAMERAS))
 
 
 # Time
@@ -243,11 +243,11 @@ def test_a_clock_that_is_put_forward_skips_an_hour() -> None:
 
 def test_the_files_are_the_same_however_the_run_is_cut(tmp_path: Path) -> None:
     whole = [seen(DOOR, 1, 0.0, 0.5, 1.0), seen(YARD, 1, 3.0, 3.5), seen(DOOR, 2, 1.0, 1.4)]
-    paths = write_timeline(tmp_path / "timeline.png", whole, CAMERAS)
+    paths = write_timeline(tmp_path / "timeline.png", find_visits(whole), CAMERAS)
     before = [path.read_bytes() for path in paths]
     pieces = [seen(camera, person, moment) for (cameras, times, people) in whole
               for camera, moment, person in zip(cameras, times, people, strict=True)]  # fmt: skip
-    assert [path.read_bytes() for path in write_timeline(paths[0], pieces, CAMERAS)] == before
+    assert [path.read_bytes() for path in write_timeline(paths[0], find_visits(pieces), CAMERAS)] == before
     assert sorted(file.name for file in tmp_path.iterdir()) == ["timeline.png", "timeline.svg"]
 
 

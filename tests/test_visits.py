@@ -1,9 +1,11 @@
 """Visits out of sightings, and how many go on at once."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 
-from tracker.reports.visits import Visits, find_visits
+from tracker.reports.visits import VisitFinder, Visits
 from tracker.types import FloatArray, IntArray
 
 DOOR, YARD = 0, 1
@@ -12,6 +14,14 @@ Sightings = tuple[IntArray, FloatArray, IntArray]
 
 def seen(camera: int, identity: int, *times: float) -> Sightings:
     return np.full(len(times), camera), np.array(times, np.float64), np.full(len(times), identity)
+
+
+def find_visits(pieces: Iterable[Sightings]) -> Visits:
+    """The visits of sightings that come in pieces."""
+    finder = VisitFinder()
+    for piece in pieces:
+        finder.add(*piece)
+    return finder.visits()
 
 
 def visit_rows(visits: Visits) -> list[tuple[int, int, float, float]]:

@@ -1,10 +1,12 @@
 """What a run leaves behind: MOTChallenge text, one table over all cameras, a summary."""
 
 import json
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +28,12 @@ SMOOTHED_AT_ONCE = 1 << 19
 """Rows of a camera that are smoothed together, in about 300 MB; ten people make so many in half an hour.
 Nothing is filled or joined over the border."""
 
+AROUND_S = 1.0
+"""Frames of one tick are closer, unless they are those of a time lapse."""
+
+FrameRows = tuple[NDArray[np.void], IntArray]
+"""Rows (R,) of the journal, with their identities (R,)."""
+
 SIGHTINGS = pa.schema(
     [
         ("camera", pa.dictionary(pa.int16(), pa.string())),
@@ -42,64 +50,100 @@ SIGHTINGS = pa.schema(
 )
 
 
-def write_results(
-    folder: Path,
-    journal: Journal,
-    cameras: list[CameraName],
-    identities: IdentityLinker,
-    failed: Collection[CameraName] = (),
-) -> list[Path]:
-    """Write ``mot/CAMERA.txt`` and ``sightings.parquet``; the files written.
+class ResultFiles:
+    """``mot/CAMERA.txt`` and ``sightings.parquet``, filled piece by piece; use it in a ``with`` statement.
 
     A track that stayed undecided has identity 0 in the table. The text must number every track, or scoring
     one camera would lose its boxes: there it has a number of its own (`IdentityTable.numbered`).
     A camera that ``failed`` before its first frame gets no file: nobody knows who was there.
     Memory does not grow with the length of the run. A cut leaves the files of before, or all of
     the new one; writing again gives the same bytes.
+
+    Attributes:
+        paths: The files.
     """
-    (folder / "mot").mkdir(exist_ok=True)
-    indices = [index for index, camera in enumerate(cameras) if camera not in failed]
-    table = folder / "sightings.parquet"
-    targets = [*(folder / "mot" / f"{cameras[index]}.txt" for index in indices), table]
-    with ExitStack() as stack:
-        *texts, whole = (stack.enter_context(open_whole(path)) for path in targets)
-        writer = stack.enter_context(pq.ParquetWriter(whole, SIGHTINGS, compression="zstd"))
-        for rows, identity_ids in known_sightings(journal, cameras, identities):
-            writer.write_table(_as_arrow(rows, cameras, identity_ids))
-            for index, text in zip(indices, texts, strict=True):
-                here = rows["camera"] == index
-                numbers = identities.numbered(cameras[index], rows["track"][here])
-                text.write(_as_mot_text(rows[here], numbers).encode("ascii"))
-    return targets
+
+    def __init__(
+        self,
+        folder: Path,
+        cameras: list[CameraName],
+        identities: IdentityLinker,
+        failed: Collection[CameraName] = (),
+    ) -> None:
+        self._cameras, self._identities = cameras, identities
+        self._indices = [index for index, camera in enumerate(cameras) if camera not in failed]
+        texts = [folder / "mot" / f"{cameras[index]}.txt" for index in self._indices]
+        self.paths = [*texts, folder / "sightings.parquet"]
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self.paths[-1].with_name("mot").mkdir(exist_ok=True)
+        with ExitStack() as stack:
+            *self._texts, table = (stack.enter_context(open_whole(path)) for path in self.paths)
+            self._table = stack.enter_context(pq.ParquetWriter(table, SIGHTINGS, compression="zstd"))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._stack.__exit__(*exception)
+
+    def add(self, rows: NDArray[np.void], identity_ids: IntArray) -> None:
+        """Append rows (R,) with their identities (R,)."""
+        self._table.write_table(_as_arrow(rows, self._cameras, identity_ids))
+        for index, text in zip(self._indices, self._texts, strict=True):
+            here = rows["camera"] == index
+            numbers = self._identities.numbered(self._cameras[index], rows["track"][here])
+            text.write(_as_mot_text(rows[here], numbers).encode("ascii"))
 
 
-def write_offline_results(
-    folder: Path,
-    journal: Journal,
-    cameras: list[CameraName],
-    identities: IdentityLinker,
-    config: RunConfig,
-    failed: Collection[CameraName] = (),
-) -> list[Path]:
-    """Write ``offline/mot/CAMERA.txt``, beside the results as they were seen; the files written.
+class OfflineFiles:
+    """``offline/mot/CAMERA.txt``, beside the results as they were seen; use it in a ``with`` statement.
 
     The same people, better known with what came later: see `tracker.smoothing`. Motion fills and
     smooths the way of a person; it says who somebody is only where the linker had nothing to compare.
-    ``failed``, and what a cut leaves, as in `write_results`.
+    ``failed``, and what a cut leaves, as in `ResultFiles`. Rows wait on the disk until a camera's turn comes.
     """
-    (folder / "offline" / "mot").mkdir(parents=True, exist_ok=True)
-    targets: list[Path] = []
-    for index, camera in enumerate(cameras):
-        if camera in failed:
-            continue
-        targets.append(folder / "offline" / "mot" / f"{camera}.txt")
-        with open_whole(targets[-1]) as file:
-            pieces = _in_pieces(
-                _split_by_frame(_rows_of(index, journal, cameras, identities)), SMOOTHED_AT_ONCE
-            )
-            for table in _smoothed(pieces, camera, identities, config):
-                file.write(format_results(table).encode("ascii"))
-    return targets
+
+    def __init__(
+        self,
+        folder: Path,
+        cameras: list[CameraName],
+        identities: IdentityLinker,
+        config: RunConfig,
+        failed: Collection[CameraName] = (),
+    ) -> None:
+        self._folder = folder / "offline" / "mot"
+        self._cameras = {index: it for index, it in enumerate(cameras) if it not in failed}
+        self._identities, self._config = identities, config
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            self._rows = {
+                index: stack.enter_context(TemporaryFile(dir=self._folder)) for index in self._cameras
+            }
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._stack.__exit__(*exception)
+
+    def add(self, rows: NDArray[np.void]) -> None:
+        """Take rows (R,) as `known_sightings` has them."""
+        for index, file in self._rows.items():
+            file.write(rows[rows["camera"] == index].tobytes())
+
+    def write(self) -> list[Path]:
+        """Smooth and write all that was taken; the files."""
+        targets: list[Path] = []
+        for index, camera in self._cameras.items():
+            targets.append(self._folder / f"{camera}.txt")
+            with open_whole(targets[-1]) as file:
+                pieces = _in_pieces(_split_by_frame(_read_rows(self._rows[index])), SMOOTHED_AT_ONCE)
+                for table in _smoothed(pieces, camera, self._identities, self._config):
+                    file.write(format_results(table).encode("ascii"))
+        return targets
 
 
 def known_sightings(
@@ -139,29 +183,40 @@ def _once_a_frame(
 
 
 class SightingsReader:
-    """Gives the people of each frame back; the frames of a camera must be asked for in rising order."""
+    """Gives the people of each frame back, in one pass; frames come in the order in which they were tracked.
+
+    That order need not be kept to the frame, as a camera may fail on the second reading: what lies within
+    `AROUND_S` waits for its frame, and no longer.
+    """
 
     def __init__(self, journal: Journal, cameras: list[CameraName], identities: IdentityLinker) -> None:
-        self._identities = identities
-        self._frames = {
-            camera: _split_by_frame(_rows_of(index, journal, cameras, identities))
-            for index, camera in enumerate(cameras)
-        }
-        self._next = {camera: next(frames, None) for camera, frames in self._frames.items()}
+        self._cameras = cameras
+        self._frames = _frames_of(known_sightings(journal, cameras, identities))
+        self._next = next(self._frames, None)
+        self._waiting: dict[CameraName, deque[FrameRows]] = {camera: deque() for camera in cameras}
 
     def people(self, frame: Frame) -> Sightings:
-        """The people of this frame; nobody, where the journal has none."""
-        rows = self._next[frame.camera]
-        while rows is not None and rows["frame"][0] < frame.number:
-            rows = next(self._frames[frame.camera], None)
-        self._next[frame.camera] = rows
-        if rows is None or rows["frame"][0] > frame.number:
-            nobody = np.zeros(0, np.int64)
-            return Sightings(nobody, nobody, np.zeros((0, 4)), np.zeros(0))
-        identity_ids = self._identities.lookup(frame.camera, rows["track"])
+        """The people of this frame; empty where the journal has none."""
+        self._read_until(frame.time + AROUND_S)
+        waiting = self._waiting[frame.camera]
+        while waiting and waiting[0][0]["frame"][0] < frame.number:
+            waiting.popleft()
+        if not waiting or waiting[0][0]["frame"][0] > frame.number:
+            none = np.zeros(0, np.int64)
+            return Sightings(none, none, np.zeros((0, 4)), np.zeros(0))
+        rows, identity_ids = waiting.popleft()
         return Sightings(
             rows["track"], identity_ids, rows["box"].astype(np.float64), rows["score"].astype(np.float64)
         )
+
+    def _read_until(self, time: float) -> None:
+        while self._next is not None and self._next[0]["time"][0] <= time:
+            rows, _ = self._next
+            waiting = self._waiting[self._cameras[rows["camera"][0]]]
+            waiting.append(self._next)
+            while waiting[0][0]["time"][0] < rows["time"][0] - 4 * AROUND_S:
+                waiting.popleft()  # nobody asked for that frame
+            self._next = next(self._frames, None)
 
 
 def write_summary(
@@ -312,12 +367,20 @@ def _in_pieces(frames: Iterator[NDArray[np.void]], min_rows: int) -> Iterator[ND
         yield np.concatenate(piece)
 
 
-def _rows_of(
-    index: int, journal: Journal, cameras: list[CameraName], identities: IdentityLinker
-) -> Iterator[NDArray[np.void]]:
-    """The rows of one camera, in pieces, as `known_sightings` has them."""
-    for rows, _ in known_sightings(journal, cameras, identities):
-        yield rows[rows["camera"] == index]
+def _read_rows(file: IO[bytes], chunk_rows: int = 1 << 15) -> Iterator[NDArray[np.void]]:
+    """All rows of a file, in pieces."""
+    file.seek(0)
+    while chunk := file.read(chunk_rows * ROW.itemsize):
+        yield np.frombuffer(chunk, ROW)
+
+
+def _frames_of(pieces: Iterator[FrameRows]) -> Iterator[FrameRows]:
+    """Rows and identities frame by frame, in their order, out of pieces of whole frames."""
+    for rows, identity_ids in pieces:
+        is_new = (rows["camera"][1:] != rows["camera"][:-1]) | (rows["frame"][1:] != rows["frame"][:-1])
+        cuts = np.flatnonzero(is_new) + 1
+        if len(rows):
+            yield from zip(np.split(rows, cuts), np.split(identity_ids, cuts), strict=True)
 
 
 def _split_by_frame(chunks: Iterator[NDArray[np.void]]) -> Iterator[NDArray[np.void]]:

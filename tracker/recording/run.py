@@ -3,12 +3,10 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
 from foundation.passwords import mask_password
@@ -23,23 +21,18 @@ from tracker.recording.folder import RunFolder
 from tracker.recording.journal import Journal
 from tracker.recording.people import RunPeople
 from tracker.reports.calibration import write_calibration
-from tracker.reports.map import write_map
+from tracker.reports.map import WayFinder, write_map
 from tracker.reports.timeline import write_timeline
 from tracker.reports.tracks import write_tracks
-from tracker.results import (
-    SightingsReader,
-    known_sightings,
-    write_offline_results,
-    write_results,
-    write_summary,
-)
+from tracker.reports.visits import VisitFinder
+from tracker.results import OfflineFiles, ResultFiles, SightingsReader, known_sightings, write_summary
 from tracker.sinks.events import EventLog
 from tracker.sinks.overlay import OverlayVideos
 from tracker.sinks.progress import ProgressBars
 from tracker.sinks.window import Window
 from tracker.sources import locate_cameras, open_source
 from tracker.stages import CameraReport, Remembering, Sink
-from tracker.types import CameraName, IntArray, State
+from tracker.types import CameraName, State
 
 logger = logging.getLogger(__name__)
 
@@ -158,34 +151,39 @@ class TrackingRun:
         return complete, [self.folder.config, self.folder.summary, *files]
 
     def _write_results(self, *, is_all_known: bool) -> list[Path]:
-        """All files that are written from the journal and from who is who; those of `offline/` only where
-        every frame was seen."""
-        folder, journal, cameras, identities = self.folder.path, self._journal, self.cameras, self.identities
+        """All files that are written from the journal, in one pass, and from who is who; the files.
+
+        Those of ``offline/`` come only where every frame was seen, the map where a camera has a homography.
+        """
+        folder, cameras, identities = self.folder.path, self.cameras, self.identities
         reports = self.source.reports
         failed = {camera for camera in cameras if reports[camera].problem} - self.progress.done.keys()
-        files = write_results(folder, journal, cameras, identities, failed)
-        files += self._write_people()
-        if is_all_known:
-            files += write_offline_results(folder, journal, cameras, identities, self.config, failed)
+        visits, ways = VisitFinder(), WayFinder(cameras, self.tracker.ground)
+        with ExitStack() as stack:
+            offline = OfflineFiles(folder, cameras, identities, self.config, failed)
+            if is_all_known:
+                stack.enter_context(offline)
+            with ResultFiles(folder, cameras, identities, failed) as results:
+                for rows, who in known_sightings(self._journal, cameras, identities):
+                    results.add(rows, who)
+                    visits.add(rows["camera"], rows["time"], who)
+                    if self.config.ground.homographies:
+                        ways.add(rows["camera"], rows["time"], who, rows["box"])
+                    if is_all_known:
+                        offline.add(rows)
+            files = [
+                *results.paths,
+                write_tracks(folder / "tracks.csv", identities.tracks()),
+                folder / "events.jsonl",
+                *write_timeline(folder / "timeline.png", visits.visits(), cameras),
+            ]
+            if self.config.ground.homographies:
+                is_y_down = self.tracker.ground.is_y_down
+                files += write_map(folder / "map.png", ways.ways(), cameras, is_y_down=is_y_down)
+            if is_all_known:
+                files += offline.write()
         if (calibration := identities.calibration()) is not None:
             files += write_calibration(folder, calibration)
-        return files
-
-    def _write_people(self) -> list[Path]:
-        """Who was seen when and, where cameras have homographies, where; the files."""
-
-        def people() -> Iterator[tuple[NDArray[np.void], IntArray]]:
-            return known_sightings(self._journal, self.cameras, self.identities)
-
-        times = ((rows["camera"], rows["time"], who) for rows, who in people())
-        files = [
-            write_tracks(self.folder.path / "tracks.csv", self.identities.tracks()),
-            self.folder.path / "events.jsonl",
-            *write_timeline(self.folder.path / "timeline.png", times, self.cameras),
-        ]
-        if self.config.ground.homographies:
-            places = ((rows["camera"], rows["time"], who, rows["box"]) for rows, who in people())
-            files += write_map(self.folder.path / "map.png", places, self.cameras, self.tracker.ground)
         return files
 
     def _refuse_changed_cameras(self) -> None:

@@ -1,6 +1,6 @@
 """The map: the ways of people over the ground, seen from above, one colour for each person."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil, floor
@@ -45,9 +45,6 @@ LEAST_EXTENT_M = 4.0
 MAX_LINES = 12
 STEPS_M = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
-SightingColumns = tuple[IntArray, FloatArray, IntArray, NDArray[np.floating[Any]]]
-"""Camera (R,), time in seconds (R,), identity (R,) and box (R, 4) in pixels of R sightings."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlacesByStep(Columns):
@@ -81,50 +78,66 @@ class Ways:
     views: list[FloatArray]
 
 
-def write_map(
-    path: Path, sightings: Iterable[SightingColumns], cameras: Sequence[CameraName], ground: GroundPlane
-) -> list[Path]:
+def write_map(path: Path, ways: Ways, cameras: Sequence[CameraName], *, is_y_down: bool) -> list[Path]:
     """Write the map of a run as PNG and SVG; the files.
 
     Args:
         path: Of the PNG.
-        sightings: The run in pieces. Beyond one place for each person memory does not grow with it.
+        ways: Where people were.
+        cameras: All cameras of the run, as the indices count them.
+        is_y_down: Whether y points down on the plane, as in pictures.
+    """
+    return write_figure(draw_map(ways, cameras, is_y_down), path)
+
+
+class WayFinder:
+    """Where people were, out of sightings; people who are undecided (0) are left out.
+
+    Beyond one place for each person memory does not grow with the run.
+
+    Args:
         cameras: All cameras of the run, as the indices count them.
         ground: The plane on which they see people; cameras without a homography see nobody.
     """
-    return write_figure(draw_map(find_ways(sightings, cameras, ground), cameras, ground.is_y_down), path)
 
+    def __init__(self, cameras: Sequence[CameraName], ground: GroundPlane) -> None:
+        none = np.empty(0, np.int64)
+        self._cameras, self._ground, self._step_s = cameras, ground, STEP_S
+        self._parts = [PlacesByStep(none, none, none, np.empty((0, 2)))]
+        self._views = [np.empty((0, 2)) for _ in cameras]
 
-def find_ways(
-    sightings: Iterable[SightingColumns], cameras: Sequence[CameraName], ground: GroundPlane
-) -> Ways:
-    """Where people were, out of the sightings of `write_map`; people who are undecided (0) are left out."""
-    none = np.empty(0, np.int64)
-    parts, step_s = [PlacesByStep(none, none, none, np.empty((0, 2)))], STEP_S
-    views = [np.empty((0, 2)) for _ in cameras]
-
-    def join() -> None:
-        nonlocal step_s
-        places = _join(parts)
-        while len(places) > MAX_PLACES and (places.steps // 2 != places.steps).any():
-            step_s *= 2
-            places = _join([replace(places, steps=places.steps // 2)])
-        parts[:] = [places]
-
-    for indices, times, identity_ids, boxes in sightings:
+    def add(
+        self,
+        indices: IntArray,
+        times: FloatArray,
+        identity_ids: IntArray,
+        boxes: NDArray[np.floating[Any]],
+    ) -> None:
+        """Take camera (R,), time in seconds (R,), identity (R,) and box (R, 4) in pixels of R sightings."""
         for camera in np.unique(indices).tolist():
             rows = np.flatnonzero((indices == camera) & (identity_ids > 0))
-            xy = ground.positions(cameras[camera], boxes[rows].astype(np.float64))
+            xy = self._ground.positions(self._cameras[camera], boxes[rows].astype(np.float64))
             seen = np.isfinite(xy[:, 0])
             rows, xy = rows[seen], xy[seen]
             if len(rows):
-                views[camera] = _hull(np.concatenate((views[camera], xy)))
-                steps = np.floor(times[rows] / step_s).astype(np.int64)
-                parts.append(PlacesByStep(identity_ids[rows], steps, np.ones(len(rows), np.int64), xy))
-        if sum(map(len, parts)) > 2 * MAX_PLACES:
-            join()
-    join()
-    return Ways(parts[0], step_s, views)
+                self._views[camera] = _hull(np.concatenate((self._views[camera], xy)))
+                steps = np.floor(times[rows] / self._step_s).astype(np.int64)
+                ones = np.ones(len(rows), np.int64)
+                self._parts.append(PlacesByStep(identity_ids[rows], steps, ones, xy))
+        if sum(map(len, self._parts)) > 2 * MAX_PLACES:
+            self._join()
+
+    def ways(self) -> Ways:
+        """All ways so far."""
+        self._join()
+        return Ways(self._parts[0], self._step_s, self._views)
+
+    def _join(self) -> None:
+        places = _join(self._parts)
+        while len(places) > MAX_PLACES and (places.steps // 2 != places.steps).any():
+            self._step_s *= 2
+            places = _join([replace(places, steps=places.steps // 2)])
+        self._parts[:] = [places]
 
 
 def draw_map(ways: Ways, cameras: Sequence[CameraName], is_y_down: bool) -> "Figure":

@@ -1,6 +1,6 @@
 """The timeline: one page for a whole run. People by rows, cameras by colour, time across."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
@@ -11,7 +11,7 @@ import numpy as np
 
 from foundation.figures import FAINT, PALETTE, color, count, drawing, fonts_for, short_name, write_figure
 from tracker.colors import camera_color, person_color
-from tracker.reports.visits import Visits, find_visits
+from tracker.reports.visits import Visits
 from tracker.types import BoolArray, CameraName, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -40,17 +40,15 @@ UNIX_TIME_S = 1e8
 """Times from here on are of a live clock; no file is three years long."""
 
 
-def write_timeline(
-    path: Path, sightings: Iterable[tuple[IntArray, FloatArray, IntArray]], cameras: Sequence[CameraName]
-) -> list[Path]:
+def write_timeline(path: Path, visits: Visits, cameras: Sequence[CameraName]) -> list[Path]:
     """Write the timeline of a run as PNG and SVG; the files.
 
     Args:
         path: Of the PNG.
-        sightings: As `find_visits` takes them.
+        visits: Of all cameras.
         cameras: All cameras of the run, as the indices count them.
     """
-    return write_figure(draw_timeline(find_visits(sightings), cameras), path)
+    return write_figure(draw_timeline(visits, cameras), path)
 
 
 def draw_timeline(visits: Visits, cameras: Sequence[CameraName]) -> "Figure":

@@ -1,6 +1,5 @@
 """Visits: the stretches of time in which a camera saw a person."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,21 +48,27 @@ class Visits(Columns):
         return int(np.cumsum(steps[order]).max())
 
 
-def find_visits(sightings: Iterable[tuple[IntArray, FloatArray, IntArray]]) -> Visits:
-    """Join sightings into visits, by identity, camera and time; who is undecided (0) is left out.
+class VisitFinder:
+    """Joins sightings into visits, by identity, camera and time; who is undecided (0) is left out.
 
-    Args:
-        sightings: The run in pieces, each the camera (R,), time in seconds (R,) and identity (R,) of its R
-            sightings; the times of a camera rise. Memory grows with the visits, not with the sightings.
+    Memory grows with the visits, not with the sightings.
     """
-    none, never = np.empty(0, np.int64), np.empty(0)
-    parts = [Visits(none, none, never, never)]
-    for cameras, times, identity_ids in sightings:
+
+    def __init__(self) -> None:
+        none, never = np.empty(0, np.int64), np.empty(0)
+        self._parts = [Visits(none, none, never, never)]
+
+    def add(self, cameras: IntArray, times: FloatArray, identity_ids: IntArray) -> None:
+        """Take camera (R,), seconds (R,) and identity (R,) of R sightings; times of a camera rise."""
         known = identity_ids > 0
         times = times[known]
-        parts.append(_join(Visits(identity_ids[known], cameras[known].astype(np.int64), times, times)))
-    names = ("identity_ids", "cameras", "begin_s", "end_s")
-    return _join(Visits(*(np.concatenate([getattr(part, name) for part in parts]) for name in names)))
+        self._parts.append(_join(Visits(identity_ids[known], cameras[known].astype(np.int64), times, times)))
+
+    def visits(self) -> Visits:
+        """All visits so far."""
+        names = ("identity_ids", "cameras", "begin_s", "end_s")
+        parts = self._parts
+        return _join(Visits(*(np.concatenate([getattr(part, name) for part in parts]) for name in names)))
 
 
 def _join(visits: Visits) -> Visits:
