@@ -9,7 +9,7 @@ import signal
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -86,16 +86,25 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with the sentence, and the way to the help."""
-        unknown = re.fullmatch(r"unrecognized arguments: (.*)", message)
-        if unknown:
-            word = unknown[1].split()[0]
+        message = message.removeprefix("argument ")
+        if unknown := re.fullmatch(r"unrecognized arguments: (\S+).*", message, re.DOTALL):
+            word = unknown[1]
             known = [option for action in self._actions for option in action.option_strings]
-            near = difflib.get_close_matches(word.partition("=")[0], known, n=1, cutoff=0.6)
-            message = (
-                f"{word} is no option here" if word.startswith("-") else f"{word!r} is one word too many"
-            )
-            message += f", did you mean {near[0]}?" if near else ""
+            wrong = f"{word} is no option here" if word.startswith("-") else f"{word!r} is one word too many"
+            message = wrong + did_you_mean(word.partition("=")[0], known)
+        elif choice := re.fullmatch(r"(.*): invalid choice: (.*) \(choose from (.*)\)", message):
+            known = [word.strip("'") for word in choice[3].split(", ")]
+            message = f"{choice[1]}: {choice[2]} is not one of {', '.join(known)}"
+            message += did_you_mean(choice[2].strip("'"), known)
+        elif number := re.fullmatch(r"(.*): invalid (int|float) value: (.*)", message):
+            message = f"{number[1]}: {number[3]} is no {'whole ' if number[2] == 'int' else ''}number"
         self.exit(EXIT_USAGE, f"error: {message.rstrip('.')}\n{self.prog} --help says more\n")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a sentence about a mistyped word; empty where nothing known is like it."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f", did you mean {near[0]}?" if near else ""
 
 
 def run_command(

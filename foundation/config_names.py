@@ -1,5 +1,6 @@
 """Configurations by name: the files of ``configs/`` are found from any folder, also in a wheel."""
 
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,4 +40,6 @@ def find_config(given: Path | str, patterns: Sequence[str]) -> Path:
         raise ConfigError(f"{given}: no such file here; its name finds it from any folder: {name}")
     if path.suffix:
         return path
-    raise ConfigError(f"{given}: no such file, and no name of a configuration: {', '.join(names)}")
+    near = difflib.get_close_matches(str(given), names, n=1, cutoff=0.6)
+    way_out = f"did you mean {near[0]}?" if near else f"the names are {', '.join(names)}"
+    raise ConfigError(f"{given}: no such file, and no name of a configuration; {way_out}")

@@ -94,6 +94,32 @@ def test_an_option_that_does_not_exist_is_one_sentence_and_the_way_to_the_help(
 
 
 @pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("--verson", "--verson is no option here, did you mean --version?"),
+        (
+            "gallery lst",
+            "COMMAND: 'lst' is not one of list, show, merge, split, forget, export, prune, "
+            "did you mean list?",
+        ),
+        ("gallery show anna", "ID: 'anna' is no whole number"),
+        ("evaluate runs --gt videos --min-away long", "--min-away: 'long' is no number"),
+        (
+            "export a.safetensors --to onx",
+            "--to: 'onx' is not one of onnx, openvino, torchscript, did you mean onnx?",
+        ),
+        ("config track", "'track' is one word too many"),
+        ("evaluate runs", "the following arguments are required: --gt"),
+    ],
+)
+def test_a_mistake_is_told_in_one_sentence(line: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = said(capsys, *line.split())
+    assert (code, out) == (2, "")
+    assert err.splitlines()[0] == f"error: {told}"
+    assert len(err.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
     ("module", "name"),
     [
         ("tracker", "tracker"),

@@ -216,6 +216,7 @@ def test_a_run_without_anybody_is_a_run(scene: Path) -> None:
     ("arguments", "message"),
     [
         ([], "no source: name a video"),
+        (["scene", *FILE, "--many-cameras"], "--many-cameras: is about the scores, and needs --gt PATH"),
         (["nowhere.mp4", *FILE], "nowhere.mp4"),
         (
             ["scene", "--set", "detector.kind=yolo"],

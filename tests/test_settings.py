@@ -93,13 +93,11 @@ def test_a_name_of_nothing_lists_the_names_and_a_path_elsewhere_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(
-        ConfigError, match="embeded: no such file, and no name of a configuration: embedded, "
-    ):
+    with pytest.raises(ConfigError, match=r"embeded: no such file, .*; did you mean embedded\?"):
         load_config("embeded")
     with pytest.raises(ConfigError, match="its name finds it from any folder: association/sort"):
         load_config(Path("configs/association/sort.yaml"))
-    with pytest.raises(ConfigError, match="no name of a configuration"):
+    with pytest.raises(ConfigError, match="no name of a configuration; the names are embedded, file, "):
         load_config("reid/ha-cnn")
 
 

@@ -18,11 +18,15 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYT
 PROGRAM = '''
 """What a typed program imports."""
 
-from tracker.config import RunConfig, load_config
+from tracker import Detections, MultiCameraTracker, Sightings, Tick, blank_image, load_config
 
-config: RunConfig = load_config("association/bytetrack", ["tracking.max_lost_s=2"])
+config = load_config("file", ["camera_motion.kind=none", "embedder.kind=none", "tracking.max_lost_s=2"])
 seconds: float = config.tracking.max_lost_s
 assert seconds == 2
+tracker = MultiCameraTracker(["door"], config)
+tick = Tick.of(0.0, {"door": blank_image(64, 48)})
+people: Sightings = tracker.step(tick, {"door": Detections.of([[1, 2, 30, 40]], scores=[0.9])})["door"]
+assert people.track_ids.tolist() == [1]
 '''
 
 

@@ -1,12 +1,11 @@
 """The console script ``reunite``, also ``python -m tracker``: one word for each command."""
 
 import argparse
-import difflib
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from foundation.command import EXIT_CODES, EXIT_USAGE, Command, Parser, run_command
+from foundation.command import EXIT_CODES, EXIT_USAGE, Command, Parser, did_you_mean, run_command
 
 COMMANDS = {
     "track": "track the people in videos or live streams",
@@ -69,11 +68,10 @@ def main(argv: Sequence[str] | None = None, prog: str = "reunite") -> int:
         parser.print_help(sys.stderr)
         return EXIT_USAGE
     if not words[0].startswith("-"):
-        near = difflib.get_close_matches(words[0], COMMANDS, n=1, cutoff=0.5)
-        known = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
-        parser.error(f"no such command: {words[0]}, {known}")
-    parser.parse_args(words)
-    return 0
+        known = did_you_mean(words[0], COMMANDS) or f", there are {', '.join(COMMANDS)}"
+        parser.error(f"no such command: {words[0]}{known}")
+    parser.parse_args(words)  # ends with the help, the version or an error
+    return EXIT_USAGE
 
 
 def make_parser(prog: str) -> argparse.ArgumentParser:
@@ -86,7 +84,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         "%(prog)s COMMAND --help says more.",
     )
     parser.add_argument("--version", action="version", version=f"reunite {installed_version()}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, purpose in COMMANDS.items():
         commands.add_parser(name, help=purpose)
     return parser

@@ -58,6 +58,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 def track(arguments: argparse.Namespace, console: Console, stop: threading.Event) -> int:
     """Start or resume a run, score it if asked; gives the exit code."""
+    if arguments.many_cameras and not arguments.gt:
+        raise ReuniteError("--many-cameras: is about the scores, and needs --gt PATH")
     if arguments.resume is None:
         config, folder = read_config(arguments), None
     else:
