@@ -39,7 +39,7 @@ LAYERS = [
     {"build", "memory"},
     {"multi_camera_tracker"},
     {"pipeline", "reports"},
-    {"recording", "results"},
+    {"recording"},
     {"run", "evaluate", "search"},
     {"tune"},
     {"cli"},
@@ -47,7 +47,7 @@ LAYERS = [
 ]
 """Each room sees only what stands above it; rooms of one layer see each other only as `NEIGHBOURS` says."""
 
-NEIGHBOURS = {("run", "evaluate"), ("recording", "results"), ("results", "recording")}
+NEIGHBOURS = {("run", "evaluate")}
 
 HEAVY = {
     "torch": ("tracker/detectors", "tracker/embedders", "reid"),

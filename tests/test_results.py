@@ -15,13 +15,10 @@ from tracker.identity import IdentityLinker
 from tracker.multi_camera_tracker import name_tracks
 from tracker.recording.checkpoint import Progress
 from tracker.recording.journal import ROW, Journal
-from tracker.results import (
-    OfflineFiles,
-    ResultFiles,
-    SightingsReader,
-    known_sightings,
-    write_summary,
-)
+from tracker.recording.sightings import SightingsReader, known_sightings
+from tracker.recording.summary import write_summary
+from tracker.reports.offline import OfflineFiles
+from tracker.reports.tables import ResultFiles
 from tracker.stages import CameraReport
 from tracker.types import CameraName, Frame, Sightings, Tracks, blank_image
 
@@ -282,7 +279,7 @@ def test_offline_pieces_keep_who_was_joined(
     empty: tuple[Path, Journal, IdentityLinker], rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, journal, identities = empty
-    monkeypatch.setattr("tracker.results.SMOOTHED_AT_ONCE", rows)
+    monkeypatch.setattr("tracker.reports.offline.SMOOTHED_AT_ONCE", rows)
     walk(journal, identities, {1: range(1, 20), 2: range(26, 45)})
     table = offline_yard(folder, journal, identities)
     is_joined = rows in (23, 30)  # the piece with the border between the tracks holds some rows of both

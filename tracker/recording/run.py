@@ -20,12 +20,15 @@ from tracker.recording.checkpoint import Checkpoints, Progress, load_checkpoint,
 from tracker.recording.folder import RunFolder
 from tracker.recording.journal import Journal
 from tracker.recording.people import RunPeople
+from tracker.recording.sightings import SightingsReader, known_sightings
+from tracker.recording.summary import write_summary
 from tracker.reports.calibration import write_calibration
 from tracker.reports.map import WayFinder, write_map
+from tracker.reports.offline import OfflineFiles
+from tracker.reports.tables import ResultFiles
 from tracker.reports.timeline import write_timeline
 from tracker.reports.tracks import write_tracks
 from tracker.reports.visits import VisitFinder
-from tracker.results import OfflineFiles, ResultFiles, SightingsReader, known_sightings, write_summary
 from tracker.sinks.events import EventLog
 from tracker.sinks.overlay import OverlayVideos
 from tracker.sinks.progress import ProgressBars

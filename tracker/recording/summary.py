@@ -1,0 +1,53 @@
+"""``summary.json``: what a run read, found and took."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from foundation.files import write_whole
+from tracker.identity import IdentityLinker
+from tracker.recording.checkpoint import Progress
+from tracker.stages import CameraReport
+from tracker.types import CameraName
+
+
+def write_summary(
+    path: Path,
+    complete: bool,
+    progress: Progress,
+    reports: Mapping[CameraName, CameraReport],
+    identities: IdentityLinker,
+) -> None:
+    """Write ``summary.json``: frames, drops, people, sightings, and where the time went.
+
+    ``frames_per_second`` and ``elapsed_s`` are those of tracking, without what begins when the last frame is
+    tracked (``link``, ``results``, ``draw``). ``seconds`` is how long each stage was at work: stages
+    overlap, so their sum may be more. ``waited`` is how long tracking stood still, and for which stage.
+    """
+    frames = sum(progress.frames.values())
+    summary = {
+        "complete": complete,
+        "frames": frames,
+        "people": identities.people,
+        "undecided": identities.undecided,
+        "sightings": progress.journal_rows,
+        "detections": progress.detections,
+        # Of how many the embedder looked at, and the share of crops that this saved.
+        "embedded": progress.embedded,
+        "crops_saved": round(1 - progress.embedded / max(progress.detections, 1), 4),
+        "frames_per_second": round(frames / progress.elapsed_s, 2) if progress.elapsed_s else 0.0,
+        "elapsed_s": round(progress.elapsed_s, 3),
+        "seconds": {stage: round(spent, 3) for stage, spent in progress.seconds.items()},
+        "waited": {stage: round(spent, 3) for stage, spent in progress.waited.items()},
+        "cameras": {
+            camera: {
+                "frames": progress.frames.get(camera, 0),
+                "read": report.read,
+                "dropped": report.dropped,
+                "reconnects": report.reconnects,
+                "problem": report.problem,
+            }
+            for camera, report in reports.items()
+        },
+    }
+    write_whole(path, (json.dumps(summary, indent=2) + "\n").encode())
