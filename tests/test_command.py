@@ -5,12 +5,15 @@ import signal
 import subprocess
 import sys
 import threading
+import tomllib
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from foundation.command import Command, StopSignals, run_command
 from foundation.errors import ReuniteError
+from foundation.extras import EXTRA_OF
 
 
 def command(work: object) -> Command:
@@ -112,3 +115,11 @@ def test_a_reader_that_has_read_enough_is_no_error() -> None:
         ran.stdout.readline()
         ran.stdout.close()
         assert (ran.stderr.read(), ran.wait()) == ("", 1)
+
+
+def test_all_brings_every_extra_that_a_command_may_ask_for() -> None:
+    project = tomllib.loads((Path(__file__).resolve().parents[1] / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    assert extras["all"] == [f"reunite[{','.join(name for name in extras if name not in ('all', 'dev'))}]"]
+    for module, extra in EXTRA_OF.items():
+        assert any(need.startswith(module) for need in extras[extra])
