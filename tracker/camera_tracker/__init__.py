@@ -226,6 +226,8 @@ class CameraTracker:
         """Rows of those who were missed, but for a moment only, and who were surely there."""
         people, config = self._people, self._config
         rows = np.flatnonzero(people.status == LOST)
+        if not len(rows):
+            return rows
         seen_s = people.seen_times.take(rows)
         is_coasting = self._time - seen_s <= config.carry_s + TIMES_ARE_EQUAL_S
         is_coasting &= seen_s - people.born_times.take(rows) >= config.carry_s - TIMES_ARE_EQUAL_S
