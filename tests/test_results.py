@@ -319,7 +319,14 @@ def test_the_summary_counts_frames_people_and_seconds(tmp_path: Path) -> None:
         "seconds": {"read": 1.0, "detect": 3.0, "draw": 9.0},
         "waited": {"detect": 2.5},
         "cameras": {
-            "yard": {"frames": 40, "read": 43, "dropped": 3, "reconnects": 1, "problem": ""},
-            "door": {"frames": 40, "read": 0, "dropped": 0, "reconnects": 0, "problem": "broken"},
+            "yard": {"frames": 40, "read": 43, "dropped": 3, "reconnects": 1, "problem": "", "remark": ""},
+            "door": {
+                "frames": 40,
+                "read": 0,
+                "dropped": 0,
+                "reconnects": 0,
+                "problem": "broken",
+                "remark": "",
+            },
         },
     }

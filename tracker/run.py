@@ -170,6 +170,9 @@ def report_end(run: TrackingRun, complete: bool, files: Sequence[Path], console:
         console.print(
             f"problem: {problem}", style="bold yellow", markup=False, highlight=False, soft_wrap=True
         )
+    for camera, report in run.source.reports.items():
+        if report.remark:
+            console.print(f"note: camera {camera!r}: {report.remark}", markup=False, soft_wrap=True)
     console.print(
         "wrote:", *(f"  {file}" for file in files), sep="\n", markup=False, highlight=False, soft_wrap=True
     )

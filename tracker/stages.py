@@ -28,6 +28,7 @@ class CameraReport:
         dropped: Frames that were read and thrown away because a newer one was there (live only).
         reconnects: How often a live camera came back after it was lost.
         problem: Why the camera ended early or never began, in one sentence; empty when all is well.
+        remark: What the file says that was not believed, in one sentence; empty when there is nothing.
         has_pictures: Whether its frames show anything; a sequence may have only detections.
         can_go_on: Whether a resumed run may get the rest: the connection to a recording was lost.
     """
@@ -37,6 +38,7 @@ class CameraReport:
     dropped: int = 0
     reconnects: int = 0
     problem: str = ""
+    remark: str = ""
     has_pictures: bool = True
     can_go_on: bool = False
 

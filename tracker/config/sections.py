@@ -45,6 +45,10 @@ class SourceConfig(Section):
     image_frame_rate: float = Field(default=30.0, gt=0)
     """Frames per second of a folder of images that does not say."""
 
+    max_gap_s: float = Field(default=3600.0, gt=0)
+    """Seconds for which a recording may pause. Of a longer gap between two time stamps of a video its clock
+    is the cause: time goes on without it, and that is said."""
+
     live: LiveConfig = LiveConfig()
 
 

@@ -46,6 +46,7 @@ def write_summary(
                 "dropped": report.dropped,
                 "reconnects": report.reconnects,
                 "problem": report.problem,
+                "remark": report.remark,
             }
             for camera, report in reports.items()
         },

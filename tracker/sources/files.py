@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
+from foundation.passwords import mask_password
 from foundation.video import UnreadableError
 from tracker.config import SourceConfig
 from tracker.sources.addresses import Camera, Kind
@@ -39,17 +40,16 @@ class FileSource:
     ) -> None:
         self._done = done
         self._lock = threading.Lock()  # decoders must not be closed while they decode
+        self._cameras: list[Camera] = []  # those that could be opened, one for each reader
         self._readers: list[Reader] = []
         self._reports: dict[CameraName, CameraReport] = {}
         for camera in cameras:
             try:
                 reader = _open_reader(camera, config, done.get(camera.name, 0), files=len(cameras))
-            except UnreadableError as error:
-                self._reports[camera.name] = CameraReport(problem=str(error))
-            except OSError as error:
-                problem = f"{camera.address}: cannot be read: {error.strerror}"
-                self._reports[camera.name] = CameraReport(problem=problem)
+            except Exception as error:  # noqa: BLE001  (what one file says must never end the others)
+                self._reports[camera.name] = CameraReport(problem=_problem(camera, error))
             else:
+                self._cameras.append(camera)
                 self._readers.append(reader)
                 self._reports[camera.name] = reader.report
         self._frames = [reader.frames() for reader in self._readers]
@@ -95,7 +95,7 @@ class FileSource:
         if self._is_closed:
             return None
         if self._next is None:
-            self._next = [next(frames, None) for frames in self._frames]
+            self._next = [self._read(index) for index in range(len(self._frames))]
         waiting = [frame for frame in self._next if frame is not None]
         if not waiting:
             return None
@@ -104,8 +104,27 @@ class FileSource:
         for index, frame in enumerate(self._next):
             if frame is not None and frame.time < before:
                 self._readers[index].report.read += 1
-                self._next[index] = next(self._frames[index], None)
+                self._next[index] = self._read(index)
         return taken
+
+    def _read(self, index: int) -> Frame | None:
+        """The next frame of one camera; None where it has come to its end, or cannot go on."""
+        try:
+            return next(self._frames[index], None)
+        except Exception as error:  # noqa: BLE001  (a broken camera must never end the others)
+            self._readers[index].report.problem = _problem(self._cameras[index], error)
+            return None
+
+
+def _problem(camera: Camera, error: Exception) -> str:
+    """Why a camera ends, in one sentence that names it."""
+    if isinstance(error, UnreadableError):
+        return str(error)
+    where = mask_password(camera.address)
+    if isinstance(error, OSError):
+        return f"{where}: cannot be read: {error.strerror or type(error).__name__}"
+    text = " ".join(str(error).replace(camera.address, where).split())
+    return f"{where}: cannot be read further: unexpected {type(error).__name__}{': ' if text else ''}{text}"
 
 
 def _open_reader(camera: Camera, config: SourceConfig, done: int, files: int) -> Reader:
