@@ -15,7 +15,8 @@ def open_whole(path: Path) -> Iterator[BinaryIO]:
     """
     part = path.with_name(path.name + ".part")
     try:
-        with part.open("wb") as file:
+        part.unlink(missing_ok=True)  # of a run that was killed; a link there must not be followed
+        with part.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

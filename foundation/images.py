@@ -8,6 +8,9 @@ from foundation.mot_files import SequenceInfo, read_seqinfo
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
+SYSTEM_NAMES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin"})
+"""What Windows, macOS and network disks call theirs; compared without letter case."""
+
 
 def is_sequence(folder: Path) -> bool:
     """Whether a folder is a MOTChallenge sequence that can be read: it has a size, or pictures."""
@@ -54,11 +57,16 @@ def list_images(folder: Path) -> list[Path]:
 def list_files(folder: Path, suffixes: Set[str]) -> list[Path]:
     """Files with these suffixes, in natural order.
 
-    Hidden ones are left out: macOS puts ._1.jpg beside 1.jpg. A link that leads nowhere is one of them, so
-    that it is named when it is opened.
+    Hidden ones are left out, see `is_hidden`. A link that leads nowhere is one of them, so that it is named
+    when it is opened.
     """
-    found = (path for path in folder.iterdir() if path.suffix.lower() in suffixes and path.name[0] != ".")
+    found = (path for path in folder.iterdir() if path.suffix.lower() in suffixes and not is_hidden(path))
     return sorted((path for path in found if path.is_file() or path.is_symlink()), key=natural_order)
+
+
+def is_hidden(path: Path) -> bool:
+    """Whether a file or folder is one that systems put beside those of a user: ._1.jpg, Thumbs.db, @eaDir."""
+    return path.name.startswith(".") or path.name.casefold() in SYSTEM_NAMES
 
 
 def natural_order(path: Path) -> tuple[list[int | str], str]:

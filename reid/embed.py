@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from foundation.command import Command
-from foundation.images import is_sequence, numbered_images, sequence_images, sequence_info
+from foundation.images import is_hidden, is_sequence, numbered_images, sequence_images, sequence_info
 from foundation.mot_files import read_mot
 from foundation.video import VideoFile
 from reid.data import PICTURE_SUFFIXES, FolderImages, Image, PictureError, Record
@@ -175,7 +175,10 @@ def _frames(source: Path, skipped: list[str]) -> Iterator[tuple[int, Image | Pic
 
 
 def _pictures_below(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+    return sorted(
+        path for path in found if not any(map(is_hidden, (path, *path.relative_to(folder).parents)))
+    )
 
 
 def write_columns(path: Path, columns: dict[str, NDArray[Any]]) -> None:

@@ -298,3 +298,13 @@ def test_real_cameras_with_their_own_numbers_lose_identity_and_nothing_else(tmp_
     assert (apart_.mota, apart_.det_a) == pytest.approx((1, 1))
     assert apart_.idf1 < 0.7
     assert apart_.ass_a < 0.7
+
+
+def test_hidden_twins_are_neither_results_nor_ground_truth(tmp_path: Path) -> None:
+    for name in ("cam1.txt", "._cam1.txt"):
+        (tmp_path / name).write_text("")
+    for name in ("seq1", "._seq1", "@eaDir"):
+        (tmp_path / name / "gt").mkdir(parents=True)
+        (tmp_path / name / "gt" / "gt.txt").write_text("")
+    assert list(find_results(tmp_path)) == ["cam1"]
+    assert list(find_ground_truth(tmp_path)) == ["seq1"]

@@ -1,5 +1,6 @@
 """What always holds of a gallery: it does what a plain dict would do, and it survives any kill."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -234,3 +235,28 @@ def lines_until_killed(path: Path, seed: int, count: int, more_s: float) -> list
         lines += process.stdout.readlines()
     assert process.returncode == -signal.SIGKILL
     return [line.split() for line in lines if line.endswith("\n")]
+
+
+@pytest.mark.parametrize("content", [b"", b"letters of the king", b"123"])
+def test_a_lock_is_never_written_through_a_link(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "letters").write_bytes(content)
+    (tmp_path / "gallery.sqlite.lock").symlink_to(tmp_path / "letters")
+    with pytest.raises(ReuniteError, match=r"gallery\.sqlite\.lock: is a link"):
+        WriterLock(tmp_path / "gallery.sqlite")
+    assert (tmp_path / "letters").read_bytes() == content
+    assert (tmp_path / "gallery.sqlite.lock").is_symlink()
+
+
+def test_a_lock_never_takes_the_place_of_another_file(tmp_path: Path) -> None:
+    (tmp_path / "gallery.sqlite.lock").write_bytes(b"letters of the king")
+    with pytest.raises(ReuniteError, match="holds something else"):
+        WriterLock(tmp_path / "gallery.sqlite")
+    assert (tmp_path / "gallery.sqlite.lock").read_bytes() == b"letters of the king"
+
+
+def test_a_lock_that_a_killed_run_left_is_taken_over(tmp_path: Path) -> None:
+    (tmp_path / "gallery.sqlite.lock").write_bytes(b"123456")
+    lock = WriterLock(tmp_path / "gallery.sqlite")
+    assert (tmp_path / "gallery.sqlite.lock").read_text() == str(os.getpid())
+    lock.release()
+    assert not (tmp_path / "gallery.sqlite.lock").exists()

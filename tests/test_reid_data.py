@@ -393,3 +393,30 @@ def test_the_shared_split_is_the_one_that_is_described() -> None:
     image: NDArray[np.uint8] = dataset.images.read(dataset.query[-1])
     assert image.shape == (128, 64, 3)
     assert dataset.remarks() == []
+
+
+@pytest.mark.parametrize("kind", ["folder", "folder-test"])
+def test_what_systems_put_beside_pictures_is_nobody(tmp_path: Path, kind: str) -> None:
+    draw(tmp_path, ["ann/1.jpg", "ann/2.jpg", "bob/1.jpg", "bob/2.jpg"])
+    clean = open_dataset(f"{kind}={tmp_path}")
+    draw(tmp_path, ["ann/._1.jpg", "__MACOSX/1.jpg", "@eaDir/1.jpg", ".trash/1.jpg"])
+    (tmp_path / "ann" / "Thumbs.db").write_bytes(b"not a picture")
+    assert open_dataset(f"{kind}={tmp_path}") == clean
+
+
+def test_a_query_is_chosen_among_what_can_be_read(tmp_path: Path) -> None:
+    draw(tmp_path, ["ann/2.jpg", "ann/3.jpg", "bob/1.jpg"])
+    (tmp_path / "ann" / "1.jpg").write_bytes(b"cut off")
+    (tmp_path / "cleo").mkdir()
+    (tmp_path / "cleo" / "1.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    dataset = open_dataset(f"folder-test={tmp_path}")
+    assert [record.path for record in dataset.query] == ["ann/2.jpg", "bob/1.jpg"]
+    assert [record.path for record in dataset.gallery] == ["ann/1.jpg", "ann/3.jpg", "cleo/1.jpg"]
+
+
+def test_twins_in_a_tar_are_nobody(tmp_path: Path) -> None:
+    path = make_market_tar(tmp_path, SPLIT)
+    clean = open_dataset(f"market1501={path}")
+    with tarfile.open(path, "a") as archive:
+        archive.addfile(tarfile.TarInfo("all/._0002_c1s1_000451_03.jpg"))
+    assert open_dataset(f"market1501={path}").train == clean.train

@@ -16,7 +16,16 @@ import scipy.io
 from numpy.typing import NDArray
 from scipy.io.matlab import MatReadError
 
-from reid.data.pictures import PICTURE_SUFFIXES, DataError, FolderImages, ImageStore, Record, TarImages
+from foundation.images import is_hidden, list_files
+from reid.data.pictures import (
+    PICTURE_SUFFIXES,
+    DataError,
+    FolderImages,
+    ImageStore,
+    Record,
+    TarImages,
+    read_pictures,
+)
 from reid.retrieval import DISTRACTOR, UNKNOWN_CAMERA
 
 
@@ -122,7 +131,7 @@ def _find(root: Path, marker: str, *below: str) -> Path:
 def _pictures_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
+    return sorted(list_files(folder, frozenset(PICTURE_SUFFIXES)))
 
 
 MARKET_NAME = re.compile(r"(-1|\d{1,18})_c(\d{1,18})")
@@ -166,7 +175,7 @@ def _read_market_tar(kind: str, path: Path) -> Dataset:
     records = {
         Path(name).name: _market_record(name)
         for name in sorted(images.members)
-        if Path(name).suffix.lower() in PICTURE_SUFFIXES
+        if Path(name).suffix.lower() in PICTURE_SUFFIXES and not is_hidden(Path(name))
     }
     people = {_whole_number(person, f"{split_file}: 'train'") for person in split["train"]}
 
@@ -292,13 +301,19 @@ def _read_folder(kind: str, path: Path) -> Dataset:
 
 
 def _read_folder_test(kind: str, path: Path) -> Dataset:
-    """A folder for each person, all to be found again: the first picture of each asks for the others."""
+    """A folder for each person, all to be found again: the first picture of each asks for the others.
+
+    One that cannot be read asks nothing; it stays in the gallery, where it is named.
+    """
     people = {folder.name: number for number, folder in enumerate(_folders_in(path), start=1)}
-    records = _people_in(path, ".", people)
-    first = {record.person: record for record in reversed(records)}
+    records, images = _people_in(path, ".", people), FolderImages(path)
+    first: dict[int, Record] = {}
+    for record in records:
+        if record.person not in first and read_pictures(images, [record]).images:
+            first[record.person] = record
     query = tuple(first[person] for person in sorted(first))
     asked = set(query)
-    return Dataset(kind, (), query, tuple(r for r in records if r not in asked), FolderImages(path))
+    return Dataset(kind, (), query, tuple(r for r in records if r not in asked), images)
 
 
 def _people_in(root: Path, part: str, people: Mapping[str, int]) -> tuple[Record, ...]:
@@ -326,7 +341,7 @@ READERS: Mapping[str, Callable[[str, Path], Dataset]] = {
 
 
 def _folders_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir())
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not is_hidden(path))
 
 
 def _is_split(split: Any) -> bool:

@@ -19,6 +19,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from foundation.images import is_hidden
 from foundation.onnx_session import GPU, onnx_providers, open_onnx
 from tracker.config import UltralyticsDetectorConfig
 from tracker.detectors.nms import suppress_overlaps
@@ -151,7 +152,7 @@ def find_export(config: UltralyticsDetectorConfig) -> Network | None:
     if path is None:
         return None
     if path.is_dir():
-        path = next(path.glob("*.xml"), path)
+        path = next((file for file in sorted(path.glob("*.xml")) if not is_hidden(file)), path)
     finder = {".xml": _find_openvino, ".onnx": _find_onnx}.get(path.suffix)
     try:
         return finder(path, config.image_size_px) if finder else None

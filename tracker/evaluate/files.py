@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 
+from foundation.images import is_hidden
 from foundation.mot_files import MotTable, SequenceInfo, read_mot, read_seqinfo
 from tracker.errors import ReuniteError
 from tracker.metrics import GroundTruth
@@ -17,7 +18,7 @@ def find_results(results: Path) -> dict[str, Path]:
     if results.is_file():
         return {results.stem: results}
     for folder in (results / "mot", results / "data", results):
-        files = sorted(folder.glob("*.txt"))
+        files = sorted(file for file in folder.glob("*.txt") if not is_hidden(file))
         if files:
             return {file.stem: file for file in files}
     what = "has no NAME.txt, mot/NAME.txt or data/NAME.txt" if results.is_dir() else "no such file or folder"
@@ -33,7 +34,7 @@ def find_ground_truth(path: Path) -> dict[str, Path]:
     if own.is_file():
         return {_full(path).name: own}
     for pattern in ("*/gt/gt.txt", "train/*/gt/gt.txt"):
-        files = sorted(path.glob(pattern))
+        files = sorted(file for file in path.glob(pattern) if not is_hidden(file.parents[1]))
         if files:
             return {file.parents[1].name: file for file in files}
     what = (

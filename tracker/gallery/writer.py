@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import sqlite3
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -12,6 +13,9 @@ from tracker.gallery.database import Database, GalleryBusyError
 from tracker.gallery.people import Person, PictureKey
 from tracker.gallery.store import STORED, WAIT_S, Gallery
 from tracker.types import Network, check_shape
+
+MAX_DIGITS = 21
+"""Of a process number, and one more."""
 
 
 class WriterLock:
@@ -29,8 +33,14 @@ class WriterLock:
         self._path = gallery.resolve().with_name(gallery.resolve().name + ".lock")
         while True:
             try:
-                self._file = self._path.open("a+")
+                # Never through a link: what it leads to is not ours to overwrite.
+                number = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+                self._file = os.fdopen(number, "r+b", buffering=0)
             except OSError as error:
+                if self._path.is_symlink():
+                    raise ReuniteError(
+                        f"{self._path}: is a link, and a lock must be a file of its own; take the link away"
+                    ) from None
                 raise ReuniteError(
                     f"{gallery}: cannot write beside it ({error.strerror}); is its folder there, and may you "
                     "write in it?"
@@ -40,7 +50,7 @@ class WriterLock:
                 mine, there = os.fstat(self._file.fileno()), self._path.stat()
             except BlockingIOError:
                 self._file.seek(0)
-                process = self._file.read()
+                process = self._file.read(MAX_DIGITS).decode("ascii", "replace")
                 self._file.close()
                 raise GalleryBusyError(
                     f"{gallery}: another run (process {process or 'unknown'}) is writing it; wait for "
@@ -52,9 +62,16 @@ class WriterLock:
             if os.path.samestat(mine, there):
                 break
             self._file.close()
+        if not re.fullmatch(rb"\d{0,20}", self._file.read(MAX_DIGITS)):
+            self._file.close()
+            raise ReuniteError(
+                f"{self._path}: is where the lock of this gallery must lie, but holds something else; "
+                "move it away, or give this run another gallery"
+            )
         with suppress(OSError):  # the disk is full; the number only makes a better sentence
             self._file.truncate(0)
-            os.write(self._file.fileno(), str(os.getpid()).encode())
+            self._file.seek(0)
+            self._file.write(str(os.getpid()).encode())
 
     def release(self) -> None:
         """Let the next run write. May be called twice."""

@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from foundation.images import is_sequence, list_files, list_images, natural_order
+from foundation.images import is_hidden, is_sequence, list_files, list_images, natural_order
 from foundation.passwords import mask_logins, mask_password
 from tracker.errors import ReuniteError
 from tracker.types import CameraName
@@ -164,7 +164,8 @@ def _expand_folder(folder: Path) -> list[Camera]:
         return [_camera(path, Kind.VIDEO) for path in videos]
     if list_images(folder):
         return [_camera(folder, Kind.IMAGES)]
-    folders = sorted((path for path in folder.iterdir() if path.is_dir()), key=natural_order)
+    below = (path for path in folder.iterdir() if path.is_dir() and not is_hidden(path))
+    folders = sorted(below, key=natural_order)
     if any(is_sequence(path) for path in folders):
         # Those with only detections or ground truth are named when they are opened, not left out.
         parts = ("seqinfo.ini", "img1", "det", "gt")
