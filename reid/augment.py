@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from reid.autoaugment import auto_augment
 from reid.config import AugmentConfig, ErasingConfig
+from reid.degrade import blur, change_light, compress, lower_resolution, mix, rescale
 
 Image = NDArray[np.uint8]
 
@@ -16,7 +17,7 @@ ERASING_TRIES = 100
 
 
 class Augmenter:
-    """Mirror, AutoAugment, colours, shift and erasing, in this order, each with its own chance."""
+    """Another box, mirror, AutoAugment, colours, another camera, shift, erasing: in this order, by chance."""
 
     def __init__(self, config: AugmentConfig, fill: Sequence[int]) -> None:
         """``fill`` is the colour of erased rectangles: the mean of the data, which is 0 for the network."""
@@ -25,15 +26,36 @@ class Augmenter:
     def __call__(self, image: Image, rng: np.random.Generator) -> Image:
         """A changed copy of an (H, W, 3) BGR picture, of the same size, drawn from ``rng`` alone."""
         config = self._config
+        if config.scale:
+            image = rescale(image, config.scale, rng)
         if rng.random() < config.flip_probability:
             image = image[:, ::-1]
         if rng.random() < config.autoaugment_probability:
             image = auto_augment(np.ascontiguousarray(image), rng)
         if rng.random() < config.jitter_probability:
             image = jitter_colours(image, config.jitter, rng)
-        image = shift(image, config.pad_px, rng)
+        image = self._as_another_camera(image, rng)
+        image = shift(image, config.pad_px, rng) if config.pad_px else image.copy()
         if rng.random() < config.erasing.probability:
             erase(image, config.erasing, self._fill, rng)
+        return image
+
+    def mixed(self, image: Image, others: NDArray[np.uint8], rng: np.random.Generator) -> tuple[Image, bool]:
+        """A picture, by chance with a part of one of ``others`` (N, H, W, 3), and whether it has one."""
+        if rng.random() >= self._config.mix_probability:
+            return image, False
+        return mix(image, others[rng.integers(len(others))], rng), True
+
+    def _as_another_camera(self, image: Image, rng: np.random.Generator) -> Image:
+        config = self._config
+        if config.light_probability and rng.random() < config.light_probability:
+            image = change_light(np.ascontiguousarray(image), config.light, rng)
+        if config.low_resolution_probability and rng.random() < config.low_resolution_probability:
+            image = lower_resolution(image, rng)
+        if config.blur_probability and rng.random() < config.blur_probability:
+            image = blur(image, rng)
+        if config.jpeg_probability and rng.random() < config.jpeg_probability:
+            image = compress(image, rng)
         return image
 
 

@@ -6,7 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from foundation.command import Command
-from reid.data import Dataset, Image, Record, open_dataset, read_pictures
+from foundation.weights import weights_folder
+from reid.data import Dataset, Image, Record, open_datasets, read_pictures
 from reid.errors import ReidError
 from reid.outputs import check_output
 from reid.retrieval import (
@@ -27,6 +28,7 @@ from reid.retrieval import (
     Ints,
     People,
     RetrievalScores,
+    center_cameras,
     cosine_distances,
     expand_queries,
     normalise,
@@ -38,6 +40,7 @@ from reid.retrieval import (
 )
 from reid.runtime import CONVENTIONS, RUNTIMES, open_embedder
 from reid.sheet import Found, SheetRow, draw_sheet
+from reid.zoo import find_network
 
 READ_AT_ONCE = 256
 """Pictures that are in memory together."""
@@ -78,6 +81,7 @@ def judge(
     reranked: bool = False,
     query_expansion: int = 0,
     flip: bool = False,
+    centered: bool = False,
     tell: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
 ) -> RetrievalScores:
     """Embed the queries and the gallery of a data set and score what is found.
@@ -88,6 +92,7 @@ def judge(
         reranked: Rank by k-reciprocal neighbours (`reid.retrieval.rerank`).
         query_expansion: Neighbours by which a query is expanded; 0 for none.
         flip: Average the embeddings of each picture and its mirror image.
+        centered: Take the mean of each camera out (`reid.retrieval.center_cameras`).
         tell: Is given one line for each picture that cannot be read and is left out.
 
     Raises:
@@ -96,10 +101,21 @@ def judge(
     queries, gallery = embed_both_sides(embed, dataset, flip)
     for line in (*queries.skipped, *gallery.skipped):
         tell(f"left out: {line}")
+    if centered:
+        queries, gallery = center_both_sides(queries, gallery)
     expanded = _expanded(queries, gallery, query_expansion)
     if not reranked:
         return score_embeddings(expanded, gallery.embeddings, queries.people, gallery.people)
     return score_distances(rerank(expanded, gallery.embeddings), queries.people, gallery.people)
+
+
+def center_both_sides(queries: Embedded, gallery: Embedded) -> tuple[Embedded, Embedded]:
+    """Both sides without the mean of each camera, which is that of its queries and gallery together."""
+    embeddings = np.concatenate([queries.embeddings, gallery.embeddings])
+    cameras = np.concatenate([queries.people.cameras, gallery.people.cameras])
+    centered = center_cameras(embeddings, cameras)
+    split = len(queries.embeddings)
+    return replace(queries, embeddings=centered[:split]), replace(gallery, embeddings=centered[split:])
 
 
 def embed_both_sides(
@@ -175,15 +191,18 @@ def _expanded(queries: Embedded, gallery: Embedded, count: int) -> Floats:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command line may hold."""
     parser.add_argument(
-        "weights", type=Path, metavar="WEIGHTS", help=".safetensors, .onnx, OpenVINO .xml or .torchscript"
+        "weights",
+        metavar="WEIGHTS",
+        help=".safetensors, .onnx, OpenVINO .xml or .torchscript; or the name of a network: ours that "
+        "ship, or person-reidentification-retail-0277, -0286, -0287, -0288, which are downloaded once",
     )
     parser.add_argument(
         "--data",
         action="append",
         required=True,
-        metavar="KIND=PATH",
-        help="market1501, dukemtmc, cuhk03-detected, cuhk03-labeled, msmt17, mars, folder or folder-test; "
-        "may be given many times",
+        metavar="[NAME=]KIND:PATH",
+        help="market1501, dukemtmc, cuhk03-detected, cuhk03-labeled, msmt17, mars, folder or folder-test, as "
+        "KIND=PATH or NAME=KIND:PATH; may be given many times",
     )
     ranking = parser.add_argument_group("how it ranks")
     ranking.add_argument("--rerank", action="store_true", help="rank by k-reciprocal neighbours")
@@ -191,6 +210,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--query-expansion", type=int, default=0, metavar="K", help="expand each query by its K nearest"
     )
     ranking.add_argument("--flip", action="store_true", help="average each picture with its mirror image")
+    ranking.add_argument(
+        "--center-cameras",
+        action="store_true",
+        help="take the mean embedding of each camera out, as the tracker does",
+    )
     network = parser.add_argument_group("the network")
     network.add_argument("--runtime", choices=RUNTIMES, default="auto", help="what to run on (default: auto)")
     network.add_argument(
@@ -221,9 +245,14 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         check_output("--sheet", arguments.sheet, (".png",))
     if arguments.json:
         check_output("--json", arguments.json)
-    datasets = [open_dataset(spec) for spec in arguments.data]
+    datasets = open_datasets(arguments.data)
+    network = find_network(arguments.weights, weights_folder(""))
     embedder = open_embedder(
-        arguments.weights, arguments.runtime, arguments.preprocess, arguments.batch, exact=True
+        network.path,
+        arguments.runtime,
+        arguments.preprocess or network.convention,
+        arguments.batch,
+        exact=True,
     )
     reports, skipped = [], []
     for dataset in datasets:
@@ -236,6 +265,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
                 embedder.embed, dataset, arguments.flip, partial(progress.advance, task)
             )
         embedding_s = time.perf_counter() - started
+        if arguments.center_cameras:
+            queries, gallery = center_both_sides(queries, gallery)
         expanded = _expanded(queries, gallery, arguments.query_expansion)
         distances = rerank(expanded, gallery.embeddings) if arguments.rerank else None
         scores = (
@@ -264,12 +295,13 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         console.print(f"left out: {line}", soft_wrap=True)
     if arguments.json:
         report = {
-            "weights": str(arguments.weights),
+            "weights": arguments.weights,
             "runtime": embedder.runtime,
             "embedding_length": embedder.embedding_length,
             "rerank": arguments.rerank,
             "query_expansion": arguments.query_expansion,
             "flip": arguments.flip,
+            "center_cameras": arguments.center_cameras,
             "results": reports,
         }
         arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

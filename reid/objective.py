@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from reid import losses
 from reid.config import DistillationConfig, LossConfig, MetricLossConfig
 from reid.models import ReidOutput
+from reid.sampling import NOBODY
 
 
 def loss_parts(
@@ -18,14 +19,21 @@ def loss_parts(
     Args:
         config: Which losses, and their weights.
         output: Of the network, for a batch of B.
-        labels: (B,) people.
+        labels: (B,) people; pictures of `NOBODY` do not count.
         centres: (people, E) of each head; empty where there is no centre loss.
     """
     parts = {}
-    heads = [head.float() for head in output.heads]
+    shows_somebody = labels != NOBODY
+    labels = labels[shows_somebody]
+    if not len(labels):
+        return {}
+    heads = [head.float()[shows_somebody] for head in output.heads]
     if config.cross_entropy.weight:
         scale, smoothing = config.cross_entropy.scale, config.cross_entropy.smoothing
-        each = [losses.cross_entropy(scale * logits.float(), labels, smoothing) for logits in output.logits]
+        each = [
+            losses.cross_entropy(scale * logits.float()[shows_somebody], labels, smoothing)
+            for logits in output.logits
+        ]
         parts["cross_entropy"] = config.cross_entropy.weight * torch.stack(each).mean()
     if config.metric.weight:
         each = [metric_loss(config.metric, head, labels) for head in heads]

@@ -1,10 +1,16 @@
 """Batches of P people with K pictures each, so that every picture meets its person and others."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count, islice
 
 import numpy as np
+from numpy.typing import NDArray
 
+from reid.config import BatchConfig
 from reid.errors import ReidError
+
+NOBODY = -1
+"""Label of a picture without an identity."""
 
 
 class PersonSampler:
@@ -38,9 +44,12 @@ class PersonSampler:
             )
         self._people, self._pictures, self._seed = people, pictures, seed
 
-    def batches(self, epoch: int) -> list[list[int]]:
-        """Indices of the pictures of each batch, P groups of K in a row; depends on (seed, epoch) only."""
-        rng = np.random.default_rng((self._seed, epoch))
+    def batches(self, epoch: int, deal: int = 0) -> list[list[int]]:
+        """Indices of the pictures of each batch, P groups of K in a row; depends on (seed, epoch, deal) only.
+
+        ``deal`` counts from 0 where an epoch goes through the pictures more than once.
+        """
+        rng = np.random.default_rng((self._seed, epoch, deal) if deal else (self._seed, epoch))
         groups = [self._groups(rng, pictures) for pictures in self._of_person]
         left = np.array([len(of_person) for of_person in groups])
         batches = []
@@ -57,3 +66,79 @@ class PersonSampler:
         if len(shuffled) < k:
             return np.resize(shuffled, (1, k))
         return shuffled[: len(shuffled) // k * k].reshape(-1, k)
+
+
+class Sampler:
+    """Batches with a stated share of each data set, pictures without identities among them.
+
+    An epoch has as many batches as fill it with the number of pictures there are; a data set that is spent
+    before is dealt anew, one that is not shows a part of itself, another one in each epoch.
+    """
+
+    def __init__(
+        self, labels: NDArray[np.int64], sources: Sequence[str], batch: BatchConfig, seed: int
+    ) -> None:
+        """Prepare the deal.
+
+        Args:
+            labels: (N,) person of each picture, `NOBODY` where there is no identity.
+            sources: (N,) name of the data set of each.
+            batch: How many people and pictures, and the shares.
+            seed: Other seeds deal otherwise.
+
+        Raises:
+            ReidError: Shares name other data sets than there are, or a data set cannot fill its own.
+        """
+        self._seed = seed
+        self._streams: list[tuple[NDArray[np.int64], PersonSampler | int]] = []
+        has_identity = labels != NOBODY
+        names = np.asarray(sources, np.object_)
+        size = batch.people * batch.pictures
+        for rows, share in _shared_out(has_identity, names, batch.shares):
+            if has_identity[rows[0]]:
+                people = max(1, round(batch.people * share))
+                self._streams.append(
+                    (rows, PersonSampler(labels[rows].tolist(), people, batch.pictures, seed))
+                )
+            else:
+                self._streams.append((rows, max(1, round(size * share))))
+        self._batches = max(1, len(labels) // size)
+        self._is_simple = len(self._streams) == 1 and has_identity.all()
+
+    def batches(self, epoch: int) -> list[list[int]]:
+        """Indices of the pictures of each batch; depends on (seed, epoch) only."""
+        if self._is_simple:
+            [(_, sampler)] = self._streams
+            assert isinstance(sampler, PersonSampler)
+            return sampler.batches(epoch)
+        streams = [self._stream(place, epoch) for place in range(len(self._streams))]
+        return [[row for stream in streams for row in next(stream)] for _ in range(self._batches)]
+
+    def _stream(self, place: int, epoch: int) -> Iterator[list[int]]:
+        """What one data set gives to each batch, without an end."""
+        rows, sampler = self._streams[place]
+        if isinstance(sampler, PersonSampler):
+            for deal in count():
+                for batch in sampler.batches(epoch, deal):
+                    yield rows[batch].tolist()
+        else:
+            rng = np.random.default_rng((self._seed, epoch, place))
+            endless = (row for _ in count() for row in rng.permutation(rows).tolist())
+            while True:
+                yield list(islice(endless, sampler))
+
+
+def _shared_out(
+    has_identity: NDArray[np.bool_], names: NDArray[np.object_], shares: Mapping[str, float]
+) -> list[tuple[NDArray[np.int64], float]]:
+    """The rows that are dealt together, and their share in a batch."""
+    if not shares:
+        parts = [np.flatnonzero(has_identity), np.flatnonzero(~has_identity)]
+        return [(rows, len(rows) / len(names)) for rows in parts if len(rows)]
+    known = list(dict.fromkeys(names.tolist()))
+    if set(known) != set(shares):
+        raise ReidError(
+            f"batch.shares names {', '.join(shares)}, the data sets are {', '.join(known)}: give each of "
+            "them a share"
+        )
+    return [(np.flatnonzero(names == name), shares[name]) for name in known]

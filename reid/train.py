@@ -16,28 +16,21 @@ from foundation.command import Command
 from foundation.config_names import config_names
 from foundation.errors import ReuniteError
 from reid.augment import Augmenter
-from reid.averaging import Ema, Swa, Swag
+from reid.averaging import Swa, Swag
 from reid.checkpoint import save_weights
-from reid.config import RECIPES, SwagAverage, TrainConfig, dump_config, load_config
-from reid.data import Dataset, open_dataset
+from reid.config import RECIPES, ModelConfig, SwagAverage, TrainConfig, dump_config, load_config
+from reid.data import Dataset, open_datasets
 from reid.errors import ReidError
 from reid.evaluate import judge
-from reid.losses import moved_centres
-from reid.models import ReidOutput, build_model
-from reid.objective import distillation_parts, loss_parts
+from reid.learner import Learner
+from reid.models import build_model
 from reid.preprocess import Preprocess
-from reid.sampling import PersonSampler
+from reid.sampling import NOBODY, Sampler
 from reid.schedule import ends_cycle, learning_rate
-from reid.training_averages import averaged_model, make_average, with_weights
+from reid.training_averages import averaged_model, with_weights
 from reid.training_log import TrainingLog
-from reid.training_parts import make_optimiser, open_teacher, start_from_imagenet
-from reid.training_pictures import (
-    Batch,
-    TrainingPictures,
-    augmented_batches,
-    network_input,
-    read_training_pictures,
-)
+from reid.training_parts import open_teacher, start_from_imagenet, start_from_weights
+from reid.training_pictures import Batch, TrainingPictures, augmented_batches, read_training_pictures
 from reid.training_state import check_fits, load_training_state, save_training_state
 
 log = logging.getLogger(__name__)
@@ -68,8 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KIND=PATH",
-        help="what to learn from: market1501, dukemtmc, cuhk03-detected, cuhk03-labeled, msmt17, mars, or "
-        "folder (your own pictures, a folder for each person); may be given many times",
+        help="what to learn from: market1501, dukemtmc, cuhk03-detected, cuhk03-labeled, msmt17, mars, "
+        "folder (your own pictures, a folder for each person) or unlabelled (pictures without identities, "
+        "for a teacher); NAME=KIND:PATH gives it a name; may be given many times",
     )
     learning.add_argument(
         "--set",
@@ -164,103 +158,60 @@ def train(config: TrainConfig, folder: Path, console: Console) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if config.precision == "float16" and device.type == "cpu":
         raise ReidError("precision float16 needs a GPU; take bfloat16 or float32")
-    datasets = [open_dataset(spec) for spec in config.data]
+    datasets = open_datasets(config.data)
     for dataset in datasets:
         for remark in dataset.remarks():
             log.warning("%s", remark)
 
     preprocess: Preprocess = build_model(config.model.name, None, **config.model.settings).preprocess  # type: ignore[assignment]
-    pictures = read_training_pictures(datasets, preprocess)
+    pictures = read_training_pictures(datasets, preprocess, config.augment.size)
+    check_can_be_learnt_from(config, pictures)
     state = None
     if (folder / CHECKPOINT).exists():
         state = load_training_state(folder / CHECKPOINT)
         check_fits(state, folder, config, pictures)
     (folder / CONFIG).write_text(dump_config(config), encoding="utf-8")  # only now: it fits the checkpoint
-    sampler = PersonSampler(pictures.labels.tolist(), config.batch.people, config.batch.pictures, config.seed)
+    sampler = Sampler(
+        pictures.labels, [dataset.name for dataset, _ in pictures.sources], config.batch, config.seed
+    )
     augment = Augmenter(config.augment, fill=[round(255 * channel) for channel in preprocess.mean[::-1]])
     teacher = open_teacher(config, pictures, folder.parent, device)
     torch.manual_seed(config.seed)  # only now: what comes before may draw, or find its work done already
     model = build_model(config.model.name, pictures.people, **config.model.settings)
-    if config.model.imagenet is not None and state is None:
-        start_from_imagenet(model, config.model.imagenet)
-    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    projection = None
-    if teacher is not None:
-        length: int = model.embedding_length
-        projection = nn.Linear(length, teacher.bank.shape[1], bias=False).to(device)
-    optimiser = make_optimiser(config, model, projection)
-    scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
-    average = make_average(config)
-    lengths: tuple[int, ...] = model.head_lengths if config.losses.centre.weight else ()
-    centres = [torch.zeros(pictures.people, length, device=device) for length in lengths]
-
+    if state is None:
+        start_from(config.model, model)
+    learner = Learner.start(config, model, pictures.people, teacher, preprocess, device)
     if state is not None:
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        scaler.load_state_dict(state["scaler"])
-        if projection is not None:
-            projection.load_state_dict(state["projection"])
-        if average is not None:
-            average.restore({name: value.to(device) for name, value in state["average"].items()})
-        centres = [centre.to(device) for centre in state["centres"]]
+        learner.restore(state)
     rows = state["rows"] if state is not None else []
     log.info(
         "%s: %d pictures of %d people, %d epochs, %d done, on %s in %s",
         folder, len(pictures), pictures.people, config.epochs, len(rows), device, config.precision,
     )  # fmt: skip
 
+    views = config.distillation.views if config.distillation is not None else 0
+    forward = torch.compile(model) if config.compile else model
     with TrainingLog(console, folder, config.epochs, rows) as progress:
         for epoch in range(len(rows), config.epochs):
             torch.manual_seed(config.seed * 1_000_003 + epoch)
             model.train()
             progress.start_epoch()
             batches = sampler.batches(epoch)
-            for step, batch in enumerate(augmented_batches(pictures, batches, augment, config.seed, epoch)):
+            view = epoch % views if views else epoch
+            made = augmented_batches(pictures, batches, augment, preprocess, config.seed, view)
+            for step, batch in enumerate(made):
                 lr = learning_rate(config, epoch + (step + 1) / len(batches))
-                for group in optimiser.param_groups:
-                    group["lr"] = lr
-                images = network_input(batch.images.to(device, non_blocking=True), preprocess)
-                with torch.autocast(
-                    device.type, getattr(torch, config.precision), config.precision != "float32"
-                ):
-                    output: ReidOutput = model(images)
-                labels = batch.labels.to(device)
-                parts = loss_parts(config.losses, output, labels, centres)
-                if config.distillation is not None:
-                    assert teacher is not None
-                    assert projection is not None
-                    targets = teacher.targets(batch)
-                    parts |= distillation_parts(
-                        config.distillation, output, targets, teacher.bank, projection
-                    )
-                loss = torch.stack(list(parts.values()))
-                values = dict(zip(parts, loss.tolist(), strict=True))
-                if not np.isfinite(sum(values.values())):
+                values = learner.step(forward, batch, view, lr)
+                is_last = step == len(batches) - 1
+                if not np.isfinite(sum(values.values())) or (is_last and not learner.is_finite()):
                     raise not_finite(folder, config.precision, epoch, step, values, pictures, batch)
-                optimiser.zero_grad()
-                torch.autograd.backward(scaler.scale(loss.sum()))
-                scaler.step(optimiser)
-                scaler.update()
-                centres = [
-                    moved_centres(head.float(), labels, of_head, config.losses.centre.rate)
-                    for head, of_head in zip(output.heads, centres, strict=False)
-                ]
-                if isinstance(average, Ema):
-                    average.update(model.state_dict())
-                progress.step(values, len(labels), epoch + (step + 1) / len(batches))
-            if not all(bool(value.isfinite().all()) for value in model.state_dict().values()):
-                raise not_finite(folder, config.precision, epoch, step, values, pictures, batch)
+                progress.step(values, len(batch.labels), epoch + (step + 1) / len(batches))
 
             done = epoch + 1
-            if isinstance(average, Swa) and ends_cycle(config, done):
-                average.update(model.state_dict())
-            scores = {}
-            if done == config.epochs or (config.evaluate_every and done % config.evaluate_every == 0):
-                scores = judge_all(model, datasets, preprocess, device)
-                if average is not None and average.average():
-                    averaged = averaged_model(model, average, pictures, preprocess, device)
-                    of_average = judge_all(averaged, datasets, preprocess, device, tell=lambda _: None)
-                    scores |= {f"average_{name}": value for name, value in of_average.items()}
+            if isinstance(learner.average, Swa) and ends_cycle(config, done):
+                learner.average.update(model.state_dict())
+            is_judged = config.evaluate_every and done % config.evaluate_every == 0
+            scores = judge_learner(learner, datasets, pictures) if is_judged or done == config.epochs else {}
             progress.end_epoch(lr, scores)
             save_network(folder / WEIGHTS, model, config, preprocess, done)
             state = {
@@ -268,24 +219,66 @@ def train(config: TrainConfig, folder: Path, console: Console) -> None:
                 "preprocess": preprocess.to_dict(),
                 "people": pictures.people,
                 "pictures": len(pictures),
-                "model": model.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "scaler": scaler.state_dict(),
-                "projection": projection.state_dict() if projection is not None else {},
-                "average": average.state() if average is not None else {},
-                "centres": centres,
                 "rows": progress.rows,
             }
-            save_training_state(folder / CHECKPOINT, state)
+            save_training_state(folder / CHECKPOINT, state | learner.state())
+    save_averages(folder, learner, pictures)
 
-    if average is not None:
-        averaged = averaged_model(model, average, pictures, preprocess, device)
-        save_network(folder / AVERAGED, averaged, config, preprocess, config.epochs)
-        if isinstance(config.average, SwagAverage) and isinstance(average, Swag):
-            generator = torch.Generator().manual_seed(config.seed)
-            for number in range(1, config.average.samples + 1):
-                drawn = with_weights(model, average.sample(generator), pictures, preprocess, device)
-                save_network(folder / f"sample{number}.safetensors", drawn, config, preprocess, config.epochs)
+
+def start_from(config: ModelConfig, model: nn.Module) -> None:
+    """Give a new network the weights that the config says, if it says any."""
+    if config.imagenet is not None:
+        start_from_imagenet(model, config.imagenet)
+    if config.start_from is not None:
+        start_from_weights(model, Path(config.start_from))
+
+
+def judge_learner(
+    learner: Learner, datasets: Sequence[Dataset], pictures: TrainingPictures
+) -> dict[str, float]:
+    """mAP and rank-1 of the network, and of its average where there is one; see `judge_all`."""
+    preprocess, device = learner.preprocess, learner.device
+    scores = judge_all(learner.model, datasets, preprocess, device)
+    if learner.average is not None and learner.average.average():
+        averaged = averaged_model(learner.model, learner.average, pictures, preprocess, device)
+        of_average = judge_all(averaged, datasets, preprocess, device, tell=lambda _: None)
+        scores |= {f"average_{name}": value for name, value in of_average.items()}
+    return scores
+
+
+def save_averages(folder: Path, learner: Learner, pictures: TrainingPictures) -> None:
+    """At the end, write the averaged network, and those drawn from SWAG's Gaussian, where the config asks."""
+    config, model, average = learner.config, learner.model, learner.average
+    if average is None:
+        return
+    about = pictures, learner.preprocess, learner.device
+    averaged = averaged_model(model, average, *about)
+    save_network(folder / AVERAGED, averaged, config, learner.preprocess, config.epochs)
+    if isinstance(config.average, SwagAverage) and isinstance(average, Swag):
+        generator = torch.Generator().manual_seed(config.seed)
+        for number in range(1, config.average.samples + 1):
+            drawn = with_weights(model, average.sample(generator), *about)
+            save_network(
+                folder / f"sample{number}.safetensors", drawn, config, learner.preprocess, config.epochs
+            )
+
+
+def check_can_be_learnt_from(config: TrainConfig, pictures: TrainingPictures) -> None:
+    """Refuse data without what the losses need.
+
+    Raises:
+        ReidError: Says what is missing.
+    """
+    losses = config.losses
+    if not pictures.people and (losses.cross_entropy.weight or losses.metric.weight or losses.centre.weight):
+        raise ReidError(
+            "the data has no identities, which losses.cross_entropy, metric and centre learn from: add "
+            "labelled data, or set their weights to 0"
+        )
+    if config.distillation is None and (pictures.labels == NOBODY).any():
+        raise ReidError(
+            "unlabelled data teaches nothing without a teacher: set distillation.teacher, or leave it out"
+        )
 
 
 @torch.no_grad()

@@ -57,6 +57,9 @@ def with_weights(
     parts = np.array_split(rows, max(1, len(rows) // BATCH_NORM_AT_ONCE))
     recompute_batch_norm(
         other,
-        (network_input(torch.from_numpy(pictures.images[part]).to(device), preprocess) for part in parts),
+        (
+            network_input(torch.from_numpy(pictures.at_size_of(preprocess, part)).to(device), preprocess)
+            for part in parts
+        ),
     )
     return other

@@ -1,15 +1,18 @@
 """What a configuration asks for, as objects: teacher, first weights, optimiser."""
 
+import logging
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from reid.checkpoint import load_model
 from reid.config import AdamConfig, AdamWConfig, SgdConfig, TrainConfig
-from reid.distillation import Teacher, teacher_embeddings
+from reid.distillation import Teacher, Views, fingerprint, open_teachers, teacher_embeddings
 from reid.errors import ReidError
-from reid.runtime import open_embedder
 from reid.training_pictures import TrainingPictures
+
+log = logging.getLogger(__name__)
 
 
 def open_teacher(
@@ -23,15 +26,45 @@ def open_teacher(
     wanted = config.distillation
     if wanted is None:
         return None
-    path = Path(wanted.teacher)
-    if not path.exists():
+    paths = [Path(name) for name in ([wanted.teacher] if isinstance(wanted.teacher, str) else wanted.teacher)]
+    for path in paths:
+        if not path.exists():
+            raise ReidError(
+                f"{path}: there is no such teacher; say where it is with --set distillation.teacher=PATH, or "
+                "learn without one with --set distillation=null"
+            )
+    if not wanted.sees_augmented:
+        bank = torch.from_numpy(teacher_embeddings(paths, wanted.convention, pictures, cache_folder))
+        return Teacher(bank.to(device), None)
+    live = open_teachers(paths, wanted.convention)
+    bank = torch.empty((0, live.embedding_length))
+    if wanted.neighbours:
+        bank = torch.from_numpy(teacher_embeddings(paths, wanted.convention, pictures, cache_folder))
+    views = None
+    if wanted.views:
+        of_pictures = fingerprint(paths, wanted.convention, pictures, config.augment, config.seed)
+        views = Views(cache_folder, of_pictures, (len(pictures), live.embedding_length))
+    return Teacher(bank.to(device), live, views)
+
+
+def start_from_weights(model: nn.Module, path: Path) -> None:
+    """Begin with the weights of another network, where names and shapes agree; say what does not.
+
+    Raises:
+        ReidError: The file cannot be read, or has next to nothing in common with this network.
+    """
+    weights = load_model(path)[0].state_dict()
+    own = model.state_dict()
+    taken = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+    if 2 * len(taken) < len(own):
         raise ReidError(
-            f"{path}: there is no such teacher; say where it is with --set distillation.teacher=PATH, or "
-            "learn without one with --set distillation=null"
+            f"model.start_from {path}: only {len(taken)} of {len(own)} weights of this network are there; "
+            "give the weights of a network like it"
         )
-    bank = torch.from_numpy(teacher_embeddings(path, wanted.convention, pictures, cache_folder))
-    live = open_embedder(path, convention=wanted.convention) if wanted.sees_augmented else None
-    return Teacher(bank.to(device), live)
+    model.load_state_dict(taken, strict=False)
+    anew = [name for name in own if name not in taken]
+    if anew:
+        log.info("not in %s, so beginning anew: %s", path, ", ".join(anew))
 
 
 def start_from_imagenet(model: nn.Module, source: str) -> None:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from os import cpu_count
 
@@ -16,6 +16,8 @@ from reid.augment import Augmenter
 from reid.data import Dataset, ImageStore, PictureError, Record
 from reid.errors import ReidError
 from reid.preprocess import Preprocess
+from reid.retrieval import DISTRACTOR
+from reid.sampling import NOBODY
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +33,8 @@ class TrainingPictures:
     """The N pictures to learn from, in memory.
 
     Attributes:
-        images: (N, H, W, 3) BGR, at the size of the network's input.
-        labels: (N,) person of each, from 0 without gaps over all datasets.
+        images: (N, H, W, 3) BGR, at the size at which they are augmented.
+        labels: (N,) person of each, from 0 without gaps over all datasets; `NOBODY` without an identity.
         sources: (N,) where each comes from.
     """
 
@@ -46,7 +48,11 @@ class TrainingPictures:
     @property
     def people(self) -> int:
         """How many people there are."""
-        return int(self.labels.max()) + 1
+        return int(self.labels.max(initial=NOBODY)) + 1
+
+    def at_size_of(self, preprocess: Preprocess, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The pictures of these rows (B, height, width, 3) as a network takes them, not augmented."""
+        return _resized(self.images[rows], preprocess)
 
     def name(self, row: int) -> str:
         """Which picture this is, for messages."""
@@ -59,27 +65,33 @@ class Batch:
     """What one step sees.
 
     Attributes:
-        images: (B, H, W, 3) uint8 BGR, augmented.
-        labels: (B,) person of each.
+        images: (B, H, W, 3) uint8 BGR, augmented, at the size of the network's input.
+        labels: (B,) person of each; `NOBODY` without an identity, or where two pictures are mixed.
         rows: (B,) which pictures of the training set.
+        augmented: (B, H, W, 3) the same at the size at which they were augmented.
     """
 
     images: Tensor
     labels: Tensor
     rows: Tensor
+    augmented: NDArray[np.uint8]
 
 
-def read_training_pictures(datasets: Sequence[Dataset], preprocess: Preprocess) -> TrainingPictures:
+def read_training_pictures(
+    datasets: Sequence[Dataset], preprocess: Preprocess, size: tuple[int, int] | None = None
+) -> TrainingPictures:
     """Decode and resize the training pictures of all datasets, which have no person in common.
 
-    Pictures that cannot be read are left out, named and counted in the log.
+    Pictures that cannot be read are left out, named and counted in the log. ``size`` (height, width) is that
+    of the network's input unless given.
 
     Raises:
         ReidError: Nothing is left to learn from.
     """
-    sources = [(dataset, record) for dataset in datasets for record in dataset.train]
+    sources = [(dataset, record) for dataset in datasets for record in (*dataset.train, *dataset.unlabelled)]
+    kept_at = replace(preprocess, height=size[0], width=size[1]) if size else preprocess
     with ThreadPoolExecutor(cpu_count()) as pool:
-        results = list(pool.map(lambda source: _read(source[0].images, source[1], preprocess), sources))
+        results = list(pool.map(lambda source: _read(source[0].images, source[1], kept_at), sources))
     skipped = [result for result in results if isinstance(result, str)]
     for reason in skipped[:SKIPPED_SHOWN]:
         log.warning("left out: %s", reason)
@@ -90,12 +102,11 @@ def read_training_pictures(datasets: Sequence[Dataset], preprocess: Preprocess) 
         raise ReidError("no picture to train on; give datasets with --data market1501=PATH")
     kept = [source for source, result in zip(sources, results, strict=True) if not isinstance(result, str)]
     place = {id(dataset): number for number, dataset in enumerate(datasets)}
-    people = [(place[id(dataset)], record.person) for dataset, record in kept]
-    return TrainingPictures(
-        images=np.stack(images),
-        labels=np.unique(people, axis=0, return_inverse=True)[1].astype(np.int64),
-        sources=tuple(kept),
-    )
+    people = np.array([(place[id(dataset)], record.person) for dataset, record in kept], np.int64)
+    labels = np.full(len(kept), NOBODY)
+    shows_somebody = people[:, 1] > DISTRACTOR
+    labels[shows_somebody] = np.unique(people[shows_somebody], axis=0, return_inverse=True)[1].ravel()
+    return TrainingPictures(images=np.stack(images), labels=labels, sources=tuple(kept))
 
 
 def _read(images: ImageStore, record: Record, preprocess: Preprocess) -> NDArray[np.uint8] | str:
@@ -106,21 +117,30 @@ def _read(images: ImageStore, record: Record, preprocess: Preprocess) -> NDArray
 
 
 def augmented_batches(
-    pictures: TrainingPictures, rows: Sequence[Sequence[int]], augment: Augmenter, seed: int, epoch: int
+    pictures: TrainingPictures,
+    rows: Sequence[Sequence[int]],
+    augment: Augmenter,
+    preprocess: Preprocess,
+    seed: int,
+    view: int,
 ) -> Iterator[Batch]:
     """The batches of an epoch in order, made ahead by threads.
 
-    Each batch has a generator of its own from (seed, epoch, number of the batch), so neither threads nor a
-    resumed run change what is drawn.
+    A picture is changed by a generator of its own from (seed, view, picture), so neither threads nor a
+    resumed run change what is drawn, and in another epoch with the same view it looks the same again.
     """
 
     def make(number: int) -> Batch:
-        rng = np.random.default_rng((seed, epoch, number))
         chosen = np.asarray(rows[number])
-        images = np.stack([augment(pictures.images[row], rng) for row in chosen])
-        return Batch(
-            torch.from_numpy(images), torch.from_numpy(pictures.labels[chosen]), torch.from_numpy(chosen)
-        )
+        labels = pictures.labels[chosen]
+        augmented = np.empty((len(chosen), *pictures.images.shape[1:]), np.uint8)
+        for place, row in enumerate(chosen):
+            rng = np.random.default_rng((seed, view, row))
+            changed = augment(pictures.images[row], rng)
+            augmented[place], is_mixed = augment.mixed(changed, pictures.images, rng)
+            labels[place] = NOBODY if is_mixed else labels[place]
+        images = torch.from_numpy(_resized(augmented, preprocess))
+        return Batch(images, torch.from_numpy(labels), torch.from_numpy(chosen), augmented)
 
     with ThreadPoolExecutor(min(BATCHES_AHEAD, cpu_count() or 1)) as pool:
         numbers = iter(range(len(rows)))
@@ -135,6 +155,12 @@ def augmented_batches(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _resized(images: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.uint8]:
+    if images.shape[1:3] == (preprocess.height, preprocess.width):
+        return images
+    return np.stack([preprocess.resize(image) for image in images])
 
 
 def network_input(images: Tensor, preprocess: Preprocess) -> Tensor:

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from foundation.mot_files import read_mot
+from foundation.weights import WEIGHTS_VARIABLE, find_weights, weights_folder
 from tests.conftest import shared_folder
 from tracker.config import FileDetectorConfig, OnnxDetectorConfig, UltralyticsDetectorConfig
 from tracker.detectors.mot_file import FileDetector
 from tracker.detectors.nms import suppress_overlaps
 from tracker.detectors.onnx_yolox import OnnxDetector, decode_yolox, yolox_grid
-from tracker.detectors.weights import WEIGHTS_VARIABLE, find_weights, weights_folder
 from tracker.detectors.yolo import UltralyticsDetector, person_class
 from tracker.errors import ReuniteError
 from tracker.geometry import iou_matrix, xywh_to_xyxy

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from reid import losses
 from reid.config import DistillationConfig, LossConfig
-from reid.distillation import Teacher
+from reid.distillation import Teacher, Teachers
 from reid.models import ReidOutput
 from reid.objective import distillation_parts, loss_parts
 from reid.runtime import Embedder
@@ -129,9 +129,11 @@ def test_a_teacher_says_what_it_knows_or_what_it_sees() -> None:
     images = torch.randint(
         1, 255, (2, 8, 4, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
     )
-    batch = Batch(images, torch.tensor([0, 0]), torch.tensor([3, 1]))
-    assert Teacher(bank, None).targets(batch).tolist() == bank[[3, 1]].tolist()
+    batch = Batch(images, torch.tensor([0, 0]), torch.tensor([3, 1]), images.numpy())
+    assert Teacher(bank, None).targets(batch, 0).tolist() == bank[[3, 1]].tolist()
     live = Embedder("mean", "none", np.stack, lambda seen: seen.mean(axis=(1, 2)).astype(np.float32), 8, 3)
     colours = images.double().mean(dim=(1, 2))
     expected = colours / colours.norm(dim=1, keepdim=True)
-    assert Teacher(bank, live).targets(batch).numpy() == pytest.approx(expected.numpy(), abs=1e-5)
+    assert Teacher(bank, Teachers([live])).targets(batch, 0).numpy() == pytest.approx(
+        expected.numpy(), abs=1e-5
+    )

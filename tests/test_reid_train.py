@@ -13,6 +13,7 @@ import torchvision
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 
+from reid import learner
 from reid import train as training
 from reid.augment import Augmenter
 from reid.checkpoint import load_model, save_weights
@@ -203,13 +204,13 @@ def test_batches_come_in_order_and_as_drawn_alone(market: str) -> None:
     pictures = read_training_pictures([open_dataset(market)], Preprocess(32, 16))
     augment = Augmenter(AugmentConfig(pad_px=3), (1, 2, 3))
     rows = [[index, index + 1] for index in range(20)]
-    batches = list(augmented_batches(pictures, rows, augment, seed=1, epoch=2))
+    preprocess = Preprocess(32, 16)
+    batches = list(augmented_batches(pictures, rows, augment, preprocess, seed=1, view=2))
     assert [batch.rows.tolist() for batch in batches] == rows
     assert batches[7].labels.tolist() == pictures.labels[[7, 8]].tolist()
-    rng = np.random.default_rng((1, 2, 7))
-    alone = [augment(pictures.images[row], rng) for row in (7, 8)]
+    alone = [augment(pictures.images[row], np.random.default_rng((1, 2, row))) for row in (7, 8)]
     assert np.array_equal(batches[7].images.numpy(), np.stack(alone))
-    again = augmented_batches(pictures, rows, augment, seed=1, epoch=3)
+    again = augmented_batches(pictures, rows, augment, preprocess, seed=1, view=3)
     assert not np.array_equal(next(iter(again)).images.numpy(), batches[0].images.numpy())
 
 
@@ -265,7 +266,7 @@ def test_the_baselines_start_from_imagenet(
         asked.append(model)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "make_optimiser", keep_and_stop)
+    monkeypatch.setattr(learner, "make_optimiser", keep_and_stop)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "run", settings)
     (model,) = asked

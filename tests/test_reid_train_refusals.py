@@ -209,7 +209,7 @@ def test_what_a_teacher_said_of_other_pictures_with_the_same_names_is_not_used(t
         picture = np.full((64, 32, 3), (shade, 100, 100), np.uint8)
         assert cv2.imwrite(str(path), picture)
         pictures = read_training_pictures([open_dataset(f"folder={tmp_path / folder}")], Preprocess(32, 16))
-        found.append(teacher_embeddings(means, "bgr255", pictures, tmp_path))
+        found.append(teacher_embeddings([means], "bgr255", pictures, tmp_path))
         assert found[-1][0, 0] / found[-1][0, 1] == pytest.approx(shade / 100)
     assert len(list(tmp_path.glob("teacher-*.npy"))) == 2
 

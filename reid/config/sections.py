@@ -16,6 +16,10 @@ class ModelConfig(Section):
     settings: dict[str, Any] = Field(default={})
     """What ``build_model`` takes beside the name, such as another width."""
 
+    start_from: str | None = None
+    """A .safetensors of this project whose weights the network begins with, where names and shapes agree;
+    classifiers always begin anew. Null is random weights."""
+
     imagenet: str | None = None
     """Where resnet50-bnneck starts: a .pth or .safetensors file, or ``download`` for torchvision's.
 
@@ -30,6 +34,16 @@ class BatchConfig(Section):
 
     pictures: int = Field(default=4, ge=2)
     """Of each person; whoever has fewer is shown some of them twice."""
+
+    shares: dict[str, float] = Field(default={})
+    """Share of each data set in a batch, by its name; they add up to 1. Without any, people of all data sets
+    are drawn alike, and pictures without identities in proportion to their number."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.shares and not (min(self.shares.values()) > 0 and abs(sum(self.shares.values()) - 1) < 1e-6):
+            raise ValueError(f"shares must be above 0 and add up to 1, got {self.shares}")
+        return self
 
 
 class ErasingConfig(Section):
@@ -65,6 +79,32 @@ class AugmentConfig(Section):
 
     jitter: float = Field(default=0.2, ge=0, lt=1)
     """Brightness, contrast and saturation are each multiplied by 1 - this to 1 + this."""
+
+    size: tuple[int, int] | None = None
+    """Height and width at which pictures are kept and changed, and which a teacher sees; null is the size of
+    the network's input. The network gets them at that size in the end."""
+
+    scale: float = Field(default=0.0, ge=0, lt=1)
+    """The picture is drawn larger or smaller by up to this share, its two sides not quite alike."""
+
+    light_probability: float = Field(default=0.0, ge=0, le=1)
+    """Share of the pictures that get the light of another camera: a gain a channel, gamma, saturation."""
+
+    light: float = Field(default=0.4, ge=0, lt=1)
+    """How far gains and gamma go: from 1 / (1 + this) to 1 + this."""
+
+    low_resolution_probability: float = Field(default=0.0, ge=0, le=1)
+    """Share of the pictures that are made small, down to 32 rows, and large again."""
+
+    blur_probability: float = Field(default=0.0, ge=0, le=1)
+    """Share of the pictures that are out of focus, or moved while they were taken."""
+
+    jpeg_probability: float = Field(default=0.0, ge=0, le=1)
+    """Share of the pictures that are compressed at a quality of 15 to 60."""
+
+    mix_probability: float = Field(default=0.0, ge=0, le=1)
+    """Share of the pictures that get a part of another one, or are blended with it. They show nobody, so only
+    a teacher that sees them says what they are."""
 
     autoaugment_probability: float = Field(default=0.0, ge=0, le=1)
     """Share of the pictures that go through AutoAugment's ImageNet policy."""
@@ -133,8 +173,8 @@ class LossConfig(Section):
 class DistillationConfig(Section):
     """Learning from a network that is better already."""
 
-    teacher: str
-    """A file that `reid.runtime.open_embedder` opens."""
+    teacher: str | tuple[str, ...]
+    """A file that `reid.runtime.open_embedder` opens, or several: cosines are the mean of theirs."""
 
     convention: str | None = None
     """How a teacher that does not say it itself wants its pictures: a name in `reid.runtime.CONVENTIONS`."""
@@ -142,6 +182,11 @@ class DistillationConfig(Section):
     sees_augmented: bool = False
     """Whether the teacher looks at each picture as the student does, augmented and in every step, not only
     once as it lies there: consistent teaching (Beyer et al. 2022, arXiv:2106.05237), at its cost."""
+
+    views: int = Field(default=0, ge=0)
+    """With ``sees_augmented``: each picture has this many augmented views, epoch e shows view e modulo this,
+    and what the teacher says of each is kept beside the run, for later epochs and other students. 0: no end
+    of views, none kept."""
 
     distances: float = Field(default=1.0, ge=0)
     """Share of the loss that copies the cosine distances between the pictures of a batch."""
@@ -295,6 +340,10 @@ class TrainConfig(Section):
     threads: int = Field(default=0, ge=0)
     """CPU threads; 0 leaves it to PyTorch."""
 
+    compile: bool = False
+    """Compile the network before training: a few minutes first, then a fifth faster on a CPU. Needs a C++
+    compiler."""
+
     evaluate_every: int = Field(default=10, ge=0)
     """Epochs between two looks at the test people, who are never trained on; 0 looks after the last only."""
 
@@ -320,6 +369,11 @@ class TrainConfig(Section):
         parts = (self.losses.cross_entropy, self.losses.metric, self.losses.centre)
         teacher = self.distillation
         taught = teacher is not None and (teacher.distances or teacher.embeddings or teacher.neighbours)
+        if self.augment.mix_probability and not (teacher is not None and teacher.sees_augmented):
+            raise ValueError(
+                "augment.mix_probability: only a teacher that sees augmented pictures can say what a mixed "
+                "one shows: set distillation.sees_augmented=true"
+            )
         if not taught and not any(part.weight for part in parts):
             raise ValueError("losses: every weight is 0, so nothing is learnt; give one, or a teacher")
         if isinstance(self.average, SwaAverage | SwagAverage) and self.cycles is None:

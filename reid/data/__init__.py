@@ -1,6 +1,6 @@
 """Pictures of people and who is on them."""
 
-from reid.data.layouts import Dataset, count_people, open_dataset
+from reid.data.layouts import Dataset, count_people, open_dataset, open_datasets
 from reid.data.pictures import (
     PICTURE_SUFFIXES,
     DataError,
@@ -29,5 +29,6 @@ __all__ = [
     "count_people",
     "decode",
     "open_dataset",
+    "open_datasets",
     "read_pictures",
 ]

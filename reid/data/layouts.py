@@ -7,7 +7,7 @@ count from 1; -1 is junk and 0 a distractor, as in Market-1501. Data sets that c
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,22 @@ from reid.retrieval import DISTRACTOR, UNKNOWN_CAMERA
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Whom to learn from and whom to find again. Every picture in ``train`` shows somebody (person >= 1)."""
+    """Whom to learn from and whom to find again.
+
+    Attributes:
+        name: What it is called in tables; its kind, if nobody said otherwise.
+        train: Pictures to learn from; each shows somebody (person >= 1).
+        query, gallery: Who is to be found, and where.
+        images: Where the pictures lie.
+        unlabelled: Pictures of people without identities, which only a teacher can say something of.
+    """
 
     name: str
     train: tuple[Record, ...]
     query: tuple[Record, ...]
     gallery: tuple[Record, ...]
     images: ImageStore
+    unlabelled: tuple[Record, ...] = ()
 
     def remarks(self) -> list[str]:
         """What a user should know before training, one sentence each."""
@@ -75,19 +84,26 @@ def open_dataset(spec: str) -> Dataset:
     """Open a data set.
 
     Args:
-        spec: ``KIND=PATH``. PATH is the folder that the published archive unpacks to, or the folder ``data``
-            that torchreid keeps it in. Kinds: ``market1501`` (also a tar NAME-train.tar with NAME-split.json
-            beside it), ``dukemtmc``, ``cuhk03-detected``, ``cuhk03-labeled`` (new protocol), ``msmt17``,
-            ``mars``, ``folder`` (a folder for each person, without cameras, all to train on; or such folders
-            below ``train``, ``query`` and ``gallery``) and ``folder-test`` (a folder for each person: the
-            first picture is the query, the others are the gallery).
+        spec: ``KIND=PATH``, or ``NAME=KIND:PATH`` to give it a name of its own. PATH is the folder that the
+            published archive unpacks to, or the folder ``data`` that torchreid keeps it in. Kinds:
+            ``market1501`` (also a tar NAME-train.tar with NAME-split.json beside it), ``dukemtmc``,
+            ``cuhk03-detected``, ``cuhk03-labeled`` (new protocol), ``msmt17``, ``mars``, ``folder`` (a folder
+            for each person, without cameras, all to train on; or such folders below ``train``, ``query``
+            and ``gallery``), ``folder-test`` (a folder for each person: the first picture is the query, the
+            others are the gallery) and ``unlabelled`` (a folder or an uncompressed tar of pictures of people,
+            without identities).
 
     Raises:
         DataError: No such kind, nothing there, or a name that says no person.
     """
-    kind, _, path = spec.partition("=")
-    if kind not in READERS or not path:
-        raise DataError(f"data '{spec}': must be KIND=PATH, where KIND is one of {', '.join(READERS)}")
+    name, _, path = spec.partition("=")
+    kind = name
+    if kind not in READERS:
+        kind, _, path = path.partition(":")
+    if kind not in READERS or not (name and path):
+        raise DataError(
+            f"data '{spec}': must be KIND=PATH or NAME=KIND:PATH, where KIND is one of {', '.join(READERS)}"
+        )
     root = Path(path).expanduser()
     if not root.exists():
         raise DataError(f"data '{spec}': {root} does not exist")
@@ -95,10 +111,24 @@ def open_dataset(spec: str) -> Dataset:
         dataset = READERS[kind](kind, root)
     except OSError as error:
         raise DataError(f"data '{spec}': {error.filename} cannot be read ({error.strerror})") from None
-    if not (dataset.train or dataset.query):
+    if not (dataset.train or dataset.query or dataset.unlabelled):
         wanted = "; wanted is a folder for each person in it" if kind.startswith("folder") else ""
         raise DataError(f"data '{spec}': no pictures ({', '.join(PICTURE_SUFFIXES)}) there{wanted}")
-    return dataset
+    return replace(dataset, name=name)
+
+
+def open_datasets(specs: Sequence[str]) -> list[Dataset]:
+    """Open data sets; of several with one name the second is called NAME-#2, and so on.
+
+    Raises:
+        DataError: As `open_dataset`.
+    """
+    datasets: list[Dataset] = []
+    for spec in specs:
+        dataset = open_dataset(spec)
+        same = sum(other.name.partition("-#")[0] == dataset.name for other in datasets)
+        datasets.append(replace(dataset, name=f"{dataset.name}-#{same + 1}") if same else dataset)
+    return datasets
 
 
 def count_people(records: Iterable[Record]) -> int:
@@ -119,11 +149,11 @@ def _somebody(records: Iterable[Record]) -> tuple[Record, ...]:
     return tuple(record for record in records if record.person > DISTRACTOR)
 
 
-def _find(root: Path, marker: str, *below: str) -> Path:
+def _find(root: Path, marker: str, *below: str, or_else: str = "") -> Path:
     """The folder that holds ``marker``: ``root`` itself or one of the folders that torchreid puts it in."""
     folders = [root, *(root / name for name in below)]
     for folder in folders:
-        if (folder / marker).exists():
+        if (folder / marker).exists() or (or_else and (folder / or_else).exists()):
             return folder
     raise DataError(f"{root}: neither it nor {', '.join(below)} in it holds {marker}")
 
@@ -154,15 +184,22 @@ def _market_records(root: Path, folder: str) -> tuple[Record, ...]:
 
 
 def _read_market(kind: str, path: Path) -> Dataset:
-    """Market-1501 and DukeMTMC-reID; or a tar of the training set with a split of its own."""
+    """Market-1501 and DukeMTMC-reID; or a tar of the training set with a split of its own.
+
+    What has ``query`` and ``bounding_box_test`` only is to be judged with.
+    """
     if path.is_file():
         return _read_market_tar(kind, path)
     root = _find(
-        path, "bounding_box_train", "market1501/Market-1501-v15.09.15", "dukemtmc-reid/DukeMTMC-reID"
+        path,
+        "bounding_box_train",
+        "market1501/Market-1501-v15.09.15",
+        "dukemtmc-reid/DukeMTMC-reID",
+        or_else="query",
     )
-    train, query, gallery = (
-        _market_records(root, folder) for folder in ("bounding_box_train", "query", "bounding_box_test")
-    )
+    has_train = (root / "bounding_box_train").exists()
+    train = _market_records(root, "bounding_box_train") if has_train else ()
+    query, gallery = (_market_records(root, folder) for folder in ("query", "bounding_box_test"))
     return Dataset(kind, _somebody(train), query, gallery, FolderImages(root))
 
 
@@ -326,6 +363,20 @@ def _people_in(root: Path, part: str, people: Mapping[str, int]) -> tuple[Record
     )
 
 
+def _read_unlabelled(kind: str, path: Path) -> Dataset:
+    """Every picture below a folder or in a tar, wherever it lies there."""
+    images: FolderImages | TarImages
+    if path.is_file():
+        images = TarImages.open(path)
+        names = sorted(images.members)
+    else:
+        images = FolderImages(path)
+        names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+    pictures = (name for name in names if Path(name).suffix.lower() in PICTURE_SUFFIXES)
+    unlabelled = tuple(Record(name, DISTRACTOR, UNKNOWN_CAMERA) for name in pictures)
+    return Dataset(kind, (), (), (), images, unlabelled)
+
+
 PARTS = ("train", "query", "gallery")
 
 READERS: Mapping[str, Callable[[str, Path], Dataset]] = {
@@ -337,6 +388,7 @@ READERS: Mapping[str, Callable[[str, Path], Dataset]] = {
     "mars": _read_mars,
     "folder": _read_folder,
     "folder-test": _read_folder_test,
+    "unlabelled": _read_unlabelled,
 }
 
 

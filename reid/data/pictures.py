@@ -91,8 +91,12 @@ class TarImages:
         try:
             with tarfile.open(tar, "r:") as archive:
                 files = {m.name: (m.offset_data, m.size) for m in archive if m.isfile()}
+                # Zeros end a tar. Where it is cut off between two files, Python does not notice.
+                is_cut = tar.stat().st_size < archive.offset + tarfile.BLOCKSIZE
         except (OSError, tarfile.TarError) as error:
             raise DataError(f"{tar}: cannot be read as an uncompressed tar ({error})") from None
+        if is_cut:
+            raise DataError(f"{tar}: cannot be read as an uncompressed tar (it is cut off)")
         return cls(tar, files)
 
     def read(self, record: Record) -> Image:

@@ -142,6 +142,7 @@ class HarmoniousNetwork(nn.Module):
         head_relu: bool,
         unit_heads: bool,
         gem: bool,
+        instance_stem: bool = False,
         num_classes: int | None,
     ) -> None:
         """Put the parts together.
@@ -156,6 +157,7 @@ class HarmoniousNetwork(nn.Module):
             unit_heads: Whether losses see the two features at length 1; the embedding is made of unit
                 features either way.
             gem: Whether both branches end in `GeM` instead of the average.
+            instance_stem: Whether instance norm follows the first convolution.
             num_classes: People to classify; None builds no classifiers.
         """
         super().__init__()
@@ -164,6 +166,8 @@ class HarmoniousNetwork(nn.Module):
         self.embedding_length = 2 * head_length
         self.unit_heads = unit_heads
         self.stem = conv_norm(3, stem_width, kernel=3, stride=2)
+        if instance_stem:
+            self.stem[1] = nn.InstanceNorm2d(stem_width, affine=True)
         self.stages = nn.ModuleList(stages)
         self.attentions = nn.ModuleList(HarmoniousAttention(width) for width in widths)
         self.local_blocks = nn.ModuleList(local_blocks)

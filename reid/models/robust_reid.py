@@ -38,6 +38,10 @@ class RobustReidSettings:
     head_relu: bool = True
     """Heads end in ReLU, as in HA-CNN; the paper does not say."""
 
+    instance_stem: bool = False
+    """The stem ends in instance instead of batch norm, so that the light of a camera, which moves means and
+    spreads of a whole picture, ends there, as in OSNet-AIN (Zhou et al. 2021, arXiv:1910.06827)."""
+
     shuffle: Shuffle = "rotate"
     """How a Shuffle-A block picks the half that it changes: half of that half was changed by the block
     before, half was not, either way. ``rotate`` takes the two middle quarters and turns the channels on by a
@@ -134,5 +138,6 @@ def build_robust_reid(settings: RobustReidSettings, num_classes: int | None) -> 
         head_relu=settings.head_relu,
         unit_heads=settings.unit_heads,
         gem=settings.gem,
+        instance_stem=settings.instance_stem,
         num_classes=num_classes,
     )

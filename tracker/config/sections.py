@@ -165,7 +165,13 @@ class ReidEmbedderConfig(Section):
     kind: Literal["reid"] = "reid"
 
     weights: str = ""
-    """A ``.safetensors`` of ours, ``.onnx``, ``.xml`` or ``.torchscript``; empty: the one that ships."""
+    """A name, such as ``robust-reid-025x``, or ``person-reidentification-retail-0286`` of the Open Model Zoo,
+    which is downloaded once; or a ``.safetensors`` of ours, ``.onnx``, ``.xml`` or ``.torchscript``. Empty:
+    the one that ships."""
+
+    weights_folder: str = ""
+    """Where names are looked up and downloaded to. Empty: what the environment variable REUNITE_WEIGHTS says,
+    else ``weights`` in the working folder."""
 
     runtime: Literal["auto", "pytorch", "onnx", "openvino"] = "auto"
     """``auto``: PyTorch on a GPU, else OpenVINO where it is installed, else ONNX Runtime."""

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from foundation.images import is_hidden
 from foundation.onnx_session import GPU, onnx_providers, open_onnx
+from foundation.weights import find_weights, weights_folder
 from tracker.config import UltralyticsDetectorConfig
 from tracker.detectors.nms import suppress_overlaps
 from tracker.detectors.openvino_yolo import STRIDES, compile_yolo, read_yolo
-from tracker.detectors.weights import find_weights, weights_folder
 from tracker.detectors.yolo import person_class
 from tracker.letterbox import letterbox
 from tracker.types import Detections, Frame, Image, State, Tick

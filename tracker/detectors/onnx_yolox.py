@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation.onnx_session import open_onnx
+from foundation.weights import WEIGHTS_VARIABLE, find_weights, weights_folder
 from tracker.config import OnnxDetectorConfig
 from tracker.detectors.nms import suppress_overlaps
-from tracker.detectors.weights import WEIGHTS_VARIABLE, find_weights, weights_folder
 from tracker.errors import ReuniteError
 from tracker.letterbox import letterbox
 from tracker.types import Detections, FloatArray, State, Tick

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from foundation.extras import install_hint
+from foundation.weights import WEIGHTS_VARIABLE, find_weights, weights_folder
 from tracker.config import UltralyticsDetectorConfig
-from tracker.detectors.weights import WEIGHTS_VARIABLE, find_weights, weights_folder
 from tracker.errors import ReuniteError
 from tracker.types import Detections, Image, State, Tick
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from foundation.weights import weights_folder
 from reid.runtime import Embedder, Runtime, open_embedder
 from reid.weights import DEFAULT_WEIGHTS
+from reid.zoo import find_network
 from tracker.config import ReidEmbedderConfig
 from tracker.errors import ReuniteError
 from tracker.geometry import pixel_boxes
@@ -79,12 +81,15 @@ def fingerprint(path: Path, convention: str = "") -> str:
 def _open(config: ReidEmbedderConfig) -> tuple[Path, Embedder]:
     """The network, and the file that it was read from."""
     runtime: Runtime = config.runtime
-    path = Path(config.weights) if config.weights else DEFAULT_WEIGHTS
+    if config.weights:
+        path, convention = find_network(config.weights, weights_folder(config.weights_folder))
+    else:
+        path, convention = DEFAULT_WEIGHTS, None
     if not config.weights and runtime in ("auto", "onnx", "openvino") and not _has_gpu():
         # Its ONNX form opens at once, and without PyTorch.
         path = path.with_suffix(".onnx")
         runtime = runtime if runtime != "auto" else "openvino" if find_spec("openvino") else "onnx"
-    return path, open_embedder(path, runtime, config.convention or None, config.batch_size)
+    return path, open_embedder(path, runtime, config.convention or convention, config.batch_size)
 
 
 def _has_gpu() -> bool:

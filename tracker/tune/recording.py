@@ -17,10 +17,10 @@ from rich.console import Console
 
 from foundation.files import write_whole
 from foundation.passwords import mask_password
+from foundation.weights import find_weights, weights_folder
 from tracker.build import build_camera_motion, build_detector, build_embedder
 from tracker.config import RunConfig
 from tracker.detectors.mot_file import find_detections
-from tracker.detectors.weights import find_weights, weights_folder
 from tracker.errors import ReuniteError
 from tracker.pipeline import READ_AHEAD, work_ahead
 from tracker.sinks.progress import ProgressBars

@@ -1,0 +1,149 @@
+"""What is learnt and how one step goes: the network, its optimiser, average and losses, as one state."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reid.averaging import Ema, Swa
+from reid.config import TrainConfig
+from reid.distillation import Teacher
+from reid.losses import moved_centres
+from reid.models import ReidOutput
+from reid.objective import distillation_parts, loss_parts
+from reid.preprocess import Preprocess
+from reid.sampling import NOBODY
+from reid.training_averages import make_average
+from reid.training_parts import make_optimiser
+from reid.training_pictures import Batch, network_input
+
+
+@dataclass(slots=True)
+class Learner:
+    """A network in training.
+
+    Attributes:
+        config: What is minimised, and how.
+        preprocess: What the network expects of a picture.
+        device: Where it is.
+        model: The network, with classifiers.
+        teacher: Whom it learns from beside the labels; None where it has none.
+        projection: From its embedding into the teacher's space; None without a teacher.
+        optimiser, scaler: What moves it.
+        average: Of its weights; None where the config has none.
+        centres: (people, E) of each head, where there is a centre loss.
+    """
+
+    config: TrainConfig
+    preprocess: Preprocess
+    device: torch.device
+    model: nn.Module
+    teacher: Teacher | None
+    projection: nn.Module | None
+    optimiser: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    average: Ema | Swa | None
+    centres: list[Tensor]
+
+    @classmethod
+    def start(
+        cls,
+        config: TrainConfig,
+        model: nn.Module,
+        people: int,
+        teacher: Teacher | None,
+        preprocess: Preprocess,
+        device: torch.device,
+    ) -> "Learner":
+        """Begin with a network that has classifiers for so many people."""
+        model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        projection = None
+        if teacher is not None:
+            length: int = model.embedding_length  # type: ignore[assignment]
+            projection = nn.Linear(length, teacher.bank.shape[1], bias=False).to(device)
+        lengths: tuple[int, ...] = model.head_lengths if config.losses.centre.weight else ()  # type: ignore[assignment]
+        return cls(
+            config=config,
+            preprocess=preprocess,
+            device=device,
+            model=model,
+            teacher=teacher,
+            projection=projection,
+            optimiser=make_optimiser(config, model, projection),
+            scaler=torch.amp.GradScaler(device.type, enabled=config.precision == "float16"),
+            average=make_average(config),
+            centres=[torch.zeros(people, length, device=device) for length in lengths],
+        )
+
+    def step(
+        self, forward: Callable[[Tensor], ReidOutput], batch: Batch, view: int, lr: float
+    ) -> dict[str, float]:
+        """Learn from one batch.
+
+        Args:
+            forward: The network, or what it was compiled to.
+            batch: What it sees.
+            view: Which augmented view the batch shows.
+            lr: The rate of this step.
+
+        Returns:
+            The parts of the loss, weighted. Where their sum is not finite nothing was learnt.
+        """
+        for group in self.optimiser.param_groups:
+            group["lr"] = lr
+        precision = self.config.precision
+        images = network_input(batch.images.to(self.device, non_blocking=True), self.preprocess)
+        with torch.autocast(self.device.type, getattr(torch, precision), precision != "float32"):
+            output = forward(images)
+        labels = batch.labels.to(self.device)
+        parts = loss_parts(self.config.losses, output, labels, self.centres)
+        if self.config.distillation is not None and self.teacher is not None:
+            assert self.projection is not None
+            targets = self.teacher.targets(batch, view)
+            parts |= distillation_parts(
+                self.config.distillation, output, targets, self.teacher.bank, self.projection
+            )
+        loss = torch.stack(list(parts.values()))
+        values = dict(zip(parts, loss.tolist(), strict=True))
+        if not loss.detach().sum().isfinite():
+            return values
+        self.optimiser.zero_grad()
+        torch.autograd.backward(self.scaler.scale(loss.sum()))
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        somebody = labels != NOBODY
+        self.centres = [
+            moved_centres(head.float()[somebody], labels[somebody], centre, self.config.losses.centre.rate)
+            for head, centre in zip(output.heads, self.centres, strict=False)
+        ]
+        if isinstance(self.average, Ema):
+            self.average.update(self.model.state_dict())
+        return values
+
+    def is_finite(self) -> bool:
+        """Whether every weight is."""
+        return all(bool(value.isfinite().all()) for value in self.model.state_dict().values())
+
+    def state(self) -> dict[str, Any]:
+        """All that `restore` needs."""
+        return {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "projection": self.projection.state_dict() if self.projection is not None else {},
+            "average": self.average.state() if self.average is not None else {},
+            "centres": self.centres,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a state that `state` gave."""
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.projection is not None:
+            self.projection.load_state_dict(state["projection"])
+        if self.average is not None:
+            self.average.restore({name: value.to(self.device) for name, value in state["average"].items()})
+        self.centres = [centre.to(self.device) for centre in state["centres"]]

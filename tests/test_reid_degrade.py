@@ -1,0 +1,88 @@
+"""How a person looks to another camera: what every change keeps, and what it changes."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from reid.augment import Augmenter
+from reid.config import AugmentConfig
+from reid.degrade import Image, blur, change_light, compress, lower_resolution, mix, rescale
+
+CHANGES: dict[str, Callable[[Image, np.random.Generator], Image]] = {
+    "rescale": lambda image, rng: rescale(image, 0.2, rng),
+    "light": lambda image, rng: change_light(image, 0.4, rng),
+    "resolution": lower_resolution,
+    "blur": blur,
+    "jpeg": compress,
+    "mix": lambda image, rng: mix(image, image[::-1, ::-1], rng),
+}
+
+
+def picture(height: int = 128, width: int = 64) -> Image:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("size", [(128, 64), (160, 64), (48, 21)])
+def test_a_change_depends_on_its_generator_alone_and_leaves_its_input(
+    name: str, size: tuple[int, int]
+) -> None:
+    image = picture(*size)
+    before = image.copy()
+    for seed in range(8):
+        changed, again = (CHANGES[name](image, np.random.default_rng(seed)) for _ in range(2))
+        assert changed.shape == image.shape
+        assert changed.dtype == np.uint8
+        assert np.array_equal(changed, again)
+    assert np.array_equal(image, before)
+    different = {CHANGES[name](image, np.random.default_rng(seed)).tobytes() for seed in range(8)}
+    assert len(different) > 1
+
+
+def test_light_without_strength_changes_next_to_nothing() -> None:
+    image = picture()
+    changed = change_light(image, 0.0, np.random.default_rng(0))
+    assert np.abs(changed.astype(int) - image).max() <= 1  # both steps round
+
+
+def test_light_keeps_grey_grey_but_for_a_cast_of_the_whole_picture() -> None:
+    grey = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 3, axis=2).repeat(8, axis=1)
+    changed = change_light(grey, 0.4, np.random.default_rng(3)).astype(float)
+    assert (np.diff(changed[:, 0], axis=0) >= -1).all()  # darker stays darker
+
+
+def test_what_is_mixed_in_comes_from_the_other_picture() -> None:
+    black, white = np.zeros((64, 32, 3), np.uint8), np.full((64, 32, 3), 255, np.uint8)
+    shares = [mix(black, white, np.random.default_rng(seed)).mean() / 255 for seed in range(200)]
+    assert min(shares) > 0.05
+    assert max(shares) <= 0.61
+
+
+def test_a_low_resolution_has_less_detail() -> None:
+    image = picture()
+    assert lower_resolution(image, np.random.default_rng(1)).std() < image.std()
+
+
+def test_the_augmenter_says_which_pictures_are_mixed() -> None:
+    others = np.stack([picture(), 255 - picture()])
+    never, always = (Augmenter(AugmentConfig(mix_probability=chance), (0, 0, 0)) for chance in (0, 1))
+    assert never.mixed(others[0], others, np.random.default_rng(0))[1] is False
+    mixed, is_mixed = always.mixed(others[0], others, np.random.default_rng(0))
+    assert is_mixed
+    assert not np.array_equal(mixed, others[0])
+
+
+def test_all_changes_together_are_drawn_from_one_generator() -> None:
+    config = AugmentConfig(
+        scale=0.1,
+        light_probability=1,
+        low_resolution_probability=1,
+        blur_probability=1,
+        jpeg_probability=1,
+        mix_probability=1,
+    )
+    augment = Augmenter(config, (1, 2, 3))
+    first, second = (augment(picture(), np.random.default_rng(5)) for _ in range(2))
+    assert np.array_equal(first, second)
+    assert first.shape == picture().shape
