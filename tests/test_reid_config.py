@@ -27,6 +27,7 @@ def test_the_recipes_of_the_papers_are_there() -> None:
     assert {path.stem for path in RECIPES} == {
         "ha-cnn",
         "robust-reid-025x",
+        "robust-reid-025x-distilled",
         "robust-reid-1x",
         "robust-reid-2x",
         "strong-baseline",
