@@ -1,5 +1,6 @@
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from benchmarks.identity.appearance import NOBODY, Spread
 from benchmarks.identity.cache import Arrays, cached, digest
 from benchmarks.identity.nearest import NearestNeighbour
 from benchmarks.identity.scenes import PETS, PETS_PEOPLE, join_people, match_people, watch_simulated
-from benchmarks.identity.scoring import Linker, identities_of, idf1_of, observe_all, score
+from benchmarks.identity.scoring import Linker, identities_of, idf1_of, observe_all, people_of, score
 from benchmarks.identity.tracked import TrackedCamera, TrackedScene, pack, unpack
 from foundation.mot_files import MotTable, read_mot
 from tests.conftest import shared_folder
@@ -146,6 +147,28 @@ def test_a_linker_that_knows_everybody_has_every_figure_right() -> None:
     assert (outcome.reentry.strangers, outcome.reentry.strangers_mistaken) == (3, 0)
     assert outcome.decided_s == pytest.approx((0.5, 0.5))
     assert (outcome.together, outcome.together_as_one) == (10, 10)
+
+
+def test_the_oracle_links_every_track_to_whom_it_is_on() -> None:
+    outcome = score(returning_scene(), people_of(returning_scene()), None)
+    assert (outcome.scores.idf1, outcome.people, outcome.people_true) == (1.0, 3, 3)
+
+
+def test_the_oracle_gives_one_of_two_tracks_that_are_on_one_person_at_once_to_nobody() -> None:
+    rows = [(frame, 1, 1, 0.0) for frame in range(1, 11)]
+    camera = camera_of(DOOR, rows, 10)
+    doubled = np.repeat(np.arange(10), 2)
+    twice = camera.tracks[doubled]
+    tracks = replace(
+        twice, track_ids=np.tile([1, 2], 10), boxes=twice.boxes + np.tile([[0.0], [1.0]], (10, 1))
+    )
+    looked, features = camera.looked[doubled], camera.features[doubled]
+    scene = TrackedScene(
+        [replace(camera, limits=2 * camera.limits, tracks=tracks, looked=looked, features=features)]
+    )
+    identities = people_of(scene)
+    assert identities[1] == 1
+    assert identities[2] > 1
 
 
 def test_without_linking_nobody_is_recognised() -> None:
@@ -333,7 +356,7 @@ class StandIn(NearestNeighbour):
 
     def __init__(self, config: IdentityConfig, cameras: Sequence[CameraName]) -> None:
         super().__init__(1 - config.max_false_merge_rate, cameras, max_lost_s=1.5)
-        self.was_relinked = False
+        self.was_relinked, self.people = False, 7
 
     def settle(self) -> None:
         """Everybody is somebody already."""
@@ -361,15 +384,19 @@ def test_the_command_prints_a_row_for_each_method(
     methods = [row["method"] for row in rows]
     assert methods[0] == "no linking"
     assert methods[1].startswith("nearest neighbour, best of sweep (0.")
-    assert methods[2:] == ["nearest neighbour, middle of sweep (0.50)", "ours, online", "ours, offline"]
+    ours = ["ours, online", "ours, offline", "oracle"]
+    assert methods[2:] == ["nearest neighbour, middle of sweep (0.50)", *ours]
     assert all(f"| {method} " in printed for method in methods)
-    none, best, middle, online, offline = rows
+    none, best, middle, online, offline, oracle = rows
     assert none["IDF1"] < best["IDF1"] >= middle["IDF1"]
     assert none["returns_recognised"] == 0
     assert (none["stated_rate"], online["stated_rate"]) == (None, 0.4)
     assert online["decided_s"] is not None
     assert offline["decided_s"] is None
     assert online["IDF1"] >= offline["IDF1"]
+    assert oracle["IDF1"] >= max(row["IDF1"] for row in rows)
+    assert online["people"] == 7
+    assert 1 < online["people_true"] <= 8
 
     monkeypatch.setattr(command, "follow", None)  # a second run reads the tracks from the cache
     assert command.main([*arguments, "--method", "none"]) == 0

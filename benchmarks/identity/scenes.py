@@ -26,8 +26,14 @@ from tracker.simulate import SimulationConfig, simulate
 from tracker.sources import open_source
 from tracker.types import BoolArray, Detections, FeatureArray, IntArray, Tick
 
-PETS = {"pets-2x1": (2, 1, 120), "pets-2x2": (2, 2, 24)}
-"""Columns, rows and blind pixels between the cells that PETS09-S2L1 is cut into."""
+PETS = {
+    "pets-2x1": (2, 1, 120),
+    "pets-2x2": (2, 2, 24),
+    "pets-overlap-2": (2, 1, -200),
+    "pets-overlap-3": (3, 1, -200),
+}
+"""Columns, rows and blind pixels between the cells that PETS09-S2L1 is cut into. Where cells overlap (below
+0), each but the first has another light, colour and sharpness, and every second one is a mirror image."""
 PETS_PEOPLE = {19: 1, 13: 2, 11: 3, 12: 4, 9: 5, 10: 6, 14: 8, 15: 8, 18: 8}
 """Published number -> the number that the person had before: its ground truth gives whoever comes back a new
 one. Found by looking at the pictures; the other ten numbers are ten people."""
@@ -61,15 +67,42 @@ class Watched:
     look: Callable[[int, BoolArray], FeatureArray]
 
 
-def watch_pets(name: str, use_truth: bool, as_published: bool, shared: Path, cache: Path) -> list[Watched]:
-    """PETS09-S2L1 cut into virtual cameras: real pixels, the shipped network; YOLO11n or true boxes.
+def watch_pets(
+    name: str, use_truth: bool, as_published: bool, embedder: ReidEmbedderConfig, shared: Path, cache: Path
+) -> list[Watched]:
+    """PETS09-S2L1 cut into virtual cameras: real pixels; YOLO11n or true boxes.
 
     Whoever comes back is the same person in the truth, as `PETS_PEOPLE` says, or, ``as_published``, another.
     """
     folder = _cut_pets(name, shared, cache)
+    watched = _watch_videos(
+        f"{name}{'-truth' * use_truth}", folder, folder, use_truth, embedder, shared, cache
+    )
+    if as_published:
+        return watched
+    return [replace(camera, truth=join_people(camera.truth, PETS_PEOPLE)) for camera in watched]
+
+
+def watch_ufes(embedder: ReidEmbedderConfig, shared: Path, cache: Path) -> list[Watched]:
+    """Four views of one room, three people in it, who were named by eye: real pixels, YOLO11n."""
+    folder = shared / "data" / "ufes-4cam"
+    return _watch_videos("ufes", folder, folder / "identities", False, embedder, shared, cache)
+
+
+def _watch_videos(
+    name: str,
+    folder: Path,
+    truth_folder: Path,
+    use_truth: bool,
+    embedder: ReidEmbedderConfig,
+    shared: Path,
+    cache: Path,
+) -> list[Watched]:
+    """The videos of a folder, detected, or with true boxes, and everybody embedded; kept in the cache."""
     detector = UltralyticsDetectorConfig(weights=str(shared / "weights" / "yolo11n_int8_openvino_model"))
-    embedder = ReidEmbedderConfig()
-    truths = {video.stem: _read_truth(folder / video.stem) for video in sorted(folder.glob("*.mp4"))}
+    truths = {video.stem: _read_truth(truth_folder / video.stem) for video in sorted(folder.glob("*.mp4"))}
+    if not truths:
+        raise ReuniteError(f"{folder}: has no videos; --shared names the folder of real data")
 
     def look_at_everybody() -> Arrays:
         find = None if use_truth else build_detector(detector, {})
@@ -91,12 +124,12 @@ def watch_pets(name: str, use_truth: bool, as_published: bool, shared: Path, cac
             for column, parts in zip(COLUMNS, zip(*frames, strict=True), strict=True)
         }
 
-    networks = [Path(detector.weights), DEFAULT_WEIGHTS, DEFAULT_WEIGHTS.with_suffix(".onnx")]
-    made_of = digest(folder.name, use_truth, detector, embedder, *networks)
-    looks = cached(cache / f"{name}{'-truth' * use_truth}-looks-{made_of}.npz", look_at_everybody)
+    own = [DEFAULT_WEIGHTS, DEFAULT_WEIGHTS.with_suffix(".onnx")]
+    networks = [Path(embedder.weights)] if embedder.weights else own
+    made_of = digest(folder.name, use_truth, detector, embedder, Path(detector.weights), *networks)
+    looks = cached(cache / f"{name}-looks-{made_of}.npz", look_at_everybody)
     watched = []
-    for camera, (published, info) in truths.items():
-        truth = published if as_published else join_people(published, PETS_PEOPLE)
+    for camera, (truth, info) in truths.items():
         frames, features = looks[f"{camera}/frames"], looks[f"{camera}/features"]
         found = Detections(looks[f"{camera}/boxes"], looks[f"{camera}/scores"])
         limits = _limits(frames, info.length)
@@ -233,6 +266,7 @@ def _cut_pets(name: str, shared: Path, cache: Path) -> Path:
                 "--rows",
                 str(rows),
             ]
-            subprocess.run([sys.executable, *cut, "--gap", str(gap)], check=True, capture_output=True)
+            cut += ["--gap", str(gap), *(["--relight"] if gap < 0 else [])]
+            subprocess.run([sys.executable, *cut], check=True, capture_output=True)
             out.rename(folder)
     return folder

@@ -11,6 +11,7 @@ from benchmarks.identity.tracked import TrackedScene
 from tracker.errors import ReuniteError
 from tracker.metrics import FramePair, Scores, count_identity, score_cameras
 from tracker.metrics.decided import decided_after
+from tracker.metrics.overlap import EPSILON, MIN_IOU, match_highest
 from tracker.metrics.reentry import NOT_FOUND, Presence, ReentryCounts, count_reentries, find_stays
 from tracker.types import CameraName, FloatArray, Frame, IntArray, Tracks
 
@@ -38,6 +39,7 @@ class Outcome:
             was settled, inf for never; None where nothing is decided on the way.
         together: Times a person was found in two cameras at once (in three: two times).
         together_as_one: Of these, those under one identity.
+        people, people_true: How many were counted, and how many there are.
     """
 
     scores: Scores
@@ -45,6 +47,8 @@ class Outcome:
     decided_s: tuple[float, float] | None
     together: int
     together_as_one: int
+    people: int
+    people_true: int
 
     @property
     def recognised_rate(self) -> float:
@@ -63,6 +67,8 @@ class Outcome:
             else None,
             "together": self.together,
             "together_as_one": self.together_as_one,
+            "people": self.people,
+            "people_true": self.people_true,
         }
 
 
@@ -105,13 +111,44 @@ def idf1_of(scene: TrackedScene, identities: IntArray) -> float:
     return right / max(1, right + counts.false_positives + counts.false_negatives)
 
 
-def score(scene: TrackedScene, identities: IntArray, settled_s: FloatArray | None) -> Outcome:
+def people_of(scene: TrackedScene) -> IntArray:
+    """(K,) who each track truly is: the person on whom most of its boxes are, nobody twice in one camera.
+
+    Where two tracks of one person last at one time, as a doubled one does, the one with more of the boxes is
+    the person. Whoever is on nobody, or doubled, is by itself, as 0 is for a key that no track has.
+    """
+    identities, ends = np.full(scene.num_keys, UNDECIDED), scene.end_s
+    alone = 1 + int(max(camera.truth.table.ids.max(initial=0) for camera in scene.cameras))
+    for offset, camera, pairs in zip(scene.offsets, scene.cameras, scene.pairs, strict=True):
+        on = [
+            np.column_stack((pair.tracks[tracks], pair.people[people]))
+            for pair in pairs
+            for people, tracks in [match_highest(np.where(pair.ious >= MIN_IOU - EPSILON, pair.ious, 0.0))]
+        ]
+        rows, counts = np.unique(np.concatenate(on), axis=0, return_counts=True)
+        taken: dict[int, list[int]] = {}
+        for key, person in rows[np.argsort(-counts, kind="stable")].tolist():
+            others = taken.setdefault(person, [])
+            is_free = all(ends[key] < scene.begin_s[it] or ends[it] < scene.begin_s[key] for it in others)
+            if identities[key] == UNDECIDED and is_free:
+                identities[key] = person
+                others.append(key)
+        tracks = offset + np.unique(camera.tracks.track_ids)
+        nobody = tracks[identities[tracks] == UNDECIDED]
+        identities[nobody] = alone + nobody
+    return identities
+
+
+def score(
+    scene: TrackedScene, identities: IntArray, settled_s: FloatArray | None, people: int | None = None
+) -> Outcome:
     """All figures of a method.
 
     Args:
         scene: The tracks.
         identities: (K,) who each track is.
         settled_s: (K,) since when that is settled, inf for never; None where all was decided afterwards.
+        people: How many the method counts; None: as many as there are identities.
 
     Raises:
         ReuniteError: A track has no identity, or one identity is on two tracks of a camera at one time.
@@ -134,6 +171,10 @@ def score(scene: TrackedScene, identities: IntArray, settled_s: FloatArray | Non
         else decided_after(stays, presence, scene.presence.identity_ids, settled_s),
         together=int(at_once.sum()),
         together_as_one=int((at_once & (np.diff(both.identity_ids) == 0)).sum()),
+        people=len(np.setdiff1d(identities[np.isfinite(scene.begin_s)], [UNDECIDED]))
+        if people is None
+        else people,
+        people_true=len(np.unique(np.concatenate([camera.truth.table.ids for camera in scene.cameras]))),
     )
 
 

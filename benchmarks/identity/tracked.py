@@ -153,7 +153,7 @@ class TrackedScene:
         cameras: At least one.
         offsets: (C,) the key of track 0 of each camera, which does not exist.
         num_keys: K, above all keys.
-        begin_s: (K,) when each track was truly first seen, inf for a key that no track has.
+        begin_s, end_s: (K,) when each track was truly first and last seen; inf, -inf for a key without one.
         ahead_s: (C,) how far the clock of each camera is ahead of the truth's.
     """
 
@@ -164,9 +164,11 @@ class TrackedScene:
         sizes = [int(camera.tracks.track_ids.max(initial=0)) + 1 for camera in cameras]
         self.offsets = np.concatenate(([0], np.cumsum(sizes)))[:-1]
         self.num_keys = int(sum(sizes))
-        self.begin_s = np.full(self.num_keys, np.inf)
+        self.begin_s, self.end_s = np.full(self.num_keys, np.inf), np.full(self.num_keys, -np.inf)
         for camera, keys in zip(cameras, self._keys(), strict=True):
-            np.minimum.at(self.begin_s, keys, (camera.frame_of_row - 1) / camera.frame_rate)
+            times = (camera.frame_of_row - 1) / camera.frame_rate
+            np.minimum.at(self.begin_s, keys, times)
+            np.maximum.at(self.end_s, keys, times)
 
     def frames(self) -> Iterator[tuple[int, Frame, Tracks]]:
         """Camera index, frame and tracks, of all cameras, by the times of their clocks."""
