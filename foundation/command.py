@@ -20,6 +20,7 @@ from rich.logging import RichHandler
 
 from foundation.errors import ReuniteError
 from foundation.extras import EXTRA_OF, install_hint
+from foundation.text import PlainConsole, PlainFormatter, visible_lines
 
 EXIT_NOT_ALL_WELL = 1
 EXIT_USAGE = 2
@@ -98,7 +99,7 @@ class Parser(argparse.ArgumentParser):
             message += did_you_mean(choice[2].strip("'"), known)
         elif number := re.fullmatch(r"(.*): invalid (int|float) value: (.*)", message):
             message = f"{number[1]}: {number[3]} is no {'whole ' if number[2] == 'int' else ''}number"
-        self.exit(EXIT_USAGE, f"error: {message.rstrip('.')}\n{self.prog} --help says more\n")
+        self.exit(EXIT_USAGE, f"error: {visible_lines(message.rstrip('.'))}\n{self.prog} --help says more\n")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -147,13 +148,14 @@ def run_command(
 
 def make_console() -> Console:
     """What commands speak to: text as it is, and as wide as it likes where no terminal shows it."""
-    return Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False)
+    return PlainConsole(width=None if sys.stdout.isatty() else 200)
 
 
 def log_to(console: Console) -> None:
     """Let warnings of everything, and what our own packages tell, go where the command speaks."""
     handler = RichHandler(console=console, show_path=False)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    handler.setFormatter(PlainFormatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     for package in ("foundation", "reid", "tracker"):
         logging.getLogger(package).setLevel(logging.INFO)
 
@@ -199,4 +201,4 @@ def _kill_is_ctrl_c() -> Iterator[None]:
 
 
 def _tell(sentence: str, style: str = "bold red") -> None:
-    Console(stderr=True).print(sentence, style=style, markup=False, highlight=False, soft_wrap=True)
+    PlainConsole(stderr=True).print(sentence, style=style, soft_wrap=True)

@@ -71,7 +71,12 @@ class VideoFile:
     """
 
     def __init__(
-        self, address: str, files: int = 1, open_timeout_s: float = 10.0, read_timeout_s: float = 5.0
+        self,
+        address: str,
+        files: int = 1,
+        open_timeout_s: float = 10.0,
+        read_timeout_s: float = 5.0,
+        shown: str = "",
     ) -> None:
         """Open it.
 
@@ -79,8 +84,9 @@ class VideoFile:
             address: A path or an http address, with its password.
             files: How many are read at once, to share the processor among their decoders.
             open_timeout_s, read_timeout_s: For an address.
+            shown: The address in messages; empty for what `mask_password` makes of it.
         """
-        place, is_remote = mask_password(address), "://" in address
+        place, is_remote = shown or mask_password(address), "://" in address
         self._read_timeout_s = read_timeout_s
         try:
             if not is_remote and not Path(address).stat().st_size:

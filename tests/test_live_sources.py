@@ -165,7 +165,7 @@ class TestRtsp:
             watch.until(lambda: bool(wrong.problem and none.problem))
             for report in (wrong, none):
                 assert "the user name or password is refused" in report.problem
-            assert "rtsp://me:***@127.0.0.1" in wrong.problem
+            assert "rtsp://***@127.0.0.1" in wrong.problem
             assert known.problem == ""
         shown = "".join([*capfd.readouterr(), caplog.text, wrong.problem, none.problem, *watch.frames])
         assert "secret" not in shown
@@ -469,8 +469,8 @@ class TestFeeds:
         list(source.ticks())
         warnings = [record.getMessage().removeprefix("camera 'door") for record in caplog.records]
         assert warnings == [
-            "' (rtsp://me:***@door): no frame for 5.0 s, reconnecting in 0.1 s (attempt 1)",
-            "' (rtsp://me:***@door): no frame for 5.0 s, reconnecting in 0.2 s (attempt 2)",
+            "' (rtsp://***@door): no frame for 5.0 s, reconnecting in 0.1 s (attempt 1)",
+            "' (rtsp://***@door): no frame for 5.0 s, reconnecting in 0.2 s (attempt 2)",
             "': gives frames again",
             "': no frame for 5.0 s, reconnecting in 0.3 s (attempt 3)",
             "': no frame for 5.0 s, reconnecting in 0.3 s (attempt 4)",
@@ -487,7 +487,7 @@ class TestFeeds:
         assert list(source.ticks()) == []
         (report,) = source.reports.values()
         assert report.problem == (
-            "camera 'door' (rtsp://me:***@door): the user name or password is refused; "
+            "camera 'door' (rtsp://***@door): the user name or password is refused; "
             "correct it and start again"
         )
 
@@ -511,7 +511,7 @@ class TestFeeds:
         list(source.ticks())
         odd, good = source.reports.values()
         assert (odd.read, odd.reconnects, good.read, good.reconnects) == (6, 1, 30, 0)
-        assert "unexpected ZeroDivisionError: while reading rtsp://me:***@odd" in caplog.text
+        assert "unexpected ZeroDivisionError: while reading rtsp://***@odd" in caplog.text
         assert "secret" not in caplog.text
 
     def test_closing_ends_a_pause_and_all_threads(self, play: Callable[..., LiveSource]) -> None:

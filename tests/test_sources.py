@@ -122,8 +122,8 @@ class TestAddresses:
         assert names_of(listed) == ["front door", "hall"]
         listed.write_text("rtsp://host/one?channel=1#a\nyard=rtsp://me:secret@host/two?channel=2\nback = 0\n")
         assert dict(locate_cameras([str(listed)])) == {
-            "host-one": "rtsp://host/one?channel=1#a",
-            "yard": "rtsp://me:***@host/two?channel=2",
+            "host-one": "rtsp://host/one?channel=1#***",
+            "yard": "rtsp://***@host/two?channel=2",
             "back": "0",
         }
 
@@ -134,7 +134,7 @@ class TestAddresses:
             ("empty", "empty: holds no videos, no images and no MOTChallenge sequences"),
             ("notes.txt", "notes.txt: is not a video by its name"),
             ("detections", "has detections but neither pictures"),
-            ("ftp://me:secret@host/x", "ftp://me:***@host/x: is no address of a camera"),
+            ("ftp://me:secret@host/x", "ftp://***@host/x: is no address of a camera"),
             ("rtsp://", "is no address of a camera"),
             ("http://[bad", "is no address of a camera"),
             ("missing.streams", "no such file or folder"),
@@ -164,25 +164,25 @@ class TestAddresses:
 
     def test_files_and_live_streams_do_not_mix(self, tmp_path: Path) -> None:
         make_files(tmp_path, "a.mp4")
-        with pytest.raises(ReuniteError, match=r"rtsp://me:\*\*\*@host/x is live and .*a.mp4 is a file"):
+        with pytest.raises(ReuniteError, match=r"rtsp://\*\*\*@host/x is live and .*a.mp4 is a file"):
             locate_cameras([str(tmp_path / "a.mp4"), "rtsp://me:secret@host/x"])
 
     @pytest.mark.parametrize(
         ("address", "masked"),
         [
-            ("rtsp://me:secret@host:554/x", "rtsp://me:***@host:554/x"),
-            ("rtsp://me:sec@ret@host/x", "rtsp://me:***@host/x"),
-            ("rtsp://me:sec/ret@host/x", "rtsp://me:***@host/x"),
-            ("rtsp://me:1234/secret@host/x", "rtsp://me:***@host/x"),
-            ("rtsp://:secret@host", "rtsp://:***@host"),
-            ("rtsp://me@host/x", "rtsp://me@host/x"),
+            ("rtsp://me:secret@host:554/x", "rtsp://***@host:554/x"),
+            ("rtsp://me:sec@ret@host/x", "rtsp://***@host/x"),
+            ("rtsp://me:sec/ret@host/x", "rtsp://***@host/x"),
+            ("rtsp://me:1234/secret@host/x", "rtsp://***@host/x"),
+            ("rtsp://:secret@host", "rtsp://***@host"),
+            ("rtsp://token@host/x", "rtsp://***@host/x"),
             ("rtsp://[fe80::1]:554/x", "rtsp://[fe80::1]:554/x"),
             (
                 "http://host/x?user=me&password=secret&channel=1",
-                "http://host/x?user=me&password=***&channel=1",
+                "http://host/x?user=***&password=***&channel=1",
             ),
-            ("http://host/x?user=me&PWD=secret", "http://host/x?user=me&PWD=***"),
-            ("rtsp://host:554/user=me_password=secret_channel=1", "rtsp://host:554/user=me_password=***"),
+            ("http://host/x?user=me&PWD=secret", "http://host/x?user=***&PWD=***"),
+            ("rtsp://host:554/user=me_password=secret_channel=1", "rtsp://host:554/user=***"),
             ("folder/me:secret@there.mp4", "folder/me:secret@there.mp4"),
             ("0", "0"),
         ],

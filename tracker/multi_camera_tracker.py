@@ -86,7 +86,8 @@ class MultiCameraTracker:
             ReuniteError: It cannot be used.
         """
         if self._detector is None:
-            located = locate_cameras(self.config.source) if self.config.source else {}
+            source, parts = self.config.source, self.config.reading.secret_path_parts
+            located = locate_cameras(source, parts) if source else {}
             locations = {camera: located.get(camera, camera) for camera in self.cameras}
             self._detector = build_detector(self.config.detector, locations)
         return self._detector

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from foundation.command import EXIT_INTERRUPTED, EXIT_NOT_ALL_WELL, Command, StopSignals
 from foundation.passwords import mask_password
+from foundation.text import visible
 from tracker.config import RunConfig, load_config
 from tracker.config.options import add_settings
 from tracker.errors import ReuniteError
@@ -70,7 +71,7 @@ def track(arguments: argparse.Namespace, console: Console, stop: threading.Event
     if arguments.gt:
         check_ground_truth(arguments.gt, config)  # better now than after hours
     with TrackingRun(config, stop, folder) as run:
-        console.print(f"writing to {run.folder.path}", highlight=False, soft_wrap=True)
+        console.print(visible(f"writing to {run.folder.path}"), markup=False, highlight=False, soft_wrap=True)
         complete, files = run.run(console)
         code = report_end(run, complete, files, console)
     if arguments.gt and complete:
@@ -116,7 +117,11 @@ def check_ground_truth(path: Path, config: RunConfig) -> None:
     from tracker.evaluate import find_ground_truth
 
     truth = find_ground_truth(path)
-    missing = [camera for camera in locate_cameras(config.source) if camera not in truth]
+    missing = [
+        camera
+        for camera in locate_cameras(config.source, config.reading.secret_path_parts)
+        if camera not in truth
+    ]
     if missing:
         raise ReuniteError(f"--gt {path}: has nothing for {', '.join(missing)}; it has {', '.join(truth)}")
 
@@ -135,7 +140,8 @@ def with_passwords(config: RunConfig, addresses: Sequence[str]) -> RunConfig:
                 f"{hidden[0]}: passwords are not kept; give the addresses of the run again after --resume RUN"
             )
         return config
-    if tuple(map(mask_password, absolute)) != config.source:
+    parts = config.reading.secret_path_parts
+    if tuple(mask_password(address, parts) for address in absolute) != config.source:
         raise ReuniteError(
             f"--resume: the addresses of this run are {', '.join(config.source)}; give the same"
         )
@@ -168,16 +174,22 @@ def report_end(run: TrackingRun, complete: bool, files: Sequence[Path], console:
     console.print(f"{frames} frames of {len(run.cameras)} camera(s), {found}", highlight=False)
     for problem in run.problems:
         console.print(
-            f"problem: {problem}", style="bold yellow", markup=False, highlight=False, soft_wrap=True
+            visible(f"problem: {problem}"), style="bold yellow", markup=False, highlight=False, soft_wrap=True
         )
     for camera, report in run.source.reports.items():
         if report.remark:
-            console.print(f"note: camera {camera!r}: {report.remark}", markup=False, soft_wrap=True)
+            console.print(visible(f"note: camera {camera}: {report.remark}"), markup=False, soft_wrap=True)
     console.print(
-        "wrote:", *(f"  {file}" for file in files), sep="\n", markup=False, highlight=False, soft_wrap=True
+        "wrote:",
+        *(visible(f"  {file}") for file in files),
+        sep="\n",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
     )
     if not complete:
-        console.print(f"not complete; go on with: reunite track --resume {run.folder.path}", soft_wrap=True)
+        way_on = visible(f"not complete; go on with: reunite track --resume {run.folder.path}")
+        console.print(way_on, markup=False, soft_wrap=True)
         return EXIT_NOT_ALL_WELL if run.problems else EXIT_INTERRUPTED
     return EXIT_NOT_ALL_WELL if run.problems else 0
 

@@ -45,6 +45,11 @@ class SourceConfig(Section):
     image_frame_rate: float = Field(default=30.0, gt=0)
     """Frames per second of a folder of images that does not say."""
 
+    secret_path_parts: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """Which parts of the path of a camera's address are secret, counted from 1: [2] hides PASSWORD in
+    rtsp://host/user/PASSWORD/ch1, in names, messages and files. Who logs in, and values behind ?, are hidden
+    always."""
+
     max_gap_s: float = Field(default=3600.0, gt=0)
     """Seconds for which a recording may pause. Of a longer gap between two time stamps of a video its clock
     is the cause: time goes on without it, and that is said."""

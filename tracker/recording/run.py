@@ -65,7 +65,7 @@ class TrackingRun:
             self.cameras = list(self.source.reports)
             _refuse_unusable(config, self.source.reports)
             self._refuse_changed_cameras()
-            locations = locate_cameras(config.source)
+            locations = locate_cameras(config.source, config.reading.secret_path_parts)
             working = {
                 camera: locations[camera] for camera, it in self.source.reports.items() if not it.problem
             }
@@ -311,5 +311,6 @@ def _refuse_unusable(config: RunConfig, reports: Mapping[CameraName, CameraRepor
 
 
 def _without_passwords(config: RunConfig) -> RunConfig:
-    masked: Sequence[str] = [mask_password(address) for address in config.source]
+    parts = config.reading.secret_path_parts
+    masked: Sequence[str] = [mask_password(address, parts) for address in config.source]
     return config.model_copy(update={"source": tuple(masked)})

@@ -8,6 +8,7 @@ from datetime import timedelta
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from foundation.text import visible
 from tracker.stages import CameraReport
 from tracker.types import CameraName, Frame, Sightings
 
@@ -31,7 +32,7 @@ class ProgressBars:
         self._marks: dict[CameraName, deque[tuple[float, int]]] = {camera: deque() for camera in reports}
         self._next_line = time.monotonic() + LINE_EVERY_S
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]:7.1f} frames/s, left"),
@@ -41,7 +42,7 @@ class ProgressBars:
         )
         self._tasks: dict[CameraName, TaskID] = {
             camera: self._progress.add_task(
-                f"{verb}{camera}",
+                f"{verb}{visible(camera)}",
                 total=report.expected_frames or None,
                 completed=self._frames[camera],
                 rate=0.0,
@@ -82,7 +83,6 @@ class ProgressBars:
         for camera, frames in self._frames.items():
             total, rate = self._reports[camera].expected_frames, self._rate(camera)
             left = f", {timedelta(seconds=round((total - frames) / rate))} left" if total and rate else ""
-            parts.append(
-                f"{self._verb}{camera} {frames}{f'/{total}' if total else ''} ({rate:.1f} frames/s{left})"
-            )
-        self._console.print("; ".join(parts), highlight=False, soft_wrap=True)
+            done = f"{frames}/{total}" if total else f"{frames}"
+            parts.append(f"{self._verb}{visible(camera)} {done} ({rate:.1f} frames/s{left})")
+        self._console.print("; ".join(parts), markup=False, highlight=False, soft_wrap=True)

@@ -32,7 +32,8 @@ def open_source(
         ReuniteError: A path is missing, nothing usable is there, files and live streams are mixed, or
             ``done`` names a camera that is not there.
     """
-    cameras, config, done = find_cameras(addresses), config or SourceConfig(), done or {}
+    config, done = config or SourceConfig(), done or {}
+    cameras = find_cameras(addresses, config.secret_path_parts)
     missing = [name for name in done if name not in {camera.name for camera in cameras}]
     if missing:
         raise ReuniteError(f"camera {missing[0]!r} is no longer there; put its file back, or start a new run")

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -38,11 +38,18 @@ class Camera:
     Attributes:
         name: Unique in its run, also where letter case is ignored; fit for a file name.
         address: A path, an address with its password, or a webcam number.
+        secret_path_parts: See `SourceConfig`.
     """
 
     name: CameraName
     kind: Kind
     address: str
+    secret_path_parts: tuple[int, ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """The address without its secrets."""
+        return mask_password(self.address, self.secret_path_parts)
 
     @property
     def is_live(self) -> bool:
@@ -50,23 +57,26 @@ class Camera:
         return self.kind in (Kind.STREAM, Kind.WEBCAM)
 
 
-def locate_cameras(addresses: Sequence[str]) -> Mapping[CameraName, str]:
+def locate_cameras(
+    addresses: Sequence[str], secret_path_parts: tuple[int, ...] = ()
+) -> Mapping[CameraName, str]:
     """Name of each camera and its file, folder or address (without its password), in order; opens nothing.
 
     Raises:
         ReuniteError: As in ``open_source``.
     """
-    return {camera.name: mask_password(camera.address) for camera in find_cameras(addresses)}
+    return {camera.name: camera.shown for camera in find_cameras(addresses, secret_path_parts)}
 
 
-def find_cameras(addresses: Sequence[str]) -> list[Camera]:
+def find_cameras(addresses: Sequence[str], secret_path_parts: tuple[int, ...] = ()) -> list[Camera]:
     """All cameras of one run, in order, with unique names; at least one.
 
     Raises:
         ReuniteError: As in ``open_source``.
     """
     try:
-        cameras = [camera for address in addresses for camera in _expand(address, alone=len(addresses) == 1)]
+        alone = len(addresses) == 1
+        cameras = [camera for it in addresses for camera in _expand(it, secret_path_parts, alone=alone)]
     except OSError as error:
         raise ReuniteError(f"{error.filename}: cannot be read: {error.strerror}") from None
     if not cameras:
@@ -75,14 +85,14 @@ def find_cameras(addresses: Sequence[str]) -> list[Camera]:
     if live and len(live) < len(cameras):
         file = next(camera for camera in cameras if not camera.is_live)
         raise ReuniteError(
-            f"{mask_password(live[0].address)} is live and {file.address} is a file: "
+            f"{live[0].shown} is live and {file.shown} is a file: "
             "track them in two runs, since they share no clock"
         )
     taken: set[str] = set()
-    return [Camera(_unique(camera.name, taken), camera.kind, camera.address) for camera in cameras]
+    return [replace(camera, name=_unique(camera.name, taken)) for camera in cameras]
 
 
-def _expand(address: str, folder: Path = Path(), alone: bool = True) -> list[Camera]:
+def _expand(address: str, secret: tuple[int, ...], folder: Path = Path(), alone: bool = True) -> list[Camera]:
     """The cameras of one address; a relative path starts at ``folder``.
 
     A video that is missing ends the run only if it is ``alone``: beside others it is named when it is opened.
@@ -90,12 +100,12 @@ def _expand(address: str, folder: Path = Path(), alone: bool = True) -> list[Cam
     if address.isascii() and address.isdigit():
         return [Camera(CameraName(f"webcam{int(address)}"), Kind.WEBCAM, address)]
     if "://" in address:
-        return [_expand_url(address)]
+        return [_expand_url(address, secret)]
     path = folder / address
     if path.is_dir():
         return _expand_folder(path)
     if path.suffix.lower() == ".streams" and path.is_file():
-        return _expand_list(path)
+        return _expand_list(path, secret)
     if path.suffix.lower() in VIDEO_SUFFIXES and (path.is_file() or not alone):
         return [_camera(path, Kind.VIDEO)]
     if path.exists():
@@ -107,11 +117,13 @@ def _expand(address: str, folder: Path = Path(), alone: bool = True) -> list[Cam
     raise ReuniteError(f"{shown}: no such file or folder; check the path, or write rtsp://... for a camera")
 
 
-def _expand_url(address: str) -> Camera:
-    masked = mask_password(address)
+def _expand_url(address: str, secret: tuple[int, ...]) -> Camera:
+    masked = mask_password(address, secret)
     try:
         parts = urlsplit(masked)
-        host, suffix = parts.netloc.rpartition("@")[2], Path(parts.path).suffix.lower()
+        host = parts.netloc.rpartition("@")[2]
+        # A secret may stand right before the suffix.
+        suffix = (Path(parts.path).suffix or Path(urlsplit(address).path).suffix).lower()
     except ValueError:
         parts, host, suffix = urlsplit(""), "", ""
     if parts.scheme.lower() not in SCHEMES or not host:
@@ -120,10 +132,10 @@ def _expand_url(address: str) -> Camera:
         )
     name = re.sub(r"[^\w.]+", "-", host + parts.path).strip("-.")
     is_file = parts.scheme.lower().startswith("http") and suffix in VIDEO_SUFFIXES - STREAMED_SUFFIXES
-    return Camera(CameraName(name or "camera"), Kind.VIDEO if is_file else Kind.STREAM, address)
+    return Camera(CameraName(name or "camera"), Kind.VIDEO if is_file else Kind.STREAM, address, secret)
 
 
-def _expand_list(path: Path) -> list[Camera]:
+def _expand_list(path: Path, secret: tuple[int, ...]) -> list[Camera]:
     """A ``.streams`` list: one address a line, ``name = address`` gives the camera a name, # a comment."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -140,7 +152,7 @@ def _expand_list(path: Path) -> list[Camera]:
         if (named.group(2) if named else text).lower().endswith(".streams"):
             raise ReuniteError(f"{path}, line {number}: a list cannot hold another list; name both instead")
         try:
-            found = _expand(named.group(2) if named else text, path.parent, alone=False)
+            found = _expand(named.group(2) if named else text, secret, path.parent, alone=False)
         except ReuniteError as error:
             raise ReuniteError(f"{path}, line {number}: {error}") from None
         if named:
@@ -150,7 +162,7 @@ def _expand_list(path: Path) -> list[Camera]:
                     f"{path}, line {number}: a name is for one camera, but {named.group(1)!r} is given to "
                     f"{len(found)}; write NAME = ADDRESS for each of them"
                 )
-            found = [Camera(CameraName(name), found[0].kind, found[0].address)]
+            found = [replace(found[0], name=CameraName(name))]
         cameras += found
     if not cameras:
         raise ReuniteError(f"{path}: holds no address; write one on each line")

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from foundation.passwords import mask_password
 from foundation.video import UnreadableError
 from tracker.config import SourceConfig
 from tracker.sources.addresses import Camera, Kind
@@ -120,7 +119,7 @@ def _problem(camera: Camera, error: Exception) -> str:
     """Why a camera ends, in one sentence that names it."""
     if isinstance(error, UnreadableError):
         return str(error)
-    where = mask_password(camera.address)
+    where = camera.shown
     if isinstance(error, OSError):
         return f"{where}: cannot be read: {error.strerror or type(error).__name__}"
     text = " ".join(str(error).replace(camera.address, where).split())

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 
-from foundation.passwords import mask_password
 from tracker.config import LiveConfig
 from tracker.sources.addresses import Camera, Kind
 from tracker.sources.streams import LostError, RefusedError, receive_pictures
@@ -148,7 +147,7 @@ class Feed:
             except LostError as error:
                 reason = str(error)
             except Exception as error:  # noqa: BLE001  (a broken camera must never end the others)
-                text = str(error).replace(self.camera.address, mask_password(self.camera.address))
+                text = str(error).replace(self.camera.address, self.camera.shown)
                 reason = f"unexpected {type(error).__name__}: {text}"
             if first_s is not None and time.monotonic() - first_s > pause_s:
                 attempt, pause_s = 0, self._config.first_pause_s
@@ -161,9 +160,7 @@ class Feed:
     def _where(self) -> str:
         """The camera, and until it has given a frame its address too."""
         is_known = self.report.read or self.camera.kind is Kind.WEBCAM
-        return f"camera {self.camera.name!r}" + (
-            "" if is_known else f" ({mask_password(self.camera.address)})"
-        )
+        return f"camera {self.camera.name!r}" + ("" if is_known else f" ({self.camera.shown})")
 
     def _begin(self) -> None:
         """The first frame of a connection is here."""

@@ -7,7 +7,6 @@ from fractions import Fraction
 
 import av
 
-from foundation.passwords import mask_password
 from foundation.video import FAR_OFF_S, STAMPS_AROUND, VideoFile
 from tracker.config import SourceConfig
 from tracker.sources.addresses import Camera
@@ -42,9 +41,11 @@ class VideoReader:
     def __init__(self, camera: Camera, config: SourceConfig, done: int, files: int) -> None:
         self.report = CameraReport()
         self._camera, self._done = camera, done
-        self._place, self._is_remote = mask_password(camera.address), "://" in camera.address
+        self._place, self._is_remote = camera.shown, "://" in camera.address
         live = config.live
-        self._video = VideoFile(camera.address, files, live.open_timeout_s, live.read_timeout_s)
+        self._video = VideoFile(
+            camera.address, files, live.open_timeout_s, live.read_timeout_s, shown=camera.shown
+        )
         stream = self._video.stream
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         self.frame_period_s = 1 / (rate if MIN_RATE <= rate <= MAX_RATE else config.image_frame_rate)

@@ -107,7 +107,7 @@ def tune(arguments: argparse.Namespace, console: Console, stop: threading.Event)
         raise ReuniteError(
             f"{arguments.output}: holds a search; go on with it (--resume), or name another --output"
         )
-    cameras = find_cameras(arguments.source)
+    cameras = find_cameras(arguments.source, config.reading.secret_path_parts)
     live = [camera.name for camera in cameras if camera.is_live]
     if live:
         raise ReuniteError(

@@ -16,7 +16,6 @@ import numpy as np
 from rich.console import Console
 
 from foundation.files import write_whole
-from foundation.passwords import mask_password
 from foundation.weights import find_weights, weights_folder
 from tracker.build import build_camera_motion, build_detector, build_embedder
 from tracker.config import RunConfig
@@ -201,7 +200,7 @@ class Recorder:
             files.append(Path(config.camera_motion.path, f"{camera.name}.txt"))
         said = {
             "version": version("reunite"),
-            "camera": [camera.name, camera.kind.value, mask_password(camera.address)],
+            "camera": [camera.name, camera.kind.value, camera.shown],
             "reading": config.reading.image_frame_rate,
             "detector": config.detector.model_dump(exclude={"likely_score"}),
             "camera motion": config.camera_motion.model_dump(),

@@ -142,7 +142,8 @@ def _yaml(outcome: Outcome) -> str:
             *(f"{key}: {before:.4g} -> {after:.4g}" for key, (before, after) in outcome.changed.items()),
         ]
     head = "".join(f"# {line}".rstrip() + "\n" for line in lines)
-    sources = tuple(map(mask_password, outcome.config.source))
+    parts = outcome.config.reading.secret_path_parts
+    sources = tuple(mask_password(address, parts) for address in outcome.config.source)
     return f"{head}\n{dump_config(outcome.config.model_copy(update={'source': sources}))}"
 
 
