@@ -24,7 +24,8 @@ from tracker.config import FileDetectorConfig, OnnxDetectorConfig, UltralyticsDe
 from tracker.detectors.mot_file import FileDetector
 from tracker.detectors.nms import suppress_overlaps
 from tracker.detectors.onnx_yolox import OnnxDetector, decode_yolox, yolox_grid
-from tracker.detectors.yolo import UltralyticsDetector, person_class
+from tracker.detectors.yolo import UltralyticsDetector
+from tracker.detectors.yolo_layout import person_class
 from tracker.errors import ReuniteError
 from tracker.geometry import iou_matrix, xywh_to_xyxy
 from tracker.stages import Detector
@@ -248,10 +249,10 @@ def test_a_sigmoid_brings_any_score_into_the_unit_interval(tmp_path: Path) -> No
 
 
 def test_the_person_class_is_found_by_its_name_or_because_it_is_alone() -> None:
-    assert person_class(Path("a.pt"), {0: "car", 1: "Person"}) == 1
-    assert person_class(Path("a.pt"), {0: "pedestrian"}) == 0
+    assert person_class(Path("a.pt"), {0: "car", 1: "Person"}, None, 2) == 1
+    assert person_class(Path("a.pt"), {0: "pedestrian"}, None, 1) == 0
     with pytest.raises(ReuniteError, match=r"a.pt: none of its 2 classes \(car, dog, ...\)"):
-        person_class(Path("a.pt"), {0: "car", 1: "dog"})
+        person_class(Path("a.pt"), {0: "car", 1: "dog"}, None, 2)
 
 
 def test_a_missing_package_is_named_with_the_command_that_installs_it(

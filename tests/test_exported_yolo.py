@@ -40,7 +40,7 @@ def detector_of(*columns: list[float], takes_any: bool = False) -> ExportedYolo:
     def open_it(size: tuple[int, int]) -> list[Infer]:
         return [lambda picture: output] * 2
 
-    network = Network(Path("some.xml"), (640, 640), takes_any, NAMES, 2, open_it)
+    network = Network(Path("some.xml"), (640, 640), takes_any, NAMES, 3, 2, open_it)
     return ExportedYolo(network, UltralyticsDetectorConfig())
 
 
@@ -97,7 +97,7 @@ def test_every_frame_has_its_own_people_or_nobody_whatever_its_size() -> None:
         bright = picture[picture.shape[0] // 2, picture.shape[1] // 2, 0]  # stands where it is bright
         return np.array([[bright, 32, 8, 16, 0, 0.9 if bright else 0.01, 0]], np.float32).T
 
-    network = Network(Path("some.xml"), (64, 64), True, NAMES, 2, lambda _: [infer] * 2)
+    network = Network(Path("some.xml"), (64, 64), True, NAMES, 3, 2, lambda _: [infer] * 2)
     detector = ExportedYolo(network, UltralyticsDetectorConfig())
     images = [
         np.full((64 * zoom, 64 * zoom, 3), level, np.uint8) for level, zoom in ((20, 1), (0, 1), (30, 2))
@@ -108,7 +108,7 @@ def test_every_frame_has_its_own_people_or_nobody_whatever_its_size() -> None:
 
 
 def test_a_network_without_people_is_refused() -> None:
-    network = Network(Path("cars.xml"), (640, 640), False, {0: "car", 1: "bus"}, 1, lambda _: [])
+    network = Network(Path("cars.xml"), (640, 640), False, {0: "car", 1: "bus"}, 2, 1, lambda _: [])
     with pytest.raises(ReuniteError, match="none of its 2 classes"):
         ExportedYolo(network, UltralyticsDetectorConfig())
 
@@ -124,7 +124,7 @@ def test_an_error_of_the_runtime_reaches_the_caller_and_the_next_tick_goes_on() 
             raise answer
         return answer
 
-    network = Network(Path("some.xml"), (64, 64), False, NAMES, 1, lambda _: [infer])
+    network = Network(Path("some.xml"), (64, 64), False, NAMES, 3, 1, lambda _: [infer])
     detector = ExportedYolo(network, UltralyticsDetectorConfig())
     with pytest.raises(RuntimeError, match="out of memory"):
         detector.detect(tick_of(blank_image(64, 64)))

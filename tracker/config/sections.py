@@ -84,6 +84,9 @@ class UltralyticsDetectorConfig(NetworkDetectorConfig):
     image_size_px: int = Field(default=640, ge=32)
     """Side that pictures are scaled to; an export with a fixed size has its own."""
 
+    person_class: int | None = Field(default=None, ge=0)
+    """Number of the class that people are in; null takes the one called person, or the only one."""
+
 
 class OnnxDetectorConfig(NetworkDetectorConfig):
     """A YOLOX model, run by ONNX Runtime."""

@@ -5,7 +5,6 @@ fraction of a pixel. What is left out is its Python between the frames (half as 
 PyTorch, and the grey bars beside a picture of another shape, which a network in OpenVINO need not look at.
 """
 
-import ast
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -24,8 +23,15 @@ from foundation.onnx_session import GPU, onnx_providers, open_onnx
 from foundation.weights import find_weights, weights_folder
 from tracker.config import UltralyticsDetectorConfig
 from tracker.detectors.nms import suppress_overlaps
-from tracker.detectors.openvino_yolo import STRIDES, compile_yolo, read_yolo
-from tracker.detectors.yolo import person_class
+from tracker.detectors.openvino_yolo import (
+    MAX_SUPPRESSED,
+    STRIDES,
+    UnknownOutputError,
+    compile_yolo,
+    read_yolo,
+)
+from tracker.detectors.yolo_layout import Layout, classes_of, find_layout, person_class, read_names, to_v8
+from tracker.errors import ReuniteError
 from tracker.letterbox import letterbox
 from tracker.types import Detections, Frame, Image, State, Tick
 
@@ -49,7 +55,8 @@ class Network(NamedTuple):
         path: Its file.
         largest: Its input, or the largest that it may be.
         takes_any: Whether it can be opened for a smaller input, whose sides are multiples of 32.
-        names: Of its classes.
+        names: Of its classes; None where it does not say.
+        num_classes: How many.
         streams: How many pictures it looks at at once.
         open: For an input of this size, one function for each stream.
     """
@@ -57,7 +64,8 @@ class Network(NamedTuple):
     path: Path
     largest: Size
     takes_any: bool
-    names: dict[int, str]
+    names: dict[int, str] | None
+    num_classes: int
     streams: int
     open: Callable[[Size], list[Infer]]
 
@@ -76,7 +84,7 @@ class ExportedYolo:
             ReuniteError: It does not know people.
         """
         self._network, self._config = network, config
-        self._person = person_class(network.path, network.names)
+        self._person = person_class(network.path, network.names, config.person_class, network.num_classes)
         self._idle: dict[Size, SimpleQueue[Infer]] = {}  # by the size of the input
         self._lock = threading.Lock()
         self._workers = ThreadPoolExecutor(network.streams, thread_name_prefix="detect")
@@ -123,8 +131,10 @@ class ExportedYolo:
     def _people(self, output: NDArray[np.float32]) -> Detections:
         """(4 + C + more, A) raw output to people in pixels of the network's input."""
         scores = output[4 + self._person]
+        if not np.isfinite(scores.sum()):
+            raise ReuniteError(f"{self._network.path}: the network gives no numbers; are its weights whole?")
         places = np.flatnonzero(scores >= self._config.min_score)
-        classes = output[4 : 4 + len(self._network.names), places]
+        classes = output[4 : 4 + self._network.num_classes, places]
         # Whatever is more a chair than a person is no person.
         places = places[classes.argmax(axis=0) == self._person]
         likeliest = scores[places].astype(np.float64)
@@ -144,9 +154,12 @@ def fitting_size(picture: Size, largest: Size) -> Size:
 def find_export(config: UltralyticsDetectorConfig) -> Network | None:
     """The network that ``config.weights`` names, if it can be run here.
 
-    That is an OpenVINO folder or an ONNX file that ultralytics wrote, of a model that detects, segments or
-    finds poses, without suppression inside. None for everything else: ultralytics itself opens it, or says
-    what is wrong with it.
+    That is an OpenVINO folder or an ONNX file of a YOLO that detects, segments or finds poses, without
+    suppression inside; also of YOLOv5 and v7, and without a word on its classes. None for what ultralytics
+    itself opens, or says what is wrong with.
+
+    Raises:
+        ReuniteError: It is no detector that anybody here knows.
     """
     path = find_weights(config.weights, weights_folder(config.weights_folder))
     if path is None:
@@ -156,47 +169,70 @@ def find_export(config: UltralyticsDetectorConfig) -> Network | None:
     finder = {".xml": _find_openvino, ".onnx": _find_onnx}.get(path.suffix)
     try:
         return finder(path, config.image_size_px) if finder else None
+    except UnknownOutputError:
+        raise
     except Exception:  # noqa: BLE001 - of several libraries; ultralytics will say what is wrong
         return None
 
 
 def _find_openvino(path: Path, open_size: int) -> Network | None:
-    meta = yaml.safe_load((path.parent / "metadata.yaml").read_text(encoding="utf-8"))
-    names: dict[int, str] = meta["names"]
+    said = path.parent / "metadata.yaml"
+    meta = yaml.safe_load(said.read_text(encoding="utf-8")) if said.is_file() else {}
+    names = read_names(meta.get("names"))
     model = read_yolo(path, open_size)
-    if model is None or meta["task"] not in TASKS or model.channels < 4 + len(names):
+    if model is None or meta.get("task", TASKS[0]) not in TASKS:
+        return None
+    num_classes = len(names) if names else model.channels - 4
+    if model.channels < 4 + num_classes:
         return None
     streams = min(_cores(), MAX_STREAMS)
     takes_any = model.at_size((STRIDES[-1], STRIDES[-1])) is not None
-    return Network(
-        path, model.size, takes_any, names, streams, lambda size: compile_yolo(model, size, streams)
-    )
+
+    def open_it(size: Size) -> list[Infer]:
+        return compile_yolo(model, size, streams)
+
+    return Network(path, model.size, takes_any, names, num_classes, streams, open_it)
 
 
 def _find_onnx(path: Path, open_size: int) -> Network | None:
     streams = 2 if GPU in onnx_providers() else min(_cores(), MAX_STREAMS)
     session = open_onnx(path, threads=max(1, _cores() // streams))
     meta = session.get_modelmeta().custom_metadata_map
-    names: dict[int, str] = ast.literal_eval(meta["names"])
+    names = read_names(meta.get("names"))
     (entrance,) = session.get_inputs()
     is_open = not isinstance(entrance.shape[2], int)
     height, width = (open_size, open_size) if is_open else entrance.shape[2:]
     dtype = np.float16 if entrance.type == "tensor(float16)" else np.float32
 
-    def infer(picture: Image) -> NDArray[np.float32]:
+    def run(picture: Image) -> NDArray[np.float32]:
         planes = cv2.dnn.blobFromImage(picture, 1 / 255, swapRB=True).astype(dtype, copy=False)
         return np.asarray(session.run(None, {entrance.name: planes})[0][0], np.float32)
 
-    output = infer(np.full((height, width, 3), GREY, np.uint8))
-    cells = sum((width // stride) * (height // stride) for stride in STRIDES)
-    if (
-        meta["task"] not in TASKS
-        or output.ndim != 2
-        or len(output) < 4 + len(names)
-        or output.shape[1] != cells
-    ):
+    shape = run(np.full((height, width, 3), GREY, np.uint8)).shape
+    if meta.get("task", TASKS[0]) not in TASKS:
         return None
-    return Network(path, (width, height), is_open, names, streams, lambda _: [infer] * streams)
+    cells = sum((width // stride) * (height // stride) for stride in STRIDES)
+    layout = find_layout(shape, len(names) if names else None, cells)
+    if layout is None:
+        if _is_known_to_ultralytics(shape):
+            return None
+        classes = f"{len(names)} classes" if names else "classes that it does not name"
+        raise UnknownOutputError(
+            f"{path}: is no YOLO that can be read: for {width}x{height} and {classes} it gives {shape}, "
+            f"where {' or '.join(it.value for it in Layout)} are known, with A = {cells}; a YOLOX "
+            "model needs detector.kind=onnx"
+        )
+    num_classes = len(names) if names else classes_of(shape, layout)
+
+    def infer(picture: Image) -> NDArray[np.float32]:
+        return to_v8(run(picture), layout, num_classes)
+
+    return Network(path, (width, height), is_open, names, num_classes, streams, lambda _: [infer] * streams)
+
+
+def _is_known_to_ultralytics(shape: tuple[int, ...]) -> bool:
+    """Whether it is a list of at most 300 boxes: suppression inside, or RT-DETR."""
+    return len(shape) == 2 and shape[0] <= MAX_SUPPRESSED and shape[1] >= 6
 
 
 def _cores() -> int:

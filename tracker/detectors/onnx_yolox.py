@@ -110,6 +110,8 @@ class OnnxDetector:
 
     def _people(self, output: NDArray[Any], scale: float) -> Detections:
         scores = (output[:, 4] * output[:, 5 + PERSON_CLASS]).astype(np.float64)
+        if not np.isfinite(scores.sum()):
+            raise ReuniteError(f"{self._path}: the network gives no numbers; are its weights whole?")
         good = scores >= self._config.min_score
         boxes = (
             decode_yolox(output[good, :4].astype(np.float64), self._grid[good], self._strides[good]) / scale

@@ -14,9 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.errors import ReuniteError
 from tracker.types import BoolArray, Image
 
 STRIDES = (8, 16, 32)
+MAX_SUPPRESSED = 300
+"""Boxes of an export with suppression inside, or of RT-DETR; what gives more has none."""
+
+
+class UnknownOutputError(ReuniteError):
+    """A network that gives something else than boxes; ultralytics would find nobody, and not say why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,11 @@ def read_yolo(path: Path, open_size: int) -> YoloModel | None:
     _, _, height, width = model.input().get_shape()
     output = list(model.output(0).get_shape())
     if len(output) != 3 or output[2] != _cells((width, height)):
+        if len(output) == 3 and output[1] > MAX_SUPPRESSED:
+            raise UnknownOutputError(
+                f"{path}: gives {output} for {width}x{height}, which is not how YOLOv8 and later lie in OpenVINO; "
+                "take its ONNX export, of which every layout is read"
+            )
         return None
     return YoloModel(path, (width, height), is_open, output[1])
 

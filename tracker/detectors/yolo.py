@@ -12,6 +12,7 @@ import numpy as np
 from foundation.extras import install_hint
 from foundation.weights import WEIGHTS_VARIABLE, find_weights, weights_folder
 from tracker.config import UltralyticsDetectorConfig
+from tracker.detectors.yolo_layout import person_class, read_names
 from tracker.errors import ReuniteError
 from tracker.types import Detections, Image, State, Tick
 
@@ -22,6 +23,9 @@ QUIET_ENVIRONMENT = {
     "ULTRALYTICS_SAFE_LOAD": "true",  # torch.load(weights_only=True) for .pt files
 }
 """What ultralytics reads once, when it is imported."""
+
+NAMES_UNKNOWN = 999
+"""So many classes ultralytics gives a model that does not say how many it has."""
 
 
 class UltralyticsDetector:
@@ -45,14 +49,19 @@ class UltralyticsDetector:
         try:
             # Exports do not say their task before they are loaded; .pt files do, and it is compared below.
             self._model = yolo(str(path), task=None if path.suffix == ".pt" else "detect")
-            names: dict[int, str] = self._model.names
+            names = read_names(self._model.names)
         except Exception as error:  # noqa: BLE001 - it raises anything from TypeError to pickle errors
             raise ReuniteError(
                 f"{path}: ultralytics cannot load it: {' '.join(str(error).split())}"
             ) from None
         if self._model.task not in ("detect", "segment", "pose"):
             raise ReuniteError(f"{path}: its task is {self._model.task!r}; a detector of people is needed")
-        self._person_class = person_class(path, names)
+        if names == {
+            number: f"class{number}" for number in range(NAMES_UNKNOWN)
+        }:  # ultralytics' own invention
+            names = None
+        num_classes = len(names) if names else NAMES_UNKNOWN
+        self._person_class = person_class(path, names, config.person_class, num_classes)
         self._is_half = _has_gpu()
 
     def detect(self, tick: Tick) -> Sequence[Detections]:
@@ -87,23 +96,6 @@ class UltralyticsDetector:
             half=self._is_half,
         )
         return [_to_detections(result.boxes.data.cpu().numpy()) for result in results]
-
-
-def person_class(path: Path, names: dict[int, str]) -> int:
-    """The class called person, or the only one there is.
-
-    Raises:
-        ReuniteError: There are several classes and none is called person.
-    """
-    people = [number for number, name in names.items() if name.lower() == "person"]
-    if people:
-        return people[0]
-    if len(names) == 1:
-        return next(iter(names))
-    some = ", ".join(list(names.values())[:5])
-    raise ReuniteError(
-        f"{path}: none of its {len(names)} classes ({some}, ...) is called 'person'; take a COCO model"
-    )
 
 
 def _to_detections(rows: Any) -> Detections:
