@@ -81,8 +81,8 @@ def read_yolo(path: Path, open_size: int) -> YoloModel | None:
     if len(output) != 3 or output[2] != _cells((width, height)):
         if len(output) == 3 and output[1] > MAX_SUPPRESSED:
             raise UnknownOutputError(
-                f"{path}: gives {output} for {width}x{height}, which is not how YOLOv8 and later lie in OpenVINO; "
-                "take its ONNX export, of which every layout is read"
+                f"{path}: gives {output} for {width}x{height}, where (1, 4 + C, boxes) is "
+                "known; take its ONNX export, of which every layout is read"
             )
         return None
     return YoloModel(path, (width, height), is_open, output[1])
