@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.mot16 import LIKELY_PUBLIC, LIKELY_YOLOX, MIN_SCORE, Sequence16, read_sequence, track
+from foundation.arrays import FloatArray
 from foundation.mot_files import MotTable, read_mot, read_seqinfo
 from tracker.config import RunConfig, TrackingConfig, load_config, with_values
 from tracker.geometry import xywh_to_xyxy
 from tracker.metrics import GroundTruth, Scores, score_sequence
-from tracker.types import FloatArray, Observations
+from tracker.types import Observations
 
 PRESETS = Path(__file__).resolve().parents[1] / "configs" / "association"
 LIKELY_CAMPUS = 0.5
@@ -111,8 +112,8 @@ def variants(ours: RunConfig) -> Iterator[tuple[str, TrackingConfig]]:
     yield "measurement noise whatever the score", whole(score_doubt=0.0)
     yield "measurement noise whatever covers it", whole(cover_doubt=0.0)
     yield "no common shift", whole(common_shift=False)
-    yield "nobody carried", whole(carry_s=0.0)
-    yield "carried for 0.2 s", whole(carry_s=0.2)
+    yield "no coasting", whole(coast_s=0.0)
+    yield "coasting for 0.2 s", whole(coast_s=0.2)
     yield "births on people who are there", whole(max_birth_iou=1.0)
     yield "births reported at once", whole(confirm_frames=1)
     yield "births confirmed by three frames", whole(confirm_frames=3)

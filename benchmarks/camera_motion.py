@@ -24,12 +24,13 @@ import cv2
 import numpy as np
 
 from benchmarks.detectors import read_frames
+from foundation.arrays import FloatArray, Image
 from foundation.mot_files import read_mot
 from tracker.build import build_camera_motion, build_detector
 from tracker.camera_motion.pictures import shrink
 from tracker.config import load_config
 from tracker.geometry import xywh_to_xyxy
-from tracker.types import CameraName, FloatArray, Frame, Image, Tick
+from tracker.types import CameraName, Frame, Tick
 
 MIN_SCORE = 0.1
 RESIDUAL_SIDE_PX = 640
@@ -37,7 +38,7 @@ MIN_SLOPE = 8.0
 """Grey levels from a pixel to the next, at which residuals are measured."""
 DETECTOR_FRAMES = 40
 FRAME_RATE = 30.0
-"""Of all videos; nothing here hangs on it."""
+"""Of all videos; nothing here depends on it."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from foundation.arrays import BoolArray, FloatArray, Image
 from foundation.mot_files import MotTable, read_mot
 from foundation.video import VideoFile
 from tracker.config import EmbeddedDetectorConfig, OnnxDetectorConfig, UltralyticsDetectorConfig
@@ -30,7 +31,7 @@ from tracker.detectors.silhouettes import WIDTH_SHARE, find_blobs
 from tracker.detectors.yolo import UltralyticsDetector
 from tracker.geometry import centers_of, iou_matrix, xywh_to_xyxy
 from tracker.stages import Detector
-from tracker.types import BoolArray, CameraName, Detections, FloatArray, Frame, Image, State, Tick
+from tracker.types import CameraName, Detections, Frame, State, Tick
 
 MIN_IOU = 0.5
 NEITHER_CLASSES = (2, 7, 8, 12)
@@ -61,7 +62,6 @@ class Stateless:
         raise NotImplementedError
 
     def state(self) -> State:
-        """Nothing."""
         return {}
 
     def restore(self, state: State) -> None:

@@ -8,7 +8,7 @@ In each round every network has one turn on every runtime, in an order drawn ane
 machine hits all alike. The table holds the median over the rounds and the quartiles; a ratio is the median of
 the ratios within each round. Without a word behind it, OpenVINO computes in bfloat16 where the CPU can.
 Preprocessing (resize, normalise) is a row of its own and in no other. Ours have random weights unless they
-are given, and INT8 is calibrated on drawn pictures: speed hangs on neither. What INT8 loses says
+are given, and INT8 is calibrated on drawn pictures: speed depends on neither. What INT8 loses says
 ``reid.export``, who finds more people ``reid.evaluate``. Where there is a GPU, PyTorch and ONNX Runtime take
 it; ``CUDA_VISIBLE_DEVICES=`` in front keeps them on the CPU.
 """
@@ -31,13 +31,14 @@ import openvino
 import torch
 from numpy.typing import NDArray
 
+from foundation.arrays import Image
+from foundation.errors import ReuniteError
 from reid.checkpoint import load_model, save_weights
 from reid.convert import to_openvino
-from reid.errors import ReidError
 from reid.export import quantise
 from reid.models import build_model
 from reid.preprocess import DEFAULT
-from reid.runtime import OPENERS, Embedder, Image, Runtime, open_embedder
+from reid.runtime import OPENERS, Embedder, Runtime, open_embedder
 
 OURS = ("robust-reid-025x", "robust-reid-1x", "robust-reid-2x")
 REFERENCE = "osnet-x0.25"
@@ -91,7 +92,7 @@ def find_networks(weights: Sequence[Path], shared: Path, folder: Path) -> list[N
     """Ours from ``weights``, the other sizes of ours with random weights in ``folder``, and the peers."""
     networks = [Network(path.stem, path) for path in weights]
     if len({network.name for network in networks}) < len(networks):
-        raise ReidError("--weights: two files of one name cannot be told apart in the table")
+        raise ReuniteError("--weights: two files of one name cannot be told apart in the table")
     given = {load_model(path)[2]["name"] for path in weights}
     for name in (name for name in OURS if name not in given):
         path = folder / f"{name}.safetensors"

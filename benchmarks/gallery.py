@@ -19,9 +19,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike
 
+from foundation.arrays import BoolArray, EmbeddingArray, FloatArray, IntArray
 from tracker.gallery import Gallery, GalleryIndex, GalleryWriter, Network, Person, Pictures, Presence
 from tracker.gallery.index import CANDIDATES
-from tracker.types import BoolArray, CameraName, FeatureArray, FloatArray, IntArray
+from tracker.types import CameraName
 
 CAMERAS, REMEMBERED_CAMERAS, PICTURES = 3, 2, 2
 SHARES = {"everybody": 0.10, "person": 0.45, "person in camera": 0.25, "picture": 0.20}
@@ -33,24 +34,24 @@ SAVED_AT_ONCE = 50
 """People whom a run saves in one transaction."""
 
 
-def drawn_pictures(first: int, count: int, dimension: int) -> FeatureArray:
+def drawn_pictures(first: int, count: int, dimension: int) -> EmbeddingArray:
     """Pictures of people from ``first`` on: (P, CAMERAS, PICTURES + 1, D); alike for the same arguments."""
     axes = np.linalg.qr(np.random.default_rng(0).normal(size=(dimension, FREE_DIMENSIONS + 1)))[0].T
     random = np.random.default_rng((1, first))
 
-    def part(name: str, cameras: int, pictures: int) -> FeatureArray:
+    def part(name: str, cameras: int, pictures: int) -> EmbeddingArray:
         rows = random.standard_normal((count, cameras, pictures, FREE_DIMENSIONS), np.float32)
         rows *= np.sqrt(SHARES[name]) / np.linalg.norm(rows, axis=-1, keepdims=True)
         return rows
 
     rows = part("person", 1, 1) + part("person in camera", CAMERAS, 1)
     rows = rows + part("picture", CAMERAS, PICTURES + 1)
-    embeddings: FeatureArray = (rows @ axes[1:] + np.sqrt(SHARES["everybody"]) * axes[0]).astype(np.float32)
+    embeddings: EmbeddingArray = (rows @ axes[1:] + np.sqrt(SHARES["everybody"]) * axes[0]).astype(np.float32)
     embeddings /= np.linalg.norm(embeddings, axis=-1, keepdims=True)
     return embeddings
 
 
-def remembered(people: int, dimension: int) -> Iterator[tuple[range, FeatureArray]]:
+def remembered(people: int, dimension: int) -> Iterator[tuple[range, EmbeddingArray]]:
     """Numbers from 1 and what the gallery holds of them, (P, 4, D), a chunk of people at a time."""
     for first in range(1, people + 1, CHUNK):
         count = min(CHUNK, people + 1 - first)
@@ -58,7 +59,7 @@ def remembered(people: int, dimension: int) -> Iterator[tuple[range, FeatureArra
         yield range(first, first + count), seen.reshape(count, -1, dimension)
 
 
-def drawn_queries(count: int, dimension: int, people: int) -> tuple[FeatureArray, IntArray]:
+def drawn_queries(count: int, dimension: int, people: int) -> tuple[EmbeddingArray, IntArray]:
     """Pictures (Q, D) that are not in the gallery, and who it is, 0 for the strangers of the second half."""
     here = drawn_pictures(1, min(CHUNK, people), dimension)[: count // 2]
     cameras = np.random.default_rng(2).integers(0, CAMERAS, len(here))
@@ -69,8 +70,8 @@ def drawn_queries(count: int, dimension: int, people: int) -> tuple[FeatureArray
 
 
 def brute_force(
-    people: int, queries: FeatureArray, top: int, stored: DTypeLike
-) -> tuple[IntArray, FeatureArray]:
+    people: int, queries: EmbeddingArray, top: int, stored: DTypeLike
+) -> tuple[IntArray, EmbeddingArray]:
     """The best person (Q,) of all for each query and the similarity (Q,), pictures rounded to ``stored``."""
     numbers, best = np.zeros(len(queries), np.int64), np.full(len(queries), -np.inf, np.float32)
     for names, pictures in remembered(people, queries.shape[1]):
@@ -107,7 +108,7 @@ def fill(path: Path, people: int, dimension: int) -> float:
     return float(np.median(took_s))
 
 
-def query_ms(index: GalleryIndex, queries: FeatureArray) -> FloatArray:
+def query_ms(index: GalleryIndex, queries: EmbeddingArray) -> FloatArray:
     """Milliseconds of each query, one at a time, for the best five people."""
     index.best(queries[:1], 5)
     took = []
@@ -176,7 +177,7 @@ def measure(people: int, options: argparse.Namespace, folder: Path) -> None:
     print(f"  remove and put one   {changed_us:9.0f} us")
 
     ranking = index.best(queries, 1)
-    found, likeness = ranking.numbers[:, 0], ranking.similarities[:, 0]
+    found, similarity = ranking.numbers[:, 0], ranking.similarities[:, 0]
     exact, highest = brute_force(people, queries, options.top, np.float16)
     full, full_highest = brute_force(people, queries, options.top, np.float32)
     known = who > 0
@@ -188,7 +189,7 @@ def measure(people: int, options: argparse.Namespace, folder: Path) -> None:
         f"  best person the same {percent(found == exact, known)} of those who return, "
         f"{percent(found == exact, ~known)} of strangers"
     )
-    lost = np.maximum(highest - likeness, 0)[~known]
+    lost = np.maximum(highest - similarity, 0)[~known]
     print(f"  strangers' similarity {lost.mean():8.4f} too low in the mean, {lost.max():.4f} at most")
     print(
         f"  half precision       changes {np.count_nonzero(exact != full)} of {len(queries)} answers, "

@@ -3,7 +3,7 @@
     python -m benchmarks.linking --minutes 1 10 60
 
 People stay 10 to 30 s before a camera, walk 3 to 30 s to the next, and one in ten who leave never comes
-back; somebody new takes the place. Each is looked at once a second; embeddings are drawn as in
+back; somebody new takes the place. Each is embedded once a second; embeddings are drawn as in
 benchmarks.identity, but two people scatter by 0.06 instead of 0.095, which makes 256 numbers. Only the
 linker's own seconds are counted, and only its own memory.
 """
@@ -20,7 +20,7 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 
 import numpy as np
 
-from benchmarks.identity.appearance import CameraLooks, DrawnPeople, Spread
+from benchmarks.identity.appearance import CameraEmbeddings, DrawnPeople, Spread
 from tracker.config import IdentityConfig
 from tracker.identity import IdentityLinker
 from tracker.types import CameraName, Frame, Tracks, blank_image
@@ -76,9 +76,13 @@ class Watching:
     """The tracks of one camera, frame by frame; each visit is a track, and nobody is ever missed."""
 
     def __init__(
-        self, name: CameraName, visits: Sequence[Sequence[tuple[int, int]]], looks: CameraLooks, length: int
+        self,
+        name: CameraName,
+        visits: Sequence[Sequence[tuple[int, int]]],
+        embeddings: CameraEmbeddings,
+        length: int,
     ) -> None:
-        self._name, self._looks = name, looks
+        self._name, self._embeddings = name, embeddings
         in_order = sorted((begin, place, person) for place, row in enumerate(visits) for begin, person in row)
         self._coming = iter([*in_order, (sys.maxsize, 0, 0)])
         self._next = next(self._coming)
@@ -90,7 +94,7 @@ class Watching:
         self._image = blank_image(*SIZE)
 
     def see(self, index: int) -> tuple[Frame, Tracks]:
-        """The next frame, ``index`` from 0; everybody is looked at in their first and once a second."""
+        """The next frame, ``index`` from 0; everybody is embedded in their first and once a second."""
         while self._next[0] <= index:
             begin, place, person = self._next
             self._tracks += 1
@@ -98,15 +102,15 @@ class Watching:
             self._track_ids[place] = self._tracks
             self._next = next(self._coming)
         age = index - self._begins
-        wanted, now_s = age % FRAME_RATE == 0, index / FRAME_RATE
+        needed, now_s = age % FRAME_RATE == 0, index / FRAME_RATE
         # Whoever is not told of for a second would be drawn as if they had come back.
-        is_due = wanted.any() or index % (FRAME_RATE // 2) == 0
-        features = self._looks.draw(now_s, self._people, wanted) if is_due else self._unseen
+        is_due = needed.any() or index % (FRAME_RATE // 2) == 0
+        embeddings = self._embeddings.draw(now_s, self._people, needed) if is_due else self._unseen
         left = age * (WALK_PX_S / FRAME_RATE)
         boxes = np.column_stack((left, self._tops, left + BOX_PX[0], self._tops + BOX_PX[1]))
         return (
             Frame(self._name, index + 1, now_s, self._image),
-            Tracks(self._track_ids.copy(), boxes, self._scores, features),
+            Tracks(self._track_ids.copy(), boxes, self._scores, embeddings),
         )
 
 
@@ -117,7 +121,7 @@ def stream(
     own, *others = rng.spawn(1 + len(crowd.visits))
     drawn = DrawnPeople(spread, crowd.people, own)
     cameras = [
-        Watching(CameraName(f"cam{number:02}"), visits, CameraLooks(drawn, other), spread.length)
+        Watching(CameraName(f"cam{number:02}"), visits, CameraEmbeddings(drawn, other), spread.length)
         for number, (visits, other) in enumerate(zip(crowd.visits, others, strict=True), start=1)
     ]
     for index in range(frames):
@@ -175,7 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         window = took_s[max(0, end - WINDOW_S) : end]
         people = {p for camera in crowd.visits for place in camera for f, p in place if f < end * FRAME_RATE}
         print(
-            f"{end // 60:7}  {len(linker.tracks()):7}  {f'{linker.people} ({len(people)})':>13}  "
+            f"{end // 60:7}  {len(linker.tracks()):7}  {f'{linker.num_identities} ({len(people)})':>13}  "
             f"{f'{window.mean():.3f}, {window.max():.3f}':>42}  {size_of(linker) / 2**20:12.1f}",
             flush=True,
         )

@@ -21,15 +21,16 @@ from pathlib import Path
 
 import numpy as np
 
+from foundation.arrays import FloatArray
+from foundation.errors import ReuniteError
 from foundation.mot_files import MotTable, read_mot, read_seqinfo
 from tracker.camera_motion.file import read_motions
 from tracker.camera_tracker import CameraTracker, Update
 from tracker.config import OfflineConfig, TrackingConfig, load_config
-from tracker.errors import ReuniteError
 from tracker.geometry import xywh_to_xyxy, xyxy_to_xywh
 from tracker.metrics import GroundTruth, Scores, score_sequence
 from tracker.smoothing import smooth_tracks
-from tracker.types import CameraName, FloatArray, Observations
+from tracker.types import CameraName, Observations
 
 MOT16 = Path(__file__).resolve().parents[2] / "shared" / "data" / "mot16"
 MOTION = MOT16.parent / "mot17-yolox" / "gmc"

@@ -15,14 +15,15 @@ from itertools import pairwise
 
 import numpy as np
 
+from foundation.arrays import EmbeddingArray, FloatArray, IntArray
 from reid.data import open_dataset, read_pictures
 from tracker.build import build_embedder
-from tracker.config import LikenessConfig, load_config
+from tracker.config import SimilarityConfig, load_config
 from tracker.gallery import Appearances
-from tracker.identity.stays import directions
+from tracker.identity.tracklets import directions
 from tracker.search.photo import embed_person, whole_picture
 from tracker.search.ranking import rank_people
-from tracker.types import CameraName, FeatureArray, FloatArray, Frame, IntArray
+from tracker.types import CameraName, Frame
 
 PHOTOS = 40
 """Of each gallery."""
@@ -37,7 +38,7 @@ class People:
 
     persons: IntArray
     cameras: IntArray
-    embeddings: FeatureArray
+    embeddings: EmbeddingArray
 
 
 def read_people(data: str, embedder: Sequence[str]) -> People:
@@ -76,7 +77,7 @@ def ask(people: People, size: int, galleries: int) -> FloatArray:
     """(Q, 5) of each photo: the nearest person's probability, whether that is right, whether it shows a
     stranger, the probability of what is true, the cosine with the person it shows (nan for strangers)."""
     random = np.random.default_rng(0)
-    everybody, config, answers = np.unique(people.persons), LikenessConfig(), []
+    everybody, config, answers = np.unique(people.persons), SimilarityConfig(), []
     for _ in range(galleries):
         known, left_out = draw_gallery(people, random.choice(everybody, size, replace=False), random)
         for photo in range(PHOTOS):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
-FeatureArray = NDArray[np.float32]
+EmbeddingArray = NDArray[np.float32]
 Image = NDArray[np.uint8]
 
 

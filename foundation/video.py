@@ -21,7 +21,7 @@ from foundation.errors import ReuniteError
 from foundation.passwords import mask_password
 
 SKIPPED: Image = np.zeros((1, 1, 3), np.uint8)
-"""In the place of pixels that nobody needs."""
+"""In the place of pixels that are not needed."""
 
 FORMATS = (
     "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,vvc,av1,obu,ivf,vc1,h263,mjpeg,mjpeg_2000,"
@@ -148,7 +148,6 @@ class VideoFile:
         return packet.dts if self.is_avi else packet.pts
 
     def close(self) -> None:
-        """Let go of the file."""
         self.container.close()
 
 

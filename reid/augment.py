@@ -6,14 +6,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation.arrays import Image
 from reid.autoaugment import auto_augment
 from reid.config import AugmentConfig, ErasingConfig
 from reid.degrade import blur, change_light, compress, lower_resolution, mix, rescale
 
-Image = NDArray[np.uint8]
-
 ERASING_TRIES = 100
-"""A rectangle that does not fit is drawn anew so often; then the picture stays whole."""
+"""A rectangle that does not fit is drawn anew this often; then the picture stays whole."""
 
 
 class Augmenter:

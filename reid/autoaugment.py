@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
+from foundation.arrays import Image
 
 GREY = (128, 128, 128)
 """What comes in where a picture is moved away."""

@@ -18,7 +18,6 @@ class Ema:
     """
 
     def __init__(self, decay: float) -> None:
-        """Nothing is averaged yet."""
         self._decay = decay
         self._average: Weights = {}
         self._count = 0
@@ -42,11 +41,9 @@ class Ema:
         return dict(self._average)
 
     def state(self) -> Weights:
-        """All that `restore` needs."""
         return {"count": torch.tensor(self._count), **_named("average", self._average)}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` gave."""
         self._count = int(state["count"])
         self._average = _unnamed("average", state)
 
@@ -58,7 +55,6 @@ class Swa:
     """
 
     def __init__(self) -> None:
-        """Nothing is averaged yet."""
         self._mean: Weights = {}
         self._count = 0
 
@@ -73,11 +69,9 @@ class Swa:
         return dict(self._mean)
 
     def state(self) -> Weights:
-        """All that `restore` needs."""
         return {"count": torch.tensor(self._count), **_named("mean", self._mean)}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` gave."""
         self._count = int(state["count"])
         self._mean = _unnamed("mean", state)
 
@@ -91,7 +85,6 @@ class Swag(Swa):
     """
 
     def __init__(self) -> None:
-        """Nothing is averaged yet."""
         super().__init__()
         self._deviation: Weights = {}
 
@@ -123,11 +116,9 @@ class Swag(Swa):
         }
 
     def state(self) -> Weights:
-        """All that `restore` needs."""
         return {**super().state(), **_named("deviation", self._deviation)}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` gave."""
         super().restore(state)
         self._deviation = _unnamed("deviation", state)
 

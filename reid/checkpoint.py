@@ -9,8 +9,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from foundation.errors import ReuniteError
 from foundation.files import write_whole
-from reid.errors import ReidError
 from reid.models import build_model
 from reid.preprocess import Preprocess
 
@@ -44,10 +44,10 @@ def save_weights(
             its variances may leave the range.
 
     Raises:
-        ReidError: A weight is not finite, or ``extra`` cannot be written as JSON.
+        ReuniteError: A weight is not finite, or ``extra`` cannot be written as JSON.
     """
     if taken := {"name", "settings"} & set(extra):
-        raise ReidError(
+        raise ReuniteError(
             f"{path}: extra must not hold {' and '.join(sorted(taken))}, they stand for the network"
         )
     tensors: dict[str, Tensor] = {}
@@ -55,7 +55,7 @@ def save_weights(
         if key.startswith(CLASSIFIERS):
             continue
         if not value.isfinite().all():
-            raise ReidError(f"{path}: not written, {key} holds numbers that are not finite")
+            raise ReuniteError(f"{path}: not written, {key} holds numbers that are not finite")
         stored = value.half() if half and value.is_floating_point() and value.squeeze().ndim > 1 else value
         tensors[key] = stored.cpu().contiguous()
     try:
@@ -67,7 +67,7 @@ def save_weights(
             "extra": json.dumps(dict(extra)),
         }
     except (TypeError, ValueError) as error:
-        raise ReidError(f"{path}: settings and extra must be JSON values: {error}") from None
+        raise ReuniteError(f"{path}: settings and extra must be JSON values: {error}") from None
     write_whole(path, save(tensors, metadata))
 
 
@@ -79,7 +79,7 @@ def load_model(path: Path) -> tuple[nn.Module, Preprocess, dict[str, Any]]:
         through; ``name``, ``settings`` and whatever ``extra`` held.
 
     Raises:
-        ReidError: The file is missing, is not safetensors (no pickle is ever opened), was not written
+        ReuniteError: The file is missing, is not safetensors (no pickle is ever opened), was not written
             here, or its weights are not those of the network it names.
     """
     try:
@@ -87,13 +87,13 @@ def load_model(path: Path) -> tuple[nn.Module, Preprocess, dict[str, Any]]:
             metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 it is no mapping
     except FileNotFoundError:
-        raise ReidError(f"{path}: there is no such file") from None
+        raise ReuniteError(f"{path}: there is no such file") from None
     except (OSError, SafetensorError) as error:
-        raise ReidError(
+        raise ReuniteError(
             f"{path}: is not a safetensors file ({error}); pickled weights are never opened"
         ) from None
     if metadata.get("format") != FORMAT:
-        raise ReidError(
+        raise ReuniteError(
             f"{path}: was not written by this program (format {metadata.get('format')!r}, not {FORMAT!r})"
         )
     try:
@@ -102,19 +102,21 @@ def load_model(path: Path) -> tuple[nn.Module, Preprocess, dict[str, Any]]:
         about = {**json.loads(metadata["extra"]), "name": name, "settings": settings}
         model = build_model(name, **settings)
     except (KeyError, TypeError, ValueError) as error:
-        raise ReidError(f"{path}: its description is damaged: {error!r}") from None
-    except ReidError as error:
-        raise ReidError(f"{path}: {error}") from None
+        raise ReuniteError(f"{path}: its description is damaged: {error!r}") from None
+    except ReuniteError as error:
+        raise ReuniteError(f"{path}: {error}") from None
     _check_weights(path, name, model.state_dict(), tensors)
     model.load_state_dict(tensors)
     return model.eval(), preprocess, about
 
 
 def _check_weights(path: Path, name: str, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
-    """Raise ReidError unless both hold the same names and shapes."""
+    """Raise ReuniteError unless both hold the same names and shapes."""
     for key in sorted(wanted.keys() | found.keys()):
         shapes = [tuple(part[key].shape) if key in part else None for part in (wanted, found)]
         if shapes[0] != shapes[1]:
             has = "is not there" if shapes[1] is None else f"has shape {shapes[1]}"
             needs = "is not part of it" if shapes[0] is None else f"needs {shapes[0]}"
-            raise ReidError(f"{path}: holds the weights of another network than {name}: {key} {has}, {needs}")
+            raise ReuniteError(
+                f"{path}: holds the weights of another network than {name}: {key} {has}, {needs}"
+            )

@@ -58,7 +58,7 @@ def to_onnx(model: nn.Module, preprocess: Preprocess) -> bytes:
     assert program is not None
     program.model.metadata_props[PREPROCESS_KEY] = _as_json(preprocess)
     proto = program.model_proto
-    # The exporter notes at each node where in whose file it came from; that is nobody's business.
+    # The exporter notes at each node where in whose file it came from; which does not belong in the file.
     for part in (*proto.graph.node, *proto.graph.value_info, *proto.graph.input, *proto.graph.output):
         del part.metadata_props[:]
         part.doc_string = ""

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from foundation.errors import ReuniteError
 from foundation.files import open_whole
-from reid.errors import ReidError
 from reid.retrieval import normalise
 from reid.runtime import Embedder, open_embedder
 from reid.training_pictures import Batch, TrainingPictures
@@ -19,7 +19,7 @@ from reid.training_pictures import Batch, TrainingPictures
 log = logging.getLogger(__name__)
 
 PICTURES_AT_ONCE = 64
-"""So many pictures are decoded and embedded together."""
+"""This many pictures are decoded and embedded together."""
 
 LINE_EVERY = 32
 """Parts between two lines of progress."""
@@ -92,11 +92,11 @@ class Views:
         try:
             said = np.lib.format.open_memmap(path, mode="r+")
         except (OSError, ValueError) as error:
-            raise ReidError(
+            raise ReuniteError(
                 f"{path}: cannot be read ({error}); remove it, and the teacher is asked anew"
             ) from None
         if said.shape != self._shape or said.dtype != np.float16:
-            raise ReidError(f"{path}: must hold {self._shape} numbers, holds {said.shape}; remove it")
+            raise ReuniteError(f"{path}: must hold {self._shape} numbers, holds {said.shape}; remove it")
         return said
 
 
@@ -104,7 +104,7 @@ def open_teachers(paths: Sequence[Path], convention: str | None) -> Teachers:
     """Open networks as one teacher.
 
     Raises:
-        ReidError: One cannot be opened.
+        ReuniteError: One cannot be opened.
     """
     return Teachers([open_embedder(path, convention=convention) for path in paths])
 
@@ -119,7 +119,7 @@ def teacher_embeddings(
     ``teacher-*.npy``.
 
     Raises:
-        ReidError: The teacher cannot be opened.
+        ReuniteError: The teacher cannot be opened.
     """
     cache = cache_folder / f"teacher-{fingerprint(paths, convention, pictures)}.npy"
     if cache.exists():
@@ -156,7 +156,7 @@ def fingerprint(paths: Sequence[Path], *parts: object) -> str:
             if weights != path and weights.exists():
                 digest.update(weights.read_bytes())
         except OSError as error:
-            raise ReidError(f"{path}: cannot read the teacher ({error.strerror})") from None
+            raise ReuniteError(f"{path}: cannot read the teacher ({error.strerror})") from None
     for part in parts:
         if isinstance(part, TrainingPictures):
             for row in range(len(part)):

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from foundation.arrays import EmbeddingArray, Image
 from foundation.command import Command
+from foundation.errors import ReuniteError
 from foundation.images import is_hidden, is_sequence, numbered_images, sequence_images, sequence_info
 from foundation.mot_files import read_mot
 from foundation.video import VideoFile
-from reid.data import PICTURE_SUFFIXES, FolderImages, Image, PictureError, Record
-from reid.errors import ReidError
+from reid.data import PICTURE_SUFFIXES, FolderImages, PictureError, Record
 from reid.outputs import check_output
-from reid.retrieval import Floats
 from reid.runtime import CONVENTIONS, RUNTIMES, Embedder, open_embedder
 
 AT_ONCE = 256
@@ -88,9 +88,9 @@ def embed_crops(embedder: Embedder, crops: Iterator[Crop]) -> dict[str, NDArray[
         ``embeddings`` (N, D), and (N, ...) for each thing that is known of the crops.
 
     Raises:
-        ReidError: There is no crop.
+        ReuniteError: There is no crop.
     """
-    parts: list[Floats] = []
+    parts: list[EmbeddingArray] = []
     known: list[dict[str, Any]] = []
     waiting: list[Image] = []
     for image, facts in crops:
@@ -101,7 +101,7 @@ def embed_crops(embedder: Embedder, crops: Iterator[Crop]) -> dict[str, NDArray[
             waiting.clear()
     parts.append(embedder.embed(waiting))
     if not known:
-        raise ReidError("nothing to embed: no crop could be read")
+        raise ReuniteError("nothing to embed: no crop could be read")
     columns = {name: np.array([facts[name] for facts in known]) for name in known[0]}
     return {"embeddings": np.concatenate(parts), **columns}
 
@@ -109,7 +109,7 @@ def embed_crops(embedder: Embedder, crops: Iterator[Crop]) -> dict[str, NDArray[
 def crops_of_folder(folder: Path, skipped: list[str]) -> Iterator[Crop]:
     """All pictures below a folder, sorted by path; those that cannot be read are named in ``skipped``."""
     if not folder.is_dir():
-        raise ReidError(f"{folder}: no such folder; a video needs --detections")
+        raise ReuniteError(f"{folder}: no such folder; a video needs --detections")
     images = FolderImages(folder)
     for path in _pictures_below(folder):
         name = path.relative_to(folder).as_posix()
@@ -125,7 +125,7 @@ def crops_of_detections(source: Path, detections: Path, skipped: list[str]) -> I
     Boxes outside of the picture and frames that are not there or cannot be read are named in ``skipped``.
 
     Raises:
-        ReidError: The file or the pictures cannot be read.
+        ReuniteError: The file or the pictures cannot be read.
     """
     table = read_mot(detections)
     rows_of_frame: dict[int, list[int]] = {}

@@ -18,13 +18,13 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from foundation.arrays import EmbeddingArray, Image
 from foundation.command import Command
+from foundation.errors import ReuniteError
 from foundation.weights import weights_folder
-from reid.data import Dataset, Image, Record, open_datasets, read_pictures
-from reid.errors import ReidError
+from reid.data import Dataset, Record, open_datasets, read_pictures
 from reid.outputs import check_output
 from reid.retrieval import (
-    Floats,
     Ints,
     People,
     RetrievalScores,
@@ -47,7 +47,7 @@ READ_AT_ONCE = 256
 
 SHEET_QUERIES, SHEET_MATCHES = 6, 10
 
-Embed = Callable[[Sequence[Image]], Floats]
+Embed = Callable[[Sequence[Image]], EmbeddingArray]
 """From pictures (H, W, 3) BGR to (N, D) embeddings of length 1."""
 
 
@@ -61,7 +61,7 @@ class Embedded:
         skipped: Why, for each picture that could not be read.
     """
 
-    embeddings: Floats
+    embeddings: EmbeddingArray
     records: tuple[Record, ...]
     skipped: tuple[str, ...]
 
@@ -96,7 +96,7 @@ def judge(
         tell: Is given one line for each picture that cannot be read and is left out.
 
     Raises:
-        ReidError: There is no query or no gallery, or the network gave something without a direction.
+        ReuniteError: There is no query or no gallery, or the network gave something without a direction.
     """
     queries, gallery = embed_both_sides(embed, dataset, flip)
     for line in (*queries.skipped, *gallery.skipped):
@@ -135,7 +135,7 @@ def embed_both_sides(
                 else f"there is no {name} picture; a folder for each person, without query/ and gallery/, "
                 "is judged as 'folder-test=PATH'"
             )
-            raise ReidError(f"{dataset.name}: nothing to judge with, {reason}")
+            raise ReuniteError(f"{dataset.name}: nothing to judge with, {reason}")
         sides.append(side)
     return sides[0], sides[1]
 
@@ -150,9 +150,9 @@ def embed_records(
     """Embed pictures, some at a time, and bring those of a tracklet together; arguments as in `judge`.
 
     Raises:
-        ReidError: The network gave something that is not finite, or zeros.
+        ReuniteError: The network gave something that is not finite, or zeros.
     """
-    sums: list[Floats] = []
+    sums: list[EmbeddingArray] = []
     firsts: list[Record] = []
     row_of_tracklet: dict[int, int] = {}
     skipped: list[str] = []
@@ -173,18 +173,18 @@ def embed_records(
     try:
         embeddings = normalise(np.stack(sums)) if sums else np.empty((0, 0), np.float32)
     except ValueError as error:
-        raise ReidError(f"{dataset.name}: {error}; are these weights whole?") from None
+        raise ReuniteError(f"{dataset.name}: {error}; are these weights whole?") from None
     return Embedded(embeddings, tuple(firsts), tuple(skipped))
 
 
-def _embed(embed: Embed, images: Sequence[Image], flip: bool) -> Floats:
+def _embed(embed: Embed, images: Sequence[Image], flip: bool) -> EmbeddingArray:
     embeddings = embed(images)
     if flip and len(images):
         embeddings = normalise(embeddings + embed([np.ascontiguousarray(image[:, ::-1]) for image in images]))
     return embeddings
 
 
-def _expanded(queries: Embedded, gallery: Embedded, count: int) -> Floats:
+def _expanded(queries: Embedded, gallery: Embedded, count: int) -> EmbeddingArray:
     return expand_queries(queries.embeddings, gallery.embeddings, count) if count else queries.embeddings
 
 
@@ -238,9 +238,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Judge on every data set, print the table, write what was asked for."""
     if arguments.query_expansion < 0:
-        raise ReidError(f"--query-expansion {arguments.query_expansion}: must not be negative")
+        raise ReuniteError(f"--query-expansion {arguments.query_expansion}: must not be negative")
     if arguments.sheet and len(arguments.data) > 1:
-        raise ReidError("--sheet: draws one data set; give one --data")
+        raise ReuniteError("--sheet: draws one data set; give one --data")
     if arguments.sheet:
         check_output("--sheet", arguments.sheet, (".png",))
     if arguments.json:
@@ -343,7 +343,7 @@ def make_sheet(
     queries: Embedded,
     gallery: Embedded,
     scores: RetrievalScores,
-    distances: Floats,
+    distances: EmbeddingArray,
     chosen: tuple[Ints, Ints],
 ) -> Image:
     """Draw the chosen queries with their first matches, junk left out.
@@ -382,7 +382,7 @@ def make_sheet(
 def _write_picture(path: Path, image: Image) -> None:
     done, data = cv2.imencode(".png", image)
     if not done:
-        raise ReidError(f"{path}: OpenCV cannot write the sheet as PNG")
+        raise ReuniteError(f"{path}: OpenCV cannot write the sheet as PNG")
     path.write_bytes(data.tobytes())
 
 

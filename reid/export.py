@@ -16,16 +16,16 @@ import torch
 from rich.console import Console
 from torch import nn
 
+from foundation.arrays import EmbeddingArray, Image
 from foundation.command import Command
+from foundation.errors import ReuniteError
 from foundation.onnx_session import open_onnx
 from reid.checkpoint import load_model
 from reid.convert import EmbeddingOnly, load_torchscript, save_torchscript, to_onnx, to_openvino
-from reid.data import Dataset, Image, open_dataset, read_pictures
-from reid.errors import ReidError
+from reid.data import Dataset, open_dataset, read_pictures
 from reid.evaluate import judge
 from reid.outputs import check_output
 from reid.preprocess import Preprocess
-from reid.retrieval import Floats
 from reid.runtime import open_embedder
 
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".torchscript"}
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Write the network, and say how far it is from PyTorch."""
     if arguments.int8 and (arguments.to != "openvino" or not arguments.data):
-        raise ReidError("--int8: needs --to openvino and --data KIND=PATH to calibrate and judge with")
+        raise ReuniteError("--int8: needs --to openvino and --data KIND=PATH to calibrate and judge with")
     if arguments.int8:
         import nncf  # noqa: F401 now, not after all the work
     out: Path = arguments.out or arguments.weights.with_suffix(SUFFIXES[arguments.to])
@@ -93,8 +93,8 @@ def export_model(model: nn.Module, preprocess: Preprocess, to: str, out: Path) -
         The largest difference of any number.
 
     Raises:
-        ReidError: The difference is above `MAX_DIFFERENCE`, or some number of pictures cannot be given; the
-            file is removed.
+        ReuniteError: The difference is above `MAX_DIFFERENCE`, or some number of pictures cannot be given;
+            the file is removed.
     """
     match to:
         case "openvino":
@@ -108,12 +108,12 @@ def export_model(model: nn.Module, preprocess: Preprocess, to: str, out: Path) -
     try:
         difference = _largest_difference(EmbeddingOnly(model).eval(), preprocess, out)
         if not difference <= MAX_DIFFERENCE:
-            raise ReidError(f"differs from PyTorch by {difference:.1e}, more than {MAX_DIFFERENCE:.0e}")
+            raise ReuniteError(f"differs from PyTorch by {difference:.1e}, more than {MAX_DIFFERENCE:.0e}")
     except Exception as error:  # ONNX Runtime's errors share no other base
         for file in (out, out.with_suffix(".bin")) if to == "openvino" else (out,):
             file.unlink(missing_ok=True)
         reason = str(error).strip().partition("\n")[0]
-        raise ReidError(f"{out}: was removed, as it cannot be relied on: {reason}") from error
+        raise ReuniteError(f"{out}: was removed, as it cannot be relied on: {reason}") from error
     return difference
 
 
@@ -128,7 +128,7 @@ def _largest_difference(network: nn.Module, preprocess: Preprocess, out: Path) -
     return float(np.max(differences))
 
 
-def _run_fp32(path: Path, pictures: Floats) -> Floats:
+def _run_fp32(path: Path, pictures: EmbeddingArray) -> EmbeddingArray:
     """Without the 16-bit shortcuts that a runtime may take in use."""
     match path.suffix:
         case ".xml":
@@ -141,7 +141,7 @@ def _run_fp32(path: Path, pictures: Floats) -> Floats:
             return np.asarray(session.run(None, {session.get_inputs()[0].name: pictures})[0], np.float32)
         case _:
             with torch.inference_mode():
-                found: Floats = load_torchscript(path)[0](torch.from_numpy(pictures)).numpy()
+                found: EmbeddingArray = load_torchscript(path)[0](torch.from_numpy(pictures)).numpy()
             return found
 
 
@@ -154,7 +154,7 @@ def export_int8(data: str, path: Path) -> None:
         path: The ``.xml`` that `export_model` wrote.
 
     Raises:
-        ReidError: There is nobody to calibrate or to judge with, or nncf is not installed.
+        ReuniteError: There is no person to calibrate or to judge with, or nncf is not installed.
     """
     import openvino
 
@@ -163,7 +163,7 @@ def export_int8(data: str, path: Path) -> None:
     full = open_embedder(path, exact=True)
     before = judge(full.embed, dataset)
     if not before.judged:
-        raise ReidError(f"--data {data}: no query has a right picture, so the loss cannot be stated")
+        raise ReuniteError(f"--data {data}: no query has a right picture, so the loss cannot be stated")
     quantised = quantise(openvino.Core().read_model(path), full.prepare(images))
     with TemporaryDirectory(dir=path.parent) as folder:
         candidate = Path(folder) / "int8.xml"
@@ -202,11 +202,11 @@ def _calibration_images(dataset: Dataset) -> list[Image]:
     for line in pictures.skipped:
         print(f"left out: {line}", file=sys.stderr)
     if not pictures.images:
-        raise ReidError(f"{dataset.name}: has no training picture to calibrate INT8 with")
+        raise ReuniteError(f"{dataset.name}: has no training picture to calibrate INT8 with")
     return pictures.images
 
 
-def quantise(model: Any, pictures: Floats) -> Any:
+def quantise(model: Any, pictures: EmbeddingArray) -> Any:
     """An OpenVINO model in INT8, its ranges taken from (N, 3, H, W) prepared pictures.
 
     Two things differ from nncf's defaults (docs/reid-evaluation.md says what they are worth). A range reaches

@@ -127,7 +127,6 @@ class Learner:
         return all(bool(value.isfinite().all()) for value in self.model.state_dict().values())
 
     def state(self) -> dict[str, Any]:
-        """All that `restore` needs."""
         return {
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -138,7 +137,6 @@ class Learner:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up a state that `state` gave."""
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.scaler.load_state_dict(state["scaler"])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from reid.errors import ReidError
+from foundation.errors import ReuniteError
 
 
 def check_output(option: str, path: Path, suffixes: Sequence[str] = ()) -> None:
@@ -15,11 +15,11 @@ def check_output(option: str, path: Path, suffixes: Sequence[str] = ()) -> None:
         suffixes: What it must end in, if that matters.
 
     Raises:
-        ReidError: It ends otherwise, is a folder, or lies in a folder that is not there.
+        ReuniteError: It ends otherwise, is a folder, or lies in a folder that is not there.
     """
     if suffixes and path.suffix not in suffixes:
-        raise ReidError(f"{option} {path}: must end in {' or '.join(suffixes)}")
+        raise ReuniteError(f"{option} {path}: must end in {' or '.join(suffixes)}")
     if path.is_dir():
-        raise ReidError(f"{option} {path}: is a folder; name a file in it")
+        raise ReuniteError(f"{option} {path}: is a folder; name a file in it")
     if not path.parent.is_dir():
-        raise ReidError(f"{option} {path}: there is no folder {path.parent}; make it first")
+        raise ReuniteError(f"{option} {path}: there is no folder {path.parent}; make it first")

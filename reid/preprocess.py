@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reid.errors import ReidError
+from foundation.errors import ReuniteError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -35,12 +35,12 @@ class Preprocess:
     def __post_init__(self) -> None:
         sides = (self.height, self.width)
         if not all(type(side) is int and side > 0 for side in sides):
-            raise ReidError(f"preprocess: height and width must be whole numbers above 0, got {sides}")
+            raise ReuniteError(f"preprocess: height and width must be whole numbers above 0, got {sides}")
         for name, lowest in (("mean", -np.inf), ("std", 0.0)):
             values = np.asarray(getattr(self, name), np.float64)
             if values.shape != (3,) or not (np.isfinite(values) & (values > lowest)).all():
                 above = " above 0" if name == "std" else ""
-                raise ReidError(f"preprocess: {name} must be three numbers{above}, got {values.tolist()}")
+                raise ReuniteError(f"preprocess: {name} must be three numbers{above}, got {values.tolist()}")
 
     def __call__(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Resize and normalise.
@@ -52,14 +52,14 @@ class Preprocess:
             (N, 3, height, width) RGB, normalised. N may be 0.
 
         Raises:
-            ReidError: A picture is empty, or is not (H, W, 3) of uint8; its place is named.
+            ReuniteError: A picture is empty, or is not (H, W, 3) of uint8; its place is named.
         """
         resized = np.empty((len(images), self.height, self.width, 3), np.uint8)
         for place, image in enumerate(images):
             try:
                 resized[place] = self.resize(image)
-            except ReidError as error:
-                raise ReidError(f"picture {place} of {len(images)}: {error}") from None
+            except ReuniteError as error:
+                raise ReuniteError(f"picture {place} of {len(images)}: {error}") from None
         return self.normalise(resized)
 
     def resize(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -69,7 +69,7 @@ class Preprocess:
         samples, and interpolated otherwise.
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
-            raise ReidError(
+            raise ReuniteError(
                 f"a picture must be uint8 of shape (H, W, 3) with H and W above 0, "
                 f"got {image.dtype} of shape {image.shape}"
             )
@@ -97,17 +97,17 @@ class Preprocess:
         """What ``to_dict`` gave.
 
         Raises:
-            ReidError: A key is missing or unknown, or a value cannot be.
+            ReuniteError: A key is missing or unknown, or a value cannot be.
         """
         if set(values) != set(cls.__dataclass_fields__):
-            raise ReidError(
+            raise ReuniteError(
                 f"preprocess: needs exactly {', '.join(cls.__dataclass_fields__)}, "
                 f"got {', '.join(map(str, values)) or 'nothing'}"
             )
         try:
             mean, std = (tuple(float(part) for part in values[name]) for name in ("mean", "std"))
         except (TypeError, ValueError):
-            raise ReidError(
+            raise ReuniteError(
                 f"preprocess: mean and std must be three numbers, got {values['mean']} and {values['std']}"
             ) from None
         return cls(values["height"], values["width"], mean, std)  # type: ignore[arg-type]

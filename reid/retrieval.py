@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-Floats = NDArray[np.float32]
+from foundation.arrays import EmbeddingArray
+
 Ints = NDArray[np.int64]
 
 JUNK, DISTRACTOR = -1, 0
@@ -41,7 +42,7 @@ class People(NamedTuple):
     """Whom N pictures show, and which camera saw them.
 
     Attributes:
-        persons: (N,) from 1; `JUNK` and `DISTRACTOR` are nobody.
+        persons: (N,) from 1; `JUNK` and `DISTRACTOR` are no person.
         cameras: (N,) from 1, or `UNKNOWN_CAMERA`.
     """
 
@@ -106,7 +107,7 @@ class RetrievalScores:
 
 
 def score_embeddings(
-    queries: Floats, gallery: Floats, query_people: People, gallery_people: People
+    queries: EmbeddingArray, gallery: EmbeddingArray, query_people: People, gallery_people: People
 ) -> RetrievalScores:
     """Rank the gallery for each query by cosine distance and score the ranking, a chunk at a time.
 
@@ -127,7 +128,9 @@ def score_embeddings(
     )
 
 
-def score_distances(distances: Floats, query_people: People, gallery_people: People) -> RetrievalScores:
+def score_distances(
+    distances: EmbeddingArray, query_people: People, gallery_people: People
+) -> RetrievalScores:
     """Score the ranking that distances give.
 
     Args:
@@ -147,7 +150,7 @@ def score_distances(distances: Floats, query_people: People, gallery_people: Peo
     )
 
 
-def normalise(embeddings: NDArray[Any]) -> Floats:
+def normalise(embeddings: NDArray[Any]) -> EmbeddingArray:
     """Scale each of the (N, D) embeddings to length 1, as float32.
 
     Raises:
@@ -163,7 +166,7 @@ def normalise(embeddings: NDArray[Any]) -> Floats:
     return np.asarray(embeddings / lengths, np.float32)
 
 
-def center_cameras(embeddings: Floats, cameras: Ints) -> Floats:
+def center_cameras(embeddings: EmbeddingArray, cameras: Ints) -> EmbeddingArray:
     """(N, D) embeddings without the mean of their camera (N,), of length 1 again; N may be 0.
 
     What all people in front of one camera have in common is its light and its view, not who they are: the
@@ -180,7 +183,7 @@ def center_cameras(embeddings: Floats, cameras: Ints) -> Floats:
     return np.where(lengths > MIN_LENGTH, centered / np.maximum(lengths, MIN_LENGTH), embeddings)
 
 
-def cosine_distances(queries: Floats, gallery: Floats) -> Floats:
+def cosine_distances(queries: EmbeddingArray, gallery: EmbeddingArray) -> EmbeddingArray:
     """(Q, G) distances, 1 - cosine, in [0, 2], of (Q, D) and (G, D) embeddings of any length but 0.
 
     Raises:
@@ -200,12 +203,12 @@ def right_and_junk(
     return same_person & ~junk & (query_people.persons[:, None] > DISTRACTOR), junk
 
 
-def rank_gallery(distances: Floats) -> Ints:
+def rank_gallery(distances: EmbeddingArray) -> Ints:
     """(Q, G) gallery rows from near to far; equal distances in the order of the gallery."""
     return np.argsort(distances, axis=1, kind="stable")
 
 
-def expand_queries(queries: Floats, gallery: Floats, count: int) -> Floats:
+def expand_queries(queries: EmbeddingArray, gallery: EmbeddingArray, count: int) -> EmbeddingArray:
     """Replace each query by the mean of itself and its ``count`` nearest gallery embeddings.
 
     It uses no labels; junk and distractors take part as anything else in the gallery.
@@ -228,8 +231,8 @@ def expand_queries(queries: Floats, gallery: Floats, count: int) -> Floats:
 
 
 def rerank(
-    queries: Floats, gallery: Floats, k1: int = 20, k2: int = 6, original_share: float = 0.3
-) -> Floats:
+    queries: EmbeddingArray, gallery: EmbeddingArray, k1: int = 20, k2: int = 6, original_share: float = 0.3
+) -> EmbeddingArray:
     """Distances that also ask whether two pictures have the same neighbours.
 
     Memory is that of the (Q, G) answer and of about 2 x k1 neighbours for each of the Q + G pictures.
@@ -275,7 +278,7 @@ def rerank(
     return answer
 
 
-def _neighbourhoods(everything: Floats, nearest: Ints, count: int) -> sparse.csr_matrix:
+def _neighbourhoods(everything: EmbeddingArray, nearest: Ints, count: int) -> sparse.csr_matrix:
     """(N, N) weights of each picture's expanded mutual neighbours, each row adding up to 1.
 
     ``count`` is k1 + 1, as a picture is its own nearest neighbour. Equations 3, 4 and 7 of Zhong et al.
@@ -312,7 +315,7 @@ def _mutual_neighbours(nearest: Ints, count: int) -> sparse.csr_matrix:
     return forward.multiply(forward.T).tocsr()
 
 
-def _nearest(queries: Floats, gallery: Floats, count: int) -> Ints:
+def _nearest(queries: EmbeddingArray, gallery: EmbeddingArray, count: int) -> Ints:
     """(Q, count) gallery rows from near to far, of embeddings of length 1; ties in gallery order."""
     parts = [
         rank_gallery(1 - queries[rows] @ gallery.T)[:, :count] for rows in _chunks(len(queries), len(gallery))
@@ -320,13 +323,13 @@ def _nearest(queries: Floats, gallery: Floats, count: int) -> Ints:
     return np.concatenate(parts) if parts else np.empty((0, count), np.int64)
 
 
-def _largest(distances: Floats) -> Floats:
+def _largest(distances: EmbeddingArray) -> EmbeddingArray:
     """(Q, 1) largest of each row; 1 where all are 0, so that it can be divided by."""
     largest = distances.max(axis=1, keepdims=True)
     return np.where(largest > 0, largest, np.float32(1))
 
 
-def _score_rows(distances: Floats, query_people: People, gallery_people: People) -> RetrievalScores:
+def _score_rows(distances: EmbeddingArray, query_people: People, gallery_people: People) -> RetrievalScores:
     right, junk = right_and_junk(query_people, gallery_people)
     rows, columns = np.nonzero(right)
     places = _places(distances, junk, rows, columns)
@@ -346,7 +349,7 @@ def _score_rows(distances: Floats, query_people: People, gallery_people: People)
     return RetrievalScores(first_ranks, average_precisions, inverse_penalties)
 
 
-def _places(distances: Floats, junk: NDArray[np.bool_], rows: Ints, columns: Ints) -> Ints:
+def _places(distances: EmbeddingArray, junk: NDArray[np.bool_], rows: Ints, columns: Ints) -> Ints:
     """The place, from 1, of each cell (row, column) among the cells of its row that are no junk.
 
     Sorting the values and looking the few right ones up takes a third of the time of sorting the indices.

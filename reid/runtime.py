@@ -12,19 +12,16 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from foundation.arrays import EmbeddingArray, Image
+from foundation.errors import ReuniteError
 from foundation.extras import install_hint
 from foundation.onnx_session import open_onnx
-from reid.errors import ReidError
 from reid.preprocess import IMAGENET_MEAN, IMAGENET_STD, PREPROCESS_KEY, Preprocess
 from reid.retrieval import normalise
 
 Runtime = Literal["auto", "pytorch", "onnx", "openvino"]
 RUNTIMES: tuple[Runtime, ...] = ("auto", "pytorch", "onnx", "openvino")
-
-Image = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 
 
 class Convention(NamedTuple):
@@ -47,7 +44,7 @@ CONVENTIONS = {
 """By name: ``imagenet`` as torchreid and timm, ``bgr255`` as the Open Model Zoo."""
 
 
-class EmbedderError(ReidError):
+class EmbedderError(ReuniteError):
     """A network that cannot be opened or used."""
 
 
@@ -66,17 +63,17 @@ class Embedder:
 
     name: str
     runtime: str
-    prepare: Callable[[Sequence[Image]], Floats]
-    infer: Callable[[Floats], Floats]
+    prepare: Callable[[Sequence[Image]], EmbeddingArray]
+    infer: Callable[[EmbeddingArray], EmbeddingArray]
     batch_size: int
     embedding_length: int
 
-    def embed(self, images: Sequence[Image]) -> Floats:
+    def embed(self, images: Sequence[Image]) -> EmbeddingArray:
         """(N, D) embeddings of length 1 of N pictures, each (H, W, 3) BGR of any size; N may be 0.
 
         Raises:
             EmbedderError: The network gave something that is not finite, or zeros.
-            ReidError: A picture is empty or has another shape.
+            ReuniteError: A picture is empty or has another shape.
         """
         found = np.empty((len(images), self.embedding_length), np.float32)
         for start in range(0, len(images), self.batch_size):
@@ -104,7 +101,7 @@ def open_embedder(
             every runtime, an ``.onnx`` also on OpenVINO.
         convention: A name in `CONVENTIONS` for a file that does not say what to do with a picture.
         batch_size: The most pictures at a time.
-        exact: Compute in 32 bits, as judging does, so that figures do not hang on the machine. Otherwise
+        exact: Compute in 32 bits, as judging does, so that figures do not depend on the machine. Otherwise
             OpenVINO takes 16 where the CPU has instructions for it.
 
     Raises:
@@ -149,7 +146,7 @@ class _Network(NamedTuple):
     """What an opener finds: the network and what its file says of its input."""
 
     runtime: str
-    infer: Callable[[Floats], Floats]
+    infer: Callable[[EmbeddingArray], EmbeddingArray]
     preprocess: Preprocess | None
     input_shape: Sequence[int | None]
     fixed_batch: int = 0
@@ -157,7 +154,7 @@ class _Network(NamedTuple):
 
 def _preparation(
     path: Path, network: _Network, convention: str | None
-) -> tuple[Callable[[Sequence[Image]], Floats], tuple[int, int]]:
+) -> tuple[Callable[[Sequence[Image]], EmbeddingArray], tuple[int, int]]:
     if network.preprocess is not None:
         if convention is not None:
             raise EmbedderError(f"{path}: says itself how pictures are prepared; leave '{convention}' out")
@@ -177,10 +174,12 @@ def _preparation(
     return lambda images: np.ascontiguousarray(preprocess(images)[:, ::-1]), (shape[2], shape[3])
 
 
-def _pad_to(batch: int, infer: Callable[[Floats], Floats]) -> Callable[[Floats], Floats]:
+def _pad_to(
+    batch: int, infer: Callable[[EmbeddingArray], EmbeddingArray]
+) -> Callable[[EmbeddingArray], EmbeddingArray]:
     """For a network that takes exactly ``batch`` pictures: fill up with black ones and drop their rows."""
 
-    def infer_padded(pictures: Floats) -> Floats:
+    def infer_padded(pictures: EmbeddingArray) -> EmbeddingArray:
         padded = np.zeros((batch, *pictures.shape[1:]), np.float32)
         padded[: len(pictures)] = pictures
         return infer(padded)[: len(pictures)]
@@ -222,9 +221,9 @@ def _run_torch(network: Any, preprocess: Preprocess | None, shape: Sequence[int 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network.to(device).eval()
 
-    def infer(pictures: Floats) -> Floats:
+    def infer(pictures: EmbeddingArray) -> EmbeddingArray:
         with torch.inference_mode():
-            found: Floats = network(torch.from_numpy(pictures).to(device)).float().cpu().numpy()
+            found: EmbeddingArray = network(torch.from_numpy(pictures).to(device)).float().cpu().numpy()
         return found
 
     return _Network(f"pytorch {device}", infer, preprocess, shape)
@@ -249,7 +248,7 @@ def _run_onnx(path: Path, content: bytes | None = None) -> _Network:
         raise EmbedderError(f"{path}: must have one input, has {len(others) + 1}")
     shape = [side if isinstance(side, int) else None for side in entrance.shape]
 
-    def infer(pictures: Floats) -> Floats:
+    def infer(pictures: EmbeddingArray) -> EmbeddingArray:
         return np.asarray(session.run(None, {entrance.name: pictures})[0], np.float32)
 
     text = session.get_modelmeta().custom_metadata_map.get(PREPROCESS_KEY, "")
@@ -299,11 +298,11 @@ def _run_openvino(path: Path, core: Any, model: Any, exact: bool) -> _Network:
         model.reshape([1, *model.inputs[0].partial_shape[1:]])
         single = core.compile_model(model, "CPU", hints).create_infer_request()
 
-    def infer(pictures: Floats) -> Floats:
+    def infer(pictures: EmbeddingArray) -> EmbeddingArray:
         if single is not None and len(pictures) == 1:
             return np.array(single.infer({0: pictures})[0], np.float32)
         parts = np.array_split(pictures, 1 if fixed_batch else min(len(requests), len(pictures)))
-        found: list[Floats] = [pictures] * len(parts)
+        found: list[EmbeddingArray] = [pictures] * len(parts)
 
         def keep(request: Any, place: int) -> None:
             found[place] = np.array(request.get_output_tensor(0).data, np.float32)
@@ -325,7 +324,7 @@ def _parse(path: Path, text: str) -> Preprocess | None:
         return None
     try:
         return Preprocess.from_dict(json.loads(text))
-    except (json.JSONDecodeError, ReidError) as error:
+    except (json.JSONDecodeError, ReuniteError) as error:
         raise EmbedderError(f"{path}: its preprocessing cannot be read ({error})") from None
 
 

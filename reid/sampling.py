@@ -6,8 +6,8 @@ from itertools import count, islice
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation.errors import ReuniteError
 from reid.config import BatchConfig
-from reid.errors import ReidError
 
 NOBODY = -1
 """Label of a picture without an identity."""
@@ -34,11 +34,11 @@ class PersonSampler:
             seed: Other seeds deal otherwise.
 
         Raises:
-            ReidError: There are fewer than P people.
+            ReuniteError: There are fewer than P people.
         """
         self._of_person = [np.flatnonzero(np.asarray(labels) == person) for person in np.unique(labels)]
         if len(self._of_person) < people:
-            raise ReidError(
+            raise ReuniteError(
                 f"a batch of {people} people cannot be filled: the training set has {len(self._of_person)}; "
                 "set batch.people lower or add data"
             )
@@ -87,7 +87,7 @@ class Sampler:
             seed: Other seeds deal otherwise.
 
         Raises:
-            ReidError: Shares name other data sets than there are, or a data set cannot fill its own.
+            ReuniteError: Shares name other data sets than there are, or a data set cannot fill its own.
         """
         self._seed = seed
         self._streams: list[tuple[NDArray[np.int64], PersonSampler | int]] = []
@@ -137,7 +137,7 @@ def _shared_out(
         return [(rows, len(rows) / len(names)) for rows in parts if len(rows)]
     known = list(dict.fromkeys(names.tolist()))
     if set(known) != set(shares):
-        raise ReidError(
+        raise ReuniteError(
             f"batch.shares names {', '.join(shares)}, the data sets are {', '.join(known)}: give each of "
             "them a share"
         )

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from reid.data import Image
+from foundation.arrays import Image
 
 TILE_HEIGHT, TILE_WIDTH = 160, 72
 BORDER, GAP, LINE = 4, 6, 14

@@ -20,7 +20,6 @@ from reid.averaging import Swa, Swag
 from reid.checkpoint import save_weights
 from reid.config import RECIPES, ModelConfig, SwagAverage, TrainConfig, dump_config, load_config
 from reid.data import Dataset, open_datasets
-from reid.errors import ReidError
 from reid.evaluate import judge
 from reid.learner import Learner
 from reid.models import build_model
@@ -110,20 +109,22 @@ def open_run(arguments: argparse.Namespace) -> tuple[Path, TrainConfig]:
     """The folder and configuration of a new run, or of the one to resume."""
     if arguments.resume is not None:
         if arguments.config or arguments.data:
-            raise ReidError("--resume RUN goes on with its recipe and its data: leave RECIPE and --data out")
+            raise ReuniteError(
+                "--resume RUN goes on with its recipe and its data: leave RECIPE and --data out"
+            )
         if not (arguments.resume / CONFIG).is_file():
-            raise ReidError(
+            raise ReuniteError(
                 f"--resume {arguments.resume}: holds no {CONFIG}; give the folder of a run, such as "
                 "runs/reid/robust-reid-025x"
             )
         return arguments.resume, load_config(arguments.resume / CONFIG, arguments.set)
     if arguments.config is None:
-        raise ReidError("give a recipe, for example reid/robust-reid-025x, or --resume RUN")
+        raise ReuniteError("give a recipe, for example reid/robust-reid-025x, or --resume RUN")
     config = load_config(arguments.config, arguments.set)
     if arguments.data:
         config = config.model_copy(update={"data": tuple(arguments.data)})
     if not config.data:
-        raise ReidError("no data: give --data market1501=PATH")
+        raise ReuniteError("no data: give --data market1501=PATH")
     number = 1
     while True:
         folder = arguments.runs / f"{config.name}{number if number > 1 else ''}"
@@ -133,7 +134,7 @@ def open_run(arguments: argparse.Namespace) -> tuple[Path, TrainConfig]:
         except FileExistsError:
             number += 1
         except OSError as error:
-            raise ReidError(f"{folder}: cannot make the folder of the run ({error.strerror})") from None
+            raise ReuniteError(f"{folder}: cannot make the folder of the run ({error.strerror})") from None
     (folder / CONFIG).write_text(dump_config(config), encoding="utf-8")
     return folder, config
 
@@ -151,13 +152,13 @@ def train(config: TrainConfig, folder: Path, console: Console) -> None:
         console: Shows how far it is.
 
     Raises:
-        ReidError: Data that cannot be used, or a loss that is not finite; the last checkpoint stays.
+        ReuniteError: Data that cannot be used, or a loss that is not finite; the last checkpoint stays.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if config.precision == "float16" and device.type == "cpu":
-        raise ReidError("precision float16 needs a GPU; take bfloat16 or float32")
+        raise ReuniteError("precision float16 needs a GPU; take bfloat16 or float32")
     datasets = open_datasets(config.data)
     for dataset in datasets:
         for remark in dataset.remarks():
@@ -267,16 +268,16 @@ def check_can_be_learnt_from(config: TrainConfig, pictures: TrainingPictures) ->
     """Refuse data without what the losses need.
 
     Raises:
-        ReidError: Says what is missing.
+        ReuniteError: Says what is missing.
     """
     losses = config.losses
     if not pictures.people and (losses.cross_entropy.weight or losses.metric.weight or losses.centre.weight):
-        raise ReidError(
+        raise ReuniteError(
             "the data has no identities, which losses.cross_entropy, metric and centre learn from: add "
             "labelled data, or set their weights to 0"
         )
     if config.distillation is None and (pictures.labels == NOBODY).any():
-        raise ReidError(
+        raise ReuniteError(
             "unlabelled data teaches nothing without a teacher: set distillation.teacher, or leave it out"
         )
 
@@ -310,7 +311,7 @@ def judge_all(
         if dataset.query:
             try:
                 scores = judge(embed, dataset, tell=tell)
-            except ReidError as error:
+            except ReuniteError as error:
                 tell(f"not judged: {error}")  # what was learnt is worth keeping all the same
                 continue
             if scores.judged:
@@ -340,13 +341,13 @@ def not_finite(
     values: dict[str, float],
     pictures: TrainingPictures,
     batch: Batch,
-) -> ReidError:
+) -> ReuniteError:
     """The error that names the batch."""
     names = ", ".join(pictures.name(row) for row in batch.rows.tolist())
     parts = ", ".join(f"{name} {value:g}" for name, value in values.items())
     kept = f"{folder / CHECKPOINT} holds the end of epoch {epoch}" if epoch else "no epoch was finished"
     remedy = "" if precision == "float32" else " or set precision: float32"
-    return ReidError(
+    return ReuniteError(
         f"epoch {epoch + 1}, batch {step + 1}: the loss or a weight is not finite ({parts}); {kept}; "
         f"lower schedule.lr{remedy}. The pictures of the batch: {names}"
     )

@@ -12,7 +12,7 @@ from reid.preprocess import Preprocess
 from reid.training_pictures import TrainingPictures, network_input
 
 BATCH_NORM_PICTURES, BATCH_NORM_AT_ONCE = 4096, 128
-"""So many training pictures, seen as at test, give averaged weights their batch-norm statistics."""
+"""This many training pictures, seen as at test, give averaged weights their batch-norm statistics."""
 
 
 def make_average(config: TrainConfig) -> Ema | Swa | None:

@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from foundation.errors import ReuniteError
 from reid.checkpoint import load_model
 from reid.config import AdamConfig, AdamWConfig, SgdConfig, TrainConfig
 from reid.distillation import Teacher, Views, fingerprint, open_teachers, teacher_embeddings
-from reid.errors import ReidError
 from reid.training_pictures import TrainingPictures
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ def open_teacher(
     """The teacher, where the config has one, with what it says of the training pictures as they lie there.
 
     Raises:
-        ReidError: There is no such teacher, or it cannot be opened.
+        ReuniteError: There is no such teacher, or it cannot be opened.
     """
     wanted = config.distillation
     if wanted is None:
@@ -29,7 +29,7 @@ def open_teacher(
     paths = [Path(name) for name in ([wanted.teacher] if isinstance(wanted.teacher, str) else wanted.teacher)]
     for path in paths:
         if not path.exists():
-            raise ReidError(
+            raise ReuniteError(
                 f"{path}: there is no such teacher; say where it is with --set distillation.teacher=PATH, or "
                 "learn without one with --set distillation=null"
             )
@@ -51,13 +51,13 @@ def start_from_weights(model: nn.Module, path: Path) -> None:
     """Begin with the weights of another network, where names and shapes agree; say what does not.
 
     Raises:
-        ReidError: The file cannot be read, or has next to nothing in common with this network.
+        ReuniteError: The file cannot be read, or has next to nothing in common with this network.
     """
     weights = load_model(path)[0].state_dict()
     own = model.state_dict()
     taken = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
     if 2 * len(taken) < len(own):
-        raise ReidError(
+        raise ReuniteError(
             f"model.start_from {path}: only {len(taken)} of {len(own)} weights of this network are there; "
             "give the weights of a network like it"
         )
@@ -75,13 +75,15 @@ def start_from_imagenet(model: nn.Module, source: str) -> None:
         source: As ``model.imagenet`` of the config.
 
     Raises:
-        ReidError: It is another network, or the weights cannot be had.
+        ReuniteError: It is another network, or the weights cannot be had.
     """
     # Only here: torchvision takes a second to import.
     from reid.models.resnet50 import Resnet50, load_imagenet_weights
 
     if not isinstance(model, Resnet50):
-        raise ReidError(f"model.imagenet '{source}': only resnet50-bnneck starts from ImageNet; leave it out")
+        raise ReuniteError(
+            f"model.imagenet '{source}': only resnet50-bnneck starts from ImageNet; leave it out"
+        )
     load_imagenet_weights(model, None if source == "download" else Path(source))
 
 

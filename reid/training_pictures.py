@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from foundation.errors import ReuniteError
 from reid.augment import Augmenter
 from reid.data import Dataset, ImageStore, PictureError, Record
-from reid.errors import ReidError
 from reid.preprocess import Preprocess
 from reid.retrieval import DISTRACTOR
 from reid.sampling import NOBODY
@@ -22,10 +22,10 @@ from reid.sampling import NOBODY
 log = logging.getLogger(__name__)
 
 SKIPPED_SHOWN = 10
-"""So many unreadable pictures are named; the others are counted."""
+"""This many unreadable pictures are named; the others are counted."""
 
 BATCHES_AHEAD = 4
-"""So many batches wait for the network, made by as many threads at most."""
+"""This many batches wait for the network, made by as many threads at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +86,7 @@ def read_training_pictures(
     of the network's input unless given.
 
     Raises:
-        ReidError: Nothing is left to learn from.
+        ReuniteError: Nothing is left to learn from.
     """
     sources = [(dataset, record) for dataset in datasets for record in (*dataset.train, *dataset.unlabelled)]
     kept_at = replace(preprocess, height=size[0], width=size[1]) if size else preprocess
@@ -99,7 +99,7 @@ def read_training_pictures(
         log.warning("%d of %d training pictures cannot be read and were left out", len(skipped), len(sources))
     images = [result for result in results if not isinstance(result, str)]
     if not images:
-        raise ReidError("no picture to train on; give datasets with --data market1501=PATH")
+        raise ReuniteError("no picture to train on; give datasets with --data market1501=PATH")
     kept = [source for source, result in zip(sources, results, strict=True) if not isinstance(result, str)]
     place = {id(dataset): number for number, dataset in enumerate(datasets)}
     people = np.array([(place[id(dataset)], record.person) for dataset, record in kept], np.int64)

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 import yaml
 
+from foundation.errors import ReuniteError
 from foundation.files import write_whole
 from reid.config import TrainConfig
-from reid.errors import ReidError
 from reid.training_pictures import TrainingPictures
 
 VERSION = 1
@@ -27,20 +27,20 @@ def load_training_state(path: Path) -> dict[str, Any]:
     """Read what `save_training_state` wrote, onto the CPU; no code in the file is ever run.
 
     Raises:
-        ReidError: The file cannot be read, or is of another version.
+        ReuniteError: The file cannot be read, or is of another version.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         version = state.pop("version")
     except OSError as error:
-        raise ReidError(f"{path}: cannot read the training state ({error.strerror})") from None
+        raise ReuniteError(f"{path}: cannot read the training state ({error.strerror})") from None
     except Exception:  # noqa: BLE001 PyTorch's many share no other base, and say nothing to a user
-        raise ReidError(
+        raise ReuniteError(
             f"{path}: cannot read the training state (it is damaged, or holds code, which is never run); "
             "start a new run"
         ) from None
     if version != VERSION:
-        raise ReidError(f"{path}: version {version}, this program reads {VERSION}; start a new run")
+        raise ReuniteError(f"{path}: version {version}, this program reads {VERSION}; start a new run")
     return dict(state)
 
 
@@ -52,17 +52,17 @@ def check_fits(
     The schedule, the batches, what the losses weigh, and paths may be changed between.
 
     Raises:
-        ReidError: Names what differs.
+        ReuniteError: Names what differs.
     """
     if (state["people"], state["pictures"]) != (pictures.people, len(pictures)):
-        raise ReidError(
+        raise ReuniteError(
             f"{folder}: began with {state['pictures']} pictures of {state['people']} people, the data "
             f"now has {len(pictures)} of {pictures.people}; put the data back or start a new run"
         )
     began = _what_is_learnt(TrainConfig.model_validate(yaml.safe_load(state["config"])))
     for name, now in _what_is_learnt(config).items():
         if began[name] != now:
-            raise ReidError(
+            raise ReuniteError(
                 f"{folder}: the checkpoint was made with {name} {began[name]}, config.yaml now says {now}; "
                 "put it back or start a new run"
             )

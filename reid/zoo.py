@@ -11,9 +11,9 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from foundation.errors import ReuniteError
 from foundation.files import open_whole
 from foundation.weights import find_weights
-from reid.errors import ReidError
 from reid.weights import SHIPPED
 
 ZOO_URL = "https://storage.openvinotoolkit.org/repositories/open_model_zoo/2023.0/models_bin/1"
@@ -97,7 +97,7 @@ def find_network(name: str, folder: Path, url: str = ZOO_URL) -> Network:
         url: Where the zoo is.
 
     Raises:
-        ReidError: There is no such network, or it cannot be downloaded.
+        ReuniteError: There is no such network, or it cannot be downloaded.
     """
     if (path := find_weights(name, folder)) is not None and path.is_file():
         return Network(path, None)
@@ -105,7 +105,7 @@ def find_network(name: str, folder: Path, url: str = ZOO_URL) -> Network:
         return Network(SHIPPED[name], None)
     if name not in ZOO:
         known = ", ".join([*SHIPPED, *ZOO])
-        raise ReidError(
+        raise ReuniteError(
             f"{name}: no such file, here or in {folder}, and no network of that name; known are {known}"
         )
     places = [folder / f"{name}.xml"]
@@ -138,19 +138,21 @@ def _download(address: str, path: Path, wanted: ZooFile) -> None:
                 file.write(chunk)
                 progress.advance(task, len(chunk))
             if size < wanted.size:
-                raise ReidError(f"{path.name}: cut off after {size} of {wanted.size} bytes; {way_out}")
+                raise ReuniteError(f"{path.name}: cut off after {size} of {wanted.size} bytes; {way_out}")
             if size > wanted.size or digest.hexdigest() != wanted.sha384:
-                raise ReidError(f"{path.name}: not the file that was published (size or SHA-384); {way_out}")
+                raise ReuniteError(
+                    f"{path.name}: not the file that was published (size or SHA-384); {way_out}"
+                )
     except urllib.error.HTTPError as error:
         error.close()
-        raise ReidError(
+        raise ReuniteError(
             f"{path.name}: the server refused it ({error.code} {error.reason}); {way_out}"
         ) from None
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", None) or error
-        raise ReidError(f"{path.name}: cannot be downloaded ({reason}); {way_out}") from None
+        raise ReuniteError(f"{path.name}: cannot be downloaded ({reason}); {way_out}") from None
     except OSError as error:
-        raise ReidError(f"{path}: cannot be written ({error.strerror})") from None
+        raise ReuniteError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def _progress() -> Progress:

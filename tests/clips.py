@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from tracker.types import Image
+from foundation.arrays import Image
 
 BITS = 10
 CLOCK = Fraction(1, 90_000)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from foundation.arrays import EmbeddingArray
 from tracker.gallery import GalleryWriter, Network, Person, PersonSummary, PictureKey, Pictures, Presence
-from tracker.types import CameraName, FeatureArray
+from tracker.types import CameraName
 
 DIMENSION = 16
 NETWORK = Network("drawn", "c0ffee", DIMENSION)
@@ -15,7 +16,7 @@ CAMERAS = tuple(map(CameraName, ("door", "hall/2", "[bold]yard")))
 MONDAY = 1_767_600_000.0
 
 
-def unit_rows(random: np.random.Generator, count: int, dimension: int = DIMENSION) -> FeatureArray:
+def unit_rows(random: np.random.Generator, count: int, dimension: int = DIMENSION) -> EmbeddingArray:
     rows = random.normal(size=(count, dimension))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return rows.astype(np.float32)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import linear_sum_assignment
 
+from foundation.arrays import FloatArray, IntArray
 from tracker import association
 from tracker.association import cheapest_pairs
-from tracker.types import FloatArray, IntArray
 
 MAX_COST = 0.7
 

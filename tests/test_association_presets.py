@@ -7,12 +7,13 @@ import pytest
 import yaml
 
 from benchmarks.mot16 import score_all
+from foundation.arrays import EmbeddingArray
 from tests.conftest import shared_folder
 from tests.test_camera_tracker import follow
 from tracker.camera_tracker import CameraTracker
 from tracker.config import RunConfig, TrackingConfig, load_config
 from tracker.metrics import Scores
-from tracker.types import CameraName, FeatureArray, Observations
+from tracker.types import CameraName, Observations
 
 ROOT = Path(__file__).resolve().parents[1]
 PRESETS = {path.stem: path for path in sorted((ROOT / "configs" / "association").glob("*.yaml"))}
@@ -71,15 +72,15 @@ def test_sort_loses_whoever_is_missed_once_at_any_frame_rate(frame_rate: float) 
     assert ids == [[1], [1], [1], [], [], [], [2]]
 
 
-def test_deep_sort_goes_by_looks_within_the_gate() -> None:
+def test_deep_sort_goes_by_appearance_within_the_gate() -> None:
     red, blue = np.eye(2, dtype=np.float32)
     tracker = CameraTracker(CameraName("door"), load_config(PRESETS["deep-sort"]).tracking)
 
-    def see(time: float, *people: tuple[float, FeatureArray]) -> dict[int, float]:
+    def see(time: float, *people: tuple[float, EmbeddingArray]) -> dict[int, float]:
         boxes = np.array([[left, 100, left + 40, 200] for left, _ in people])
         found = Observations(boxes, np.full(len(people), 0.9), np.array([look for _, look in people]))
         tracks = follow(tracker, time, found)
-        return dict(zip(tracks.track_ids.tolist(), tracks.features[:, 0].tolist(), strict=True))
+        return dict(zip(tracks.track_ids.tolist(), tracks.embeddings[:, 0].tolist(), strict=True))
 
     for number in range(4):
         assert see(number / 30, (100, red), (125, blue)) == {1: 1.0, 2: 0.0}

@@ -3,19 +3,19 @@
 import numpy as np
 import pytest
 
-from benchmarks.identity.appearance import NOBODY, CameraLooks, DrawnPeople, Spread
-from tracker.types import FeatureArray, FloatArray
+from benchmarks.identity.appearance import NOBODY, CameraEmbeddings, DrawnPeople, Spread
+from foundation.arrays import EmbeddingArray, FloatArray
 
 PEOPLE = np.arange(300)
 EVERYBODY = np.ones(len(PEOPLE), np.bool_)
 
 
-def looks_of_two_cameras(spread: Spread) -> list[CameraLooks]:
+def looks_of_two_cameras(spread: Spread) -> list[CameraEmbeddings]:
     drawn = DrawnPeople(spread, len(PEOPLE), np.random.default_rng(1))
-    return [CameraLooks(drawn, np.random.default_rng(seed)) for seed in (2, 3)]
+    return [CameraEmbeddings(drawn, np.random.default_rng(seed)) for seed in (2, 3)]
 
 
-def cosines(a: FeatureArray, b: FeatureArray) -> FloatArray:
+def cosines(a: EmbeddingArray, b: EmbeddingArray) -> FloatArray:
     return np.asarray((a * b).sum(axis=1), np.float64)
 
 
@@ -33,20 +33,20 @@ def test_drawn_pictures_have_the_stated_cosines(spread: Spread) -> None:
     first = door.draw(0.0, PEOPLE, EVERYBODY)
     for half_seconds in range(1, 20):
         door.draw(half_seconds / 2, PEOPLE, ~EVERYBODY)
-    same_stay, next_stay = (door.draw(time, PEOPLE, EVERYBODY) for time in (10.0, 60.0))
+    same_tracklet, next_tracklet = (door.draw(time, PEOPLE, EVERYBODY) for time in (10.0, 60.0))
     elsewhere = [hall.draw(time, PEOPLE, EVERYBODY) for time in (0.0, 60.0, 120.0, 180.0)]
     alike = PEOPLE[:, None] // spread.group_size == PEOPLE // spread.group_size
     np.fill_diagonal(alike, False)
     others = ~alike & ~np.eye(len(PEOPLE), dtype=np.bool_)
     across = first @ elsewhere[0].T
     returned = np.concatenate(
-        [cosines(picture, there) for picture in (first, next_stay) for there in elsewhere]
+        [cosines(picture, there) for picture in (first, next_tracklet) for there in elsewhere]
     )
 
     assert first.dtype == np.float32
     assert np.allclose(np.linalg.norm(first, axis=1), 1, atol=1e-5)
-    assert cosines(first, same_stay).mean() == pytest.approx(spread.same_stay, abs=0.02)
-    assert cosines(first, next_stay).mean() == pytest.approx(spread.same_camera, abs=0.03)
+    assert cosines(first, same_tracklet).mean() == pytest.approx(spread.same_tracklet, abs=0.02)
+    assert cosines(first, next_tracklet).mean() == pytest.approx(spread.same_camera, abs=0.03)
     assert returned.mean() == pytest.approx(spread.other_camera, abs=0.03)
     assert returned.std() == pytest.approx(spread.sd_other_camera, abs=0.015)
     assert across[alike].mean() == pytest.approx(spread.look_alike, abs=0.03)
@@ -64,9 +64,9 @@ def test_pictures_of_one_moment_are_nearly_the_same() -> None:
 def test_nobody_asked_for_is_drawn_and_a_false_alarm_is_like_no_one() -> None:
     door, _ = looks_of_two_cameras(Spread())
     people = np.array([4, NOBODY, NOBODY, 7])
-    features = door.draw(0.0, people, np.array([True, True, True, False]))
-    assert features.any(axis=1).tolist() == [True, True, True, False]
-    assert abs(features[1] @ features[2] - Spread().different) < 5 * Spread().sd_different
+    embeddings = door.draw(0.0, people, np.array([True, True, True, False]))
+    assert embeddings.any(axis=1).tolist() == [True, True, True, False]
+    assert abs(embeddings[1] @ embeddings[2] - Spread().different) < 5 * Spread().sd_different
     assert door.draw(1.0, np.empty(0, np.int64), np.empty(0, np.bool_)).shape == (0, Spread().length)
 
 
@@ -74,7 +74,7 @@ def test_nobody_asked_for_is_drawn_and_a_false_alarm_is_like_no_one() -> None:
     ("values", "problem"),
     [
         ({"other_camera": 0.8}, "other_camera must be at most same_camera, 0.7"),
-        ({"same_stay": 1.2}, "same_stay must be at most 1"),
+        ({"same_tracklet": 1.2}, "same_tracklet must be at most 1"),
         ({"sd_other_camera": 0.02}, "sd_other_camera 0.02 cannot be reached"),
         ({"sd_other_camera": 0.5}, "sd_other_camera 0.5 cannot be reached"),
         ({"different_same_camera": 0.4}, "a camera makes two people more alike"),

@@ -13,8 +13,8 @@ from benchmarks.association.__main__ import OURS, main, mean_overlapped, summari
 from benchmarks.association.peers import PeersPython
 from benchmarks.association.peers_worker import PEERS, Runner, Timing, time_runner
 from benchmarks.association.scene import FRAME_RATE, SPEED_PX_PER_S, moving_boxes
-from tracker.errors import ReuniteError
-from tracker.types import FloatArray
+from foundation.arrays import FloatArray
+from foundation.errors import ReuniteError
 
 FAKE_NORFAIR = """
 import os

@@ -13,32 +13,33 @@ from benchmarks.identity.nearest import NearestNeighbour
 from benchmarks.identity.scenes import PETS, PETS_PEOPLE, join_people, match_people, watch_simulated
 from benchmarks.identity.scoring import Linker, identities_of, idf1_of, observe_all, people_of, score
 from benchmarks.identity.tracked import TrackedCamera, TrackedScene, pack, unpack
+from foundation.arrays import EmbeddingArray, IntArray
+from foundation.errors import ReuniteError
 from foundation.mot_files import MotTable, read_mot
 from tests.conftest import shared_folder
 from tests.test_reentry import split_cameras
 from tracker.config import IdentityConfig
-from tracker.errors import ReuniteError
 from tracker.geometry import xyxy_to_xywh
 from tracker.metrics import GroundTruth, compare
-from tracker.metrics.reentry import Presence, count_reentries, find_presence, find_stays
+from tracker.metrics.reentry import Presence, count_reentries, find_presence, find_visits
 from tracker.simulate import SimulationConfig
-from tracker.types import CameraName, FeatureArray, Frame, IntArray, Tracks, blank_image
+from tracker.types import CameraName, Frame, Tracks, blank_image
 
 DOOR, HALL = CameraName("door"), CameraName("hall")
 
 
-def picture(*values: float) -> FeatureArray:
+def picture(*values: float) -> EmbeddingArray:
     return np.array(values, np.float32) / np.float32(np.linalg.norm(values))
 
 
 A, B, NOT_LOOKED = picture(1, 0, 0), picture(0, 1, 0), np.zeros(3, np.float32)
 
 
-def show(linker: Linker, camera: CameraName, time: float, people: dict[int, FeatureArray]) -> list[int]:
+def show(linker: Linker, camera: CameraName, time: float, people: dict[int, EmbeddingArray]) -> list[int]:
     """The identities of tracks that look like this."""
     boxes = np.tile([0.0, 0.0, 10.0, 20.0], (len(people), 1))
-    features = np.array([*people.values()], np.float32).reshape(len(people), 3)
-    tracks = Tracks(np.array([*people], np.int64), boxes, np.ones(len(people)), features)
+    embeddings = np.array([*people.values()], np.float32).reshape(len(people), 3)
+    tracks = Tracks(np.array([*people], np.int64), boxes, np.ones(len(people)), embeddings)
     return [*map(int, linker.observe(Frame(camera, 1, time, blank_image(64, 64)), tracks))]
 
 
@@ -107,8 +108,8 @@ def camera_of(
         size=(640, 480),
         limits=np.searchsorted(frames, np.arange(1, num_frames + 2)),
         tracks=Tracks(track_ids, corners, np.ones(len(rows)), np.empty((len(rows), 0), np.float32)),
-        looked=people > 0,
-        features=np.eye(8, dtype=np.float32)[people],
+        is_embedded=people > 0,
+        embeddings=np.eye(8, dtype=np.float32)[people],
     )
 
 
@@ -128,7 +129,7 @@ class Knowing:
 
     def observe(self, frame: Frame, tracks: Tracks) -> IntArray:
         said = []
-        for track, looks in zip(tracks.track_ids.tolist(), tracks.features, strict=True):
+        for track, looks in zip(tracks.track_ids.tolist(), tracks.embeddings, strict=True):
             person, since = self._known.setdefault((frame.camera, track), (int(looks.argmax()), frame.time))
             said.append(person if frame.time >= since + 0.5 else 0)
         return np.array(said, np.int64)
@@ -162,9 +163,17 @@ def test_the_oracle_gives_one_of_two_tracks_that_are_on_one_person_at_once_to_no
     tracks = replace(
         twice, track_ids=np.tile([1, 2], 10), boxes=twice.boxes + np.tile([[0.0], [1.0]], (10, 1))
     )
-    looked, features = camera.looked[doubled], camera.features[doubled]
+    is_embedded, embeddings = camera.is_embedded[doubled], camera.embeddings[doubled]
     scene = TrackedScene(
-        [replace(camera, limits=2 * camera.limits, tracks=tracks, looked=looked, features=features)]
+        [
+            replace(
+                camera,
+                limits=2 * camera.limits,
+                tracks=tracks,
+                is_embedded=is_embedded,
+                embeddings=embeddings,
+            )
+        ]
     )
     identities = people_of(scene)
     assert identities[1] == 1
@@ -242,7 +251,7 @@ def test_a_packed_scene_is_the_same_scene() -> None:
         )
         assert np.array_equal(tracks.track_ids, tracks2.track_ids)
         assert np.array_equal(tracks.boxes, tracks2.boxes)
-        assert np.array_equal(tracks.features, tracks2.features)
+        assert np.array_equal(tracks.embeddings, tracks2.embeddings)
     names = np.arange(1, scene.num_keys + 1)
     assert score(again, names, None).as_dict() == score(scene, names, None).as_dict()
 
@@ -277,7 +286,7 @@ def test_people_of_a_simulation_come_one_after_another_and_look_like_themselves(
         ).ids
         looks = np.concatenate(
             [
-                camera.look(frame, np.ones(np.diff(camera.limits)[frame], np.bool_))
+                camera.embed(frame, np.ones(np.diff(camera.limits)[frame], np.bool_))
                 for frame in range(config.frames)
             ]
         )
@@ -324,7 +333,7 @@ def test_joined_people_return_as_often_as_the_tool_counts_that_cuts_the_cameras(
         )
         truth = join_people(GroundTruth(cell.name, table, 795), PETS_PEOPLE)
         parts.append(find_presence(index, truth, compare(truth.table, truth), range(1, 796), 7.0))
-    counts = count_reentries(find_stays(Presence.together(parts)))
+    counts = count_reentries(find_visits(Presence.together(parts)))
     assert (counts.returns, counts.returns_elsewhere, counts.strangers) == (returns, elsewhere, 10)
 
     cells = tool.make_grid(768, 576, columns, rows, gap)
@@ -356,17 +365,17 @@ class StandIn(NearestNeighbour):
 
     def __init__(self, config: IdentityConfig, cameras: Sequence[CameraName]) -> None:
         super().__init__(1 - config.max_false_merge_rate, cameras, max_lost_s=1.5)
-        self.was_relinked, self.people = False, 7
+        self.was_linked_offline, self.people = False, 7
 
-    def settle(self) -> None:
+    def finalize(self) -> None:
         """Everybody is somebody already."""
 
-    def relink(self) -> None:
-        self.was_relinked = True
+    def link_offline(self) -> None:
+        self.was_linked_offline = True
 
     def lookup(self, camera: CameraName, track_ids: IntArray) -> IntArray:
         # Nobody stays the same: enough to see that the offline row is read after relinking.
-        return super().lookup(camera, track_ids) + 1000 * self.was_relinked * (1 + track_ids)
+        return super().lookup(camera, track_ids) + 1000 * self.was_linked_offline * (1 + track_ids)
 
 
 def test_the_command_prints_a_row_for_each_method(

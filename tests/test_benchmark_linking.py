@@ -20,7 +20,8 @@ from benchmarks.linking import (
     size_of,
     stream,
 )
-from tracker.types import FeatureArray, Frame, Tracks
+from foundation.arrays import EmbeddingArray
+from tracker.types import Frame, Tracks
 
 CAMERAS, SECONDS = 3, 90
 FRAMES = SECONDS * FRAME_RATE
@@ -77,18 +78,18 @@ def test_every_camera_always_sees_ten_people_and_each_track_is_one_visit(
 def test_everybody_is_looked_at_once_a_second_and_looks_like_themselves(
     seen: list[tuple[Frame, Tracks]],
 ) -> None:
-    looks: dict[int, list[tuple[int, FeatureArray]]] = {}
+    looks: dict[int, list[tuple[int, EmbeddingArray]]] = {}
     for frame, tracks in seen[::CAMERAS]:
-        for track, features in zip(tracks.track_ids.tolist(), tracks.features, strict=True):
-            if features.any():
-                looks.setdefault(track, []).append((frame.number, features))
+        for track, embeddings in zip(tracks.track_ids.tolist(), tracks.embeddings, strict=True):
+            if embeddings.any():
+                looks.setdefault(track, []).append((frame.number, embeddings))
     gaps = {after[0] - before[0] for known in looks.values() for before, after in pairwise(known)}
     assert gaps == {FRAME_RATE}
     cosines = [before[1] @ after[1] for known in looks.values() for before, after in pairwise(known)]
     # The moment's part, whose time constant is 0.7 s, is not quite another one after a second.
-    assert np.mean(cosines) == pytest.approx(SPREAD.same_stay, abs=0.06)
+    assert np.mean(cosines) == pytest.approx(SPREAD.same_tracklet, abs=0.06)
     assert np.min(cosines) > SPREAD.other_camera
-    assert SPREAD.length == 256 == tracks.features.shape[1]
+    assert SPREAD.length == 256 == tracks.embeddings.shape[1]
 
 
 def test_the_same_seed_gives_the_same_stream(crowd: Crowd, seen: list[tuple[Frame, Tracks]]) -> None:
@@ -97,7 +98,7 @@ def test_the_same_seed_gives_the_same_stream(crowd: Crowd, seen: list[tuple[Fram
     for (_, ours), (_, theirs) in zip(
         seen[:300], stream(again, 100, SPREAD, np.random.default_rng(2)), strict=True
     ):
-        assert np.array_equal(ours.features, theirs.features)
+        assert np.array_equal(ours.embeddings, theirs.embeddings)
         assert np.array_equal(ours.boxes, theirs.boxes)
 
 

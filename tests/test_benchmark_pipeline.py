@@ -25,8 +25,8 @@ from benchmarks.pipeline.__main__ import (
 )
 from benchmarks.pipeline.peers_worker import to_mot
 from benchmarks.pipeline.picture import draw_bars
+from foundation.errors import ReuniteError
 from tests.conftest import shared_folder
-from tracker.errors import ReuniteError
 
 
 def turn(seconds: float, **more: Any) -> dict[str, Any]:

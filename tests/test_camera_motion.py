@@ -7,17 +7,18 @@ import cv2
 import numpy as np
 import pytest
 
+from foundation.arrays import FloatArray, Image
+from foundation.errors import ReuniteError
 from foundation.mot_files import read_mot
 from tests.conftest import shared_folder
 from tracker.build import build_camera_motion
 from tracker.camera_motion.file import read_motions
 from tracker.config import ConfigError, NoCameraMotionConfig, RunConfig, load_config
 from tracker.config.sections import EmbeddedDetectorConfig
-from tracker.errors import ReuniteError
 from tracker.geometry import xywh_to_xyxy
 from tracker.recording.checkpoint import Progress, load_checkpoint, save_checkpoint
 from tracker.stages import CameraMotion
-from tracker.types import CameraName, FloatArray, Frame, Image, blank_image
+from tracker.types import CameraName, Frame, blank_image
 
 DOOR, YARD = CameraName("door"), CameraName("yard")
 IDENTITY = np.eye(2, 3)

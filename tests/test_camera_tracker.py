@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 
+from foundation.arrays import FloatArray
 from tracker.camera_tracker import CameraTracker, Update
 from tracker.camera_tracker.pairs import Candidates, Pairs
 from tracker.config import AssociationStage, TrackingConfig
-from tracker.types import CameraName, Detections, FloatArray, Observations, Tracks
+from tracker.types import CameraName, Detections, Observations, Tracks
 
 FRAME_S = 0.1
 CONFIG = TrackingConfig()
@@ -18,11 +19,11 @@ NOBODY = Observations(np.empty((0, 4)), np.empty(0), np.empty((0, 0), np.float32
 
 
 def people(
-    *lefts_px: float, score: float = 0.9, top_px: float = 100.0, features: ArrayLike | None = None
+    *lefts_px: float, score: float = 0.9, top_px: float = 100.0, embeddings: ArrayLike | None = None
 ) -> Observations:
     """Standing people, 40 x 100 px, at these left edges."""
     boxes = np.array([[left, top_px, left + 40, top_px + 100] for left in lefts_px]).reshape(-1, 4)
-    looks = np.empty((len(boxes), 0)) if features is None else np.asarray(features)
+    looks = np.empty((len(boxes), 0)) if embeddings is None else np.asarray(embeddings)
     return Observations(boxes, np.full(len(boxes), score), looks.astype(np.float32))
 
 
@@ -63,9 +64,9 @@ def random_frames(seed: int, num_frames: int = 40, length: int = 0) -> list[tupl
         corners = corners + steps
         found = np.concatenate((corners, random.uniform(0, 500, (4, 2))))
         boxes = np.concatenate((found, found + np.array([40, 100])), axis=1) + random.normal(0, 2, (14, 4))
-        features = looks + 0.3 * random.normal(size=looks.shape)
-        features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-9)
-        everybody = Observations(boxes, random.uniform(0, 1, 14), features.astype(np.float32))
+        embeddings = looks + 0.3 * random.normal(size=looks.shape)
+        embeddings /= np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-9)
+        everybody = Observations(boxes, random.uniform(0, 1, 14), embeddings.astype(np.float32))
         frames.append((time, everybody[random.random(14) < 0.7]))
     return frames
 
@@ -163,7 +164,7 @@ def test_appearance_resolves_a_meeting_that_motion_gets_wrong(weight: float) -> 
     # motion believes that they passed each other.
     steps = np.concatenate((np.arange(20), np.arange(20)[::-1]))
     red, blue = np.eye(8)[:2]
-    frames = [people(100 + 4.0 * step, 276 - 4.0 * step, features=[red, blue]) for step in steps]
+    frames = [people(100 + 4.0 * step, 276 - 4.0 * step, embeddings=[red, blue]) for step in steps]
     frames[17:23] = [NOBODY] * 6
     stages = tuple(stage.model_copy(update={"appearance_weight": weight}) for stage in CONFIG.stages)
     tracker = tracker_of(CONFIG.model_copy(update={"stages": stages}))
@@ -177,15 +178,15 @@ def test_people_who_look_unlike_are_never_matched() -> None:
     red, blue = np.eye(4)[:1], np.eye(4)[1:2]
     stages = tuple(stage.model_copy(update={"appearance_weight": 0.1}) for stage in CONFIG.stages)
     tracker = tracker_of(CONFIG.model_copy(update={"stages": stages}))
-    frames = [people(100, features=look) for look in (red, red, blue, blue)]
+    frames = [people(100, embeddings=look) for look in (red, red, blue, blue)]
     assert run(tracker, *frames) == [[1], [1], [], [2]]
 
 
-def test_features_that_no_stage_uses_change_nothing() -> None:
+def test_embeddings_that_no_stage_uses_change_nothing() -> None:
     unseeing = tuple(stage.model_copy(update={"appearance_weight": 0.0}) for stage in CONFIG.stages)
     plain, dressed = (tracker_of(CONFIG.model_copy(update={"stages": unseeing})) for _ in range(2))
     for time, found in random_frames(3, length=6):
-        bare = Observations(found.boxes, found.scores, found.features[:, :0])
+        bare = Observations(found.boxes, found.scores, found.embeddings[:, :0])
         assert ids_of(follow(plain, time, bare)) == ids_of(follow(dressed, time, found))
 
 
@@ -234,7 +235,7 @@ def test_a_state_of_something_else_is_refused() -> None:
     state = tracker_of().state()
     with pytest.raises(ValueError, match="camera 'door': a tracker's state holds"):
         tracker_of().restore({"time": state["time"]})
-    with pytest.raises(ValueError, match=re.escape("People.moments must have shape (0, 5, 4)")):
+    with pytest.raises(ValueError, match=re.escape("TrackStates.moments must have shape (0, 5, 4)")):
         tracker_of().restore({**state, "moments": np.zeros((2, 5, 4))})
 
 
@@ -258,25 +259,25 @@ def test_a_box_that_is_no_box_is_refused(box: list[float]) -> None:
         follow(tracker_of(), 0.0, found)
 
 
-def test_features_that_change_their_length_are_refused() -> None:
+def test_embeddings_that_change_their_length_are_refused() -> None:
     tracker = tracker_of()
-    follow(tracker, 0.0, people(100, features=np.eye(4)[:1]))
-    with pytest.raises(ValueError, match="features must keep their length 4, got 3"):
-        follow(tracker, 0.1, people(100, features=np.eye(3)[:1]))
+    follow(tracker, 0.0, people(100, embeddings=np.eye(4)[:1]))
+    with pytest.raises(ValueError, match="embeddings must keep their length 4, got 3"):
+        follow(tracker, 0.1, people(100, embeddings=np.eye(3)[:1]))
 
 
-def test_a_frame_without_people_may_have_features_of_any_length() -> None:
+def test_a_frame_without_people_may_have_embeddings_of_any_length() -> None:
     looks = np.eye(4)[:1]
-    frames = (NOBODY, people(100, features=looks), NOBODY, *[people(100, features=looks)] * 2)
+    frames = (NOBODY, people(100, embeddings=looks), NOBODY, *[people(100, embeddings=looks)] * 2)
     assert run(tracker_of(), *frames)[-1] == [2]
 
 
 def test_observations_are_not_changed() -> None:
     tracker = tracker_of()
     for time, found in random_frames(5, length=4):
-        before = [column.copy() for column in (found.boxes, found.scores, found.features)]
+        before = [column.copy() for column in (found.boxes, found.scores, found.embeddings)]
         follow(tracker, time, found)
-        for column, kept in zip((found.boxes, found.scores, found.features), before, strict=True):
+        for column, kept in zip((found.boxes, found.scores, found.embeddings), before, strict=True):
             np.testing.assert_array_equal(column, kept)
 
 
@@ -326,61 +327,61 @@ def wants(tracker: CameraTracker, time: float, found: Observations) -> list[bool
     return [bool(need) for need in needed]
 
 
-def looking_tracker(*frames: Observations, every_s: float = 1.0) -> CameraTracker:
-    tracker = CameraTracker(CameraName("door"), LOOKING, look_every_s=every_s)
+def embedding_tracker(*frames: Observations, every_s: float = 1.0) -> CameraTracker:
+    tracker = CameraTracker(CameraName("door"), LOOKING, embed_every_s=every_s)
     run(tracker, *frames)
     return tracker
 
 
-def test_new_people_are_looked_at_if_they_are_likely() -> None:
-    tracker = looking_tracker()
+def test_new_people_are_embedded_if_they_are_likely() -> None:
+    tracker = embedding_tracker()
     assert wants(tracker, 0.0, people(100, 500)) == [True, True]
     assert wants(tracker, 0.0, people(100, score=0.3)) == [False]
-    tracker = looking_tracker(people(100, features=[RED]))
+    tracker = embedding_tracker(people(100, embeddings=[RED]))
     assert wants(tracker, 0.1, people(100, 500)) == [False, True]
 
 
-def test_somebody_alone_is_looked_at_once_in_a_while() -> None:
-    nobody_looked = people(100, features=[0 * RED])
-    tracker = looking_tracker(people(100, features=[RED]), *[nobody_looked] * 9)
+def test_somebody_alone_is_embedded_once_in_a_while() -> None:
+    nobody_looked = people(100, embeddings=[0 * RED])
+    tracker = embedding_tracker(people(100, embeddings=[RED]), *[nobody_looked] * 9)
     assert wants(tracker, 0.95, people(100)) == [True]  # it was looked at once only, which is little
     times = [1.0 + step / 16 for step in range(160)]
     looks = []
     for time in times:
         if wants(tracker, time, people(100)) == [True]:
             looks.append(time)
-        follow(tracker, time, people(100, features=[RED if looks[-1:] == [time] else 0 * RED]))
+        follow(tracker, time, people(100, embeddings=[RED if looks[-1:] == [time] else 0 * RED]))
     pauses = np.diff(looks)
     assert pauses[:6].tolist() == [0.25, 0.375, 0.5, 0.625, 0.75, 0.875]
     assert (pauses[6:] == 1.0).all()
 
 
-def test_people_who_compete_for_a_track_are_looked_at_and_others_are_not() -> None:
-    tracker = looking_tracker(people(100, 500, features=[RED, BLUE]))
+def test_people_who_compete_for_a_track_are_embedded_and_others_are_not() -> None:
+    tracker = embedding_tracker(people(100, 500, embeddings=[RED, BLUE]))
     assert wants(tracker, 0.1, people(95, 110, 500)) == [True, True, False]
-    two_tracks = looking_tracker(people(100, 115, 500, features=[RED, BLUE, RED]))
+    two_tracks = embedding_tracker(people(100, 115, 500, embeddings=[RED, BLUE, RED]))
     assert wants(two_tracks, 0.1, people(107, 500)) == [True, False]
 
 
-def test_a_lost_track_is_taken_up_only_after_a_look() -> None:
-    tracker = looking_tracker(people(100, features=[RED]), NOBODY)
+def test_a_lost_track_is_taken_up_only_with_an_embedding() -> None:
+    tracker = embedding_tracker(people(100, embeddings=[RED]), NOBODY)
     assert wants(tracker, 0.2, people(100)) == [True]
 
 
-def test_everybody_is_looked_at_where_nothing_is_to_be_saved() -> None:
-    tracker = looking_tracker(people(100, features=[RED]), every_s=0.0)
+def test_everybody_is_embedded_where_nothing_is_to_be_saved() -> None:
+    tracker = embedding_tracker(people(100, embeddings=[RED]), every_s=0.0)
     assert wants(tracker, 0.1, people(100, 900, score=0.2)) == [True, True]
 
 
-def test_people_whom_nobody_looked_at_are_followed_by_motion_and_keep_their_looks() -> None:
-    unseen = people(100, 140, features=[0 * RED, 0 * RED])
-    tracker = looking_tracker(people(100, 140, features=[RED, BLUE]), *[unseen] * 5)
-    np.testing.assert_array_equal(tracker.state()["features"], np.array([RED, BLUE], np.float32))
+def test_tracks_without_new_embeddings_are_followed_by_motion_and_keep_theirs() -> None:
+    unseen = people(100, 140, embeddings=[0 * RED, 0 * RED])
+    tracker = embedding_tracker(people(100, 140, embeddings=[RED, BLUE]), *[unseen] * 5)
+    np.testing.assert_array_equal(tracker.state()["embeddings"], np.array([RED, BLUE], np.float32))
     # They stand where the other stood; only their looks tell.
-    assert ids_of(follow(tracker, 0.6, people(100, 140, features=[BLUE, RED]))) == []
+    assert ids_of(follow(tracker, 0.6, people(100, 140, embeddings=[BLUE, RED]))) == []
 
 
-def test_who_is_missed_for_a_moment_is_carried_where_the_motion_leads() -> None:
+def test_who_is_missed_for_a_moment_coasts_where_the_motion_leads() -> None:
     tracker = tracker_of()
     lefts = 100 + 5.0 * np.arange(10)
     run(tracker, *(people(left) for left in lefts))
@@ -388,12 +389,12 @@ def test_who_is_missed_for_a_moment_is_carried_where_the_motion_leads() -> None:
     assert len(tracks) == 0
     assert ids_of(coasting) == [1]
     assert coasting.boxes[0, 0] == pytest.approx(150, abs=3)  # nine steps of 5 px, and one more
-    assert not coasting.features.any()
+    assert not coasting.embeddings.any()
     assert coasting.scores.tolist() == [0]
-    assert ids_of(both(tracker, 1.1, NOBODY).coasting) == []  # missed for longer than carry_s
+    assert ids_of(both(tracker, 1.1, NOBODY).coasting) == []  # missed for longer than coast_s
 
 
-def test_who_was_hardly_ever_found_is_not_carried() -> None:
+def test_who_was_hardly_ever_found_does_not_coast() -> None:
     rarely = [people(100) if number % 2 == 0 else NOBODY for number in range(19)]
     tracker, often = tracker_of(), tracker_of()
     run(tracker, *rarely)
@@ -472,9 +473,9 @@ def test_people_who_walk_are_no_camera() -> None:
     np.testing.assert_array_equal(tracker.state()["moments"][:1], expected.state()["moments"])
 
 
-def test_people_whom_motion_tells_apart_are_not_looked_at_though_they_overlap() -> None:
-    found = people(100, 135, features=[RED, BLUE])
-    tracker = looking_tracker(found)
+def test_people_whom_motion_tells_apart_are_not_embedded_though_they_overlap() -> None:
+    found = people(100, 135, embeddings=[RED, BLUE])
+    tracker = embedding_tracker(found)
     for number in range(1, 12):
         follow(tracker, number * 0.02, found)
     # Where each of them is expected no looks could make the other one cheaper; between them they could.
@@ -483,9 +484,9 @@ def test_people_whom_motion_tells_apart_are_not_looked_at_though_they_overlap() 
 
 
 @pytest.mark.parametrize("start", range(0, 100, 7))
-def test_rounded_times_do_not_decide_who_is_carried(start: int) -> None:
-    tracker = tracker_of(CONFIG.model_copy(update={"carry_min_share": 0.0}))
-    for number in range(start, start + 4):  # followed for just carry_s at 30 frames/s
+def test_rounded_times_do_not_decide_who_coasts(start: int) -> None:
+    tracker = tracker_of(CONFIG.model_copy(update={"coast_min_share": 0.0}))
+    for number in range(start, start + 4):  # followed for just coast_s at 30 frames/s
         follow(tracker, number / 30, people(100))
     coasting = [ids_of(both(tracker, number / 30, NOBODY).coasting) for number in range(start + 4, start + 8)]
     assert coasting == [[1], [1], [1], []]
@@ -493,7 +494,7 @@ def test_rounded_times_do_not_decide_who_is_carried(start: int) -> None:
 
 def test_what_is_asked_changes_neither_the_tracker_nor_what_it_was_told() -> None:
     pan = np.array([[1.0, 0.0, 4.0], [0.0, 1.0, -2.0]])
-    asked, plain = (CameraTracker(CameraName("door"), CONFIG, look_every_s=1.0) for _ in range(2))
+    asked, plain = (CameraTracker(CameraName("door"), CONFIG, embed_every_s=1.0) for _ in range(2))
     for time, found in random_frames(3, length=4):
         detections = Detections(found.boxes, found.scores)
         # Other frames that might have come; whoever asks about them leaves nothing behind.
@@ -502,7 +503,7 @@ def test_what_is_asked_changes_neither_the_tracker_nor_what_it_was_told() -> Non
         candidates = asked.compare(asked.predict(time, pan), detections)
         needed = asked.needs_embedding(candidates)
         # An embedder may well copy boxes.
-        asked.update(candidates, Observations(found.boxes.copy(), found.scores.copy(), found.features))
+        asked.update(candidates, Observations(found.boxes.copy(), found.scores.copy(), found.embeddings))
         follow(plain, time, found, pan)
         assert asked.needs_embedding(candidates).tolist() == needed.tolist()
         for name, column in plain.state().items():
@@ -522,14 +523,14 @@ def test_the_pairs_of_a_frame_are_found_once_though_the_embedder_copies_the_boxe
     monkeypatch.setattr(Candidates, "_find", counting)
     counts = []
     for copies in (False, True):
-        tracker = looking_tracker(people(100, 500, features=[RED, BLUE]))
+        tracker = embedding_tracker(people(100, 500, embeddings=[RED, BLUE]))
         found.clear()
-        seen = people(102, 130, 500, features=[RED, RED, BLUE])
+        seen = people(102, 130, 500, embeddings=[RED, RED, BLUE])
         candidates = tracker.compare(tracker.predict(0.1), Detections(seen.boxes, seen.scores))
         tracker.needs_embedding(candidates)
         counts.append(len(found))
         boxes = seen.boxes.copy() if copies else candidates.detections.boxes
-        tracker.update(candidates, Observations(boxes, seen.scores, seen.features))
+        tracker.update(candidates, Observations(boxes, seen.scores, seen.embeddings))
         counts.append(len(found))
     assert len(set(counts)) == 1
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from foundation.arrays import FloatArray, IntArray
 from tests.test_camera_tracker import FRAME_S, NOBODY, follow, ids_of
 from tests.test_camera_tracker import people as standing
 from tracker import association, geometry
@@ -18,11 +19,11 @@ from tracker.camera_tracker.pairs import (
     fuse_score,
     stage_cost,
 )
-from tracker.camera_tracker.people import TRACKED, People, Prediction, coordinates
+from tracker.camera_tracker.track_states import TRACKED, Prediction, TrackStates, coordinates
 from tracker.config import AssociationStage, TrackingConfig
 from tracker.geometry import feet_of
 from tracker.kalman import BoxNoise, start_moments
-from tracker.types import CameraName, FloatArray, IntArray, Observations
+from tracker.types import CameraName, Observations
 
 NOISE = BoxNoise(measured_sd=0.03, position_sd=0.27, velocity_sd=1.0, start_velocity_sd=2.0)
 MEASURED_SD = 0.04
@@ -32,19 +33,19 @@ Box = list[float]
 PERSON: Box = [0, 0, 40, 100]
 
 
-def people_at(
+def tracks_at(
     *boxes: Box,
     way: tuple[float, float] = (0, 0),
     seen: Box | None = None,
-    features: FloatArray | None = None,
-) -> People:
-    """People predicted in these boxes, who move by ``way`` pixels a second and were last seen in ``seen``."""
+    embeddings: FloatArray | None = None,
+) -> TrackStates:
+    """Tracks predicted in these boxes, moving by ``way`` pixels a second and last seen in ``seen``."""
     corners, count = np.array(boxes, np.float64), len(boxes)
     measured = coordinates(corners)
     moments = start_moments(measured, measured[:, 3:], NOISE)
     moments[:, 1, :2] = way
-    looks = np.empty((count, 0)) if features is None else features
-    return People(
+    embeddings = np.empty((count, 0)) if embeddings is None else embeddings
+    return TrackStates(
         track_ids=np.arange(1, count + 1),
         status=np.full(count, TRACKED),
         born_times=np.zeros(count),
@@ -54,16 +55,18 @@ def people_at(
         scores=np.full(count, 0.9),
         moments=moments,
         seen_boxes=corners if seen is None else np.tile(np.array(seen, np.float64), (count, 1)),
-        features=looks.astype(np.float32),
-        looks=np.zeros(looks.shape, np.float32),
-        look_times=np.zeros(count),
-        look_counts=np.ones(count, np.int64),
+        embeddings=embeddings.astype(np.float32),
+        last_embeddings=np.zeros(embeddings.shape, np.float32),
+        embedded_times=np.zeros(count),
+        num_embeddings=np.ones(count, np.int64),
     )
 
 
-def found_at(*boxes: Box, score: float = 1.0, features: FloatArray | None = None) -> Observations:
-    looks = np.empty((len(boxes), 0)) if features is None else features
-    return Observations(np.array(boxes, np.float64), np.full(len(boxes), score), looks.astype(np.float32))
+def found_at(*boxes: Box, score: float = 1.0, embeddings: FloatArray | None = None) -> Observations:
+    embeddings = np.empty((len(boxes), 0)) if embeddings is None else embeddings
+    return Observations(
+        np.array(boxes, np.float64), np.full(len(boxes), score), embeddings.astype(np.float32)
+    )
 
 
 def stage_of(**fields: object) -> AssociationStage:
@@ -71,18 +74,18 @@ def stage_of(**fields: object) -> AssociationStage:
     return AssociationStage.model_validate(settings)
 
 
-def costs(people: People, found: Observations, **fields: object) -> dict[tuple[int, int], float]:
+def costs(tracks: TrackStates, found: Observations, **fields: object) -> dict[tuple[int, int], float]:
     """What each pair costs that a stage of these fields allows."""
-    stage, candidates = stage_of(**fields), Candidates(Prediction(0.0, -np.inf, people), found, MEASURED_SD)
+    stage, candidates = stage_of(**fields), Candidates(Prediction(0.0, -np.inf, tracks), found, MEASURED_SD)
     pairs = candidates.of(stage)
-    cost = stage_cost(stage, candidates.motion_cost(stage, pairs), people, found, pairs)
+    cost = stage_cost(stage, candidates.motion_cost(stage, pairs), tracks, found, pairs)
     places = zip(pairs.rows.tolist(), pairs.columns.tolist(), strict=True)
     return dict(zip(places, cost.tolist(), strict=True))
 
 
-def added(weight: str, people: People, box: Box) -> float:
+def added(weight: str, tracks: TrackStates, box: Box) -> float:
     """What a weight of 0.5 adds to the cost of the only pair, for each unit of the weight."""
-    with_it, without = (costs(people, found_at(box), **{weight: value})[0, 0] for value in (0.5, 0.0))
+    with_it, without = (costs(tracks, found_at(box), **{weight: value})[0, 0] for value in (0.5, 0.0))
     return (with_it - without) / 0.5
 
 
@@ -103,12 +106,12 @@ def tracker_of(*stages: AssociationStage) -> CameraTracker:
     ],
 )
 def test_a_pair_costs_what_lacks_in_similarity(fields: dict[str, object], similarity: float) -> None:
-    cost = costs(people_at([0, 0, 10, 20]), found_at([2, 5, 8, 15], score=0.8), **fields)
+    cost = costs(tracks_at([0, 0, 10, 20]), found_at([2, 5, 8, 15], score=0.8), **fields)
     assert cost == {(0, 0): pytest.approx(1 - similarity)}
 
 
 def test_boxes_that_share_nothing_are_no_pair() -> None:
-    pairs = costs(people_at(PERSON, [200, 0, 240, 100]), found_at([210, 10, 250, 110], [500, 0, 540, 100]))
+    pairs = costs(tracks_at(PERSON, [200, 0, 240, 100]), found_at([210, 10, 250, 110], [500, 0, 540, 100]))
     assert [*pairs] == [(1, 0)]
 
 
@@ -132,14 +135,14 @@ def test_fused_scores_are_cut_off_at_0_and_1() -> None:
 )
 def test_feet_that_are_apart_cost_by_box_heights(box: Box, heights: float) -> None:
     # Where the person was last seen is no matter.
-    people = people_at(PERSON, seen=[9, 9, 30, 30])
-    people.moments[:, 2] = 0.0
-    assert added("feet_weight", people, box) == pytest.approx(heights)
-    people.moments[:, 2, 0] = (100 / UNSURE) ** 2  # where it is hardly known where they are
+    tracks = tracks_at(PERSON, seen=[9, 9, 30, 30])
+    tracks.moments[:, 2] = 0.0
+    assert added("feet_weight", tracks, box) == pytest.approx(heights)
+    tracks.moments[:, 2, 0] = (100 / UNSURE) ** 2  # where it is hardly known where they are
     far = float(
         np.hypot(*(feet_of(np.array([box], np.float64)) - feet_of(np.array([PERSON], np.float64)))[0])
     )
-    assert added("feet_weight", people, box) == pytest.approx(min(far / 100 / np.sqrt(2), 1.0))
+    assert added("feet_weight", tracks, box) == pytest.approx(min(far / 100 / np.sqrt(2), 1.0))
 
 
 def test_feet_are_the_middle_of_the_lower_edge() -> None:
@@ -159,9 +162,9 @@ def test_feet_are_the_middle_of_the_lower_edge() -> None:
 )
 def test_a_turn_costs_by_half_turns_from_the_last_detection_on(box: Box, half_turns: float) -> None:
     # The prediction is further on than any detection, so from there all ways would lead back.
-    walker = people_at([20, 0, 60, 100], way=(300, 0), seen=PERSON)
+    walker = tracks_at([20, 0, 60, 100], way=(300, 0), seen=PERSON)
     assert added("direction_weight", walker, box) == pytest.approx(half_turns, abs=1e-12)
-    stander = people_at([20, 0, 60, 100], seen=PERSON)
+    stander = tracks_at([20, 0, 60, 100], seen=PERSON)
     assert added("direction_weight", stander, box) == 0
 
 
@@ -174,9 +177,9 @@ def test_a_turn_costs_by_half_turns_from_the_last_detection_on(box: Box, half_tu
 )
 def test_a_buffer_is_a_share_of_the_size_at_each_side(buffer: float, overlap: float) -> None:
     # 10 px apart: a buffer of 0.2 makes both 56 px wide, so that 6 px overlap.
-    pairs = costs(people_at(PERSON), found_at([50, 0, 90, 100]), buffer=buffer)
+    pairs = costs(tracks_at(PERSON), found_at([50, 0, 90, 100]), buffer=buffer)
     assert pairs == ({(0, 0): pytest.approx(1 - overlap)} if overlap else {})
-    pairs = costs(people_at([0, 0, 100, 40]), found_at([0, 50, 100, 90]), buffer=buffer)
+    pairs = costs(tracks_at([0, 0, 100, 40]), found_at([0, 50, 100, 90]), buffer=buffer)
     assert pairs == ({(0, 0): pytest.approx(1 - overlap)} if overlap else {})
 
 
@@ -184,7 +187,7 @@ def test_a_buffer_is_a_share_of_the_size_at_each_side(buffer: float, overlap: fl
 def test_a_track_is_looked_for_where_it_was_seen_or_where_its_motion_leads(
     boxes: str, pair: tuple[int, int]
 ) -> None:
-    person = people_at([200, 0, 240, 100], seen=PERSON)
+    person = tracks_at([200, 0, 240, 100], seen=PERSON)
     found = found_at(PERSON, [200, 0, 240, 100])
     assert costs(person, found, boxes=boxes, similarity="height_iou") == {pair: pytest.approx(0)}
 
@@ -226,15 +229,15 @@ def test_a_camera_that_turns_takes_with_it_where_people_are_looked_for(boxes: st
 )
 def test_the_gate_is_in_standard_deviations_over_all_four_coordinates(box: Box, deviations: float) -> None:
     # 0.05 heights are 5 px.
-    assert costs(people_at(PERSON), found_at(box), max_mahalanobis=deviations + 1e-6).keys() == {(0, 0)}
+    assert costs(tracks_at(PERSON), found_at(box), max_mahalanobis=deviations + 1e-6).keys() == {(0, 0)}
     if deviations:
-        assert costs(people_at(PERSON), found_at(box), max_mahalanobis=deviations - 1e-6) == {}
+        assert costs(tracks_at(PERSON), found_at(box), max_mahalanobis=deviations - 1e-6) == {}
 
 
 def test_a_pair_within_the_gate_that_shares_nothing_costs_all() -> None:
     far = found_at([45, 0, 85, 100])
     for similarity in ("iou", "height_iou"):
-        assert costs(people_at(PERSON), far, max_mahalanobis=10, similarity=similarity) == {(0, 0): 1}
+        assert costs(tracks_at(PERSON), far, max_mahalanobis=10, similarity=similarity) == {(0, 0): 1}
 
 
 @pytest.mark.parametrize("gate", [0.5, 3.0, 20.0])
@@ -243,16 +246,16 @@ def test_the_gate_lets_through_whom_brute_force_lets_through(gate: float, seed: 
     random = np.random.default_rng(seed)
     corners = random.uniform(0, 150, (2, 30, 2))
     boxes, others = np.concatenate((corners, corners + random.uniform(5, 120, (2, 30, 2))), axis=2)
-    people = people_at(*boxes.tolist())
-    off = coordinates(others)[None] - people.moments[:, None, 0]
+    tracks = tracks_at(*boxes.tolist())
+    off = coordinates(others)[None] - tracks.moments[:, None, 0]
     heights = boxes[:, 3] - boxes[:, 1]
     deviations = np.linalg.norm(off, axis=2) / (0.05 * heights[:, None])
     allowed = [(row, column) for row, column in np.argwhere(deviations <= gate).tolist()]
-    assert sorted(costs(people, found_at(*others.tolist()), max_mahalanobis=gate)) == allowed
+    assert sorted(costs(tracks, found_at(*others.tolist()), max_mahalanobis=gate)) == allowed
 
 
 def test_stages_that_compare_other_boxes_get_other_pairs() -> None:
-    person = people_at([60, 0, 100, 100], seen=PERSON)
+    person = tracks_at([60, 0, 100, 100], seen=PERSON)
     prediction = Prediction(0.0, -np.inf, person)
     candidates = Candidates(prediction, found_at(PERSON, [105, 0, 145, 100]), MEASURED_SD)
     expected: list[tuple[dict[str, object], list[int]]] = [
@@ -290,23 +293,23 @@ def test_appearance_is_mixed_in_and_forbids_people_who_look_unlike() -> None:
         ({"appearance_weight": 1.0, "max_cost": 0.45}, 0.0, 0.4),
     ],
 )
-def test_looks_count_by_their_weight_within_both_gates(
+def test_appearance_counts_by_its_weight_within_both_gates(
     fields: dict[str, object], red: float, purple: float
 ) -> None:
     # Half of the person is found: motion costs 0.5.
-    person, half = people_at(PERSON, features=RED[None]), [0.0, 0.0, 40.0, 50.0]
-    found = found_at(half, half, half, features=np.stack((RED, PURPLE, 0 * RED)))
+    person, half = tracks_at(PERSON, embeddings=RED[None]), [0.0, 0.0, 40.0, 50.0]
+    found = found_at(half, half, half, embeddings=np.stack((RED, PURPLE, 0 * RED)))
     cost = costs(person, found, **fields)
     assert [cost[0, 0], cost[0, 1]] == pytest.approx([red, purple])
     assert cost[0, 2] == 0.5, "nobody looked, so motion alone counts"
 
 
 @pytest.mark.parametrize("weight", [0.3, 1.0])
-def test_whom_nobody_ever_looked_at_is_matched_by_motion(weight: float) -> None:
+def test_what_was_never_embedded_is_matched_by_motion(weight: float) -> None:
     half, look = [0.0, 0.0, 40.0, 50.0], RED[None]
     for person, found in ((0 * look, look), (None, look), (look, None), (None, None)):
         cost = costs(
-            people_at(PERSON, features=person), found_at(half, features=found), appearance_weight=weight
+            tracks_at(PERSON, embeddings=person), found_at(half, embeddings=found), appearance_weight=weight
         )
         assert cost == {(0, 0): 0.5}
 

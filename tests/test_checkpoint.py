@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from foundation.errors import ReuniteError
 from foundation.files import write_whole
-from tracker.errors import ReuniteError
 from tracker.recording.checkpoint import Progress, load_checkpoint, save_checkpoint
 from tracker.types import CameraName, State
 

@@ -81,8 +81,8 @@ def test_an_unknown_detector_names_the_known_ones() -> None:
 
 def test_a_sentence_of_our_own_stands_alone() -> None:
     with pytest.raises(ConfigError) as caught:
-        load_config(None, ["identity.likeness.mean_different=0.9"])
-    assert str(caught.value).endswith("likeness: mean_different must be below mean_within and mean_same")
+        load_config(None, ["identity.similarity.mean_different=0.9"])
+    assert str(caught.value).endswith("similarity: mean_different must be below mean_within and mean_same")
 
 
 def test_a_section_without_a_kind_is_of_the_default_kind() -> None:
@@ -145,3 +145,19 @@ def test_another_kind_takes_the_place_of_the_one_in_the_file(tmp_path: Path) -> 
     assert still.camera_motion == load_config(None, ["camera_motion.kind=none"]).camera_motion
     assert still.detector == load_config(None, ["detector={kind: file, min_score: 0.2}"]).detector
     assert load_config(path, ["camera_motion.kind=flow"]).camera_motion.model_dump()["longer_side_px"] == 300
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("tracking.carry_s=0.2", "tracking.carry_s: was renamed to 'coast_s'"),
+        ("tracking.carry_min_share=0.2", "tracking.carry_min_share: was renamed to 'coast_min_share'"),
+        ("tracking.feature_memory_s=1", "tracking.feature_memory_s: was renamed to 'embedding_ema_s'"),
+        ("identity.min_looks=3", "identity.min_looks: was renamed to 'min_embeddings'"),
+        ("identity.likeness.mean_same=0.7", "identity.likeness: was renamed to 'similarity'"),
+    ],
+)
+def test_settings_of_before_are_answered_with_their_names_of_now(old: str, new: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, [old])
+    assert new in str(caught.value)

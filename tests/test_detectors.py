@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from foundation.arrays import Image
+from foundation.errors import ReuniteError
 from foundation.mot_files import read_mot
 from foundation.weights import WEIGHTS_VARIABLE, find_weights, weights_folder
 from tests.conftest import shared_folder
@@ -26,10 +28,9 @@ from tracker.detectors.nms import suppress_overlaps
 from tracker.detectors.onnx_yolox import OnnxDetector, decode_yolox, yolox_grid
 from tracker.detectors.yolo import UltralyticsDetector
 from tracker.detectors.yolo_layout import person_class
-from tracker.errors import ReuniteError
 from tracker.geometry import iou_matrix, xywh_to_xyxy
 from tracker.stages import Detector
-from tracker.types import CameraName, Detections, Frame, Image, Tick, blank_image
+from tracker.types import CameraName, Detections, Frame, Tick, blank_image
 
 
 def tick_of(*images: Image, number: int = 1) -> Tick:

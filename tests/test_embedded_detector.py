@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from foundation.arrays import FloatArray, Image
 from foundation.mot_files import read_mot
 from tests.conftest import shared_folder
 from tracker.config import EmbeddedDetectorConfig
@@ -14,7 +15,7 @@ from tracker.detectors.background import Background
 from tracker.detectors.embedded import EmbeddedDetector
 from tracker.detectors.silhouettes import HeightLine, PersonPlacer
 from tracker.geometry import iou_matrix, xywh_to_xyxy
-from tracker.types import CameraName, Detections, FloatArray, Frame, Image, State, Tick, blank_image
+from tracker.types import CameraName, Detections, Frame, State, Tick, blank_image
 
 FRAME_RATE = 10.0
 WIDTH, HEIGHT = 480, 320

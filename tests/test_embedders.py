@@ -4,23 +4,14 @@ import cv2
 import numpy as np
 import pytest
 
+from foundation.arrays import BoolArray, EmbeddingArray, FloatArray, Image
 from foundation.mot_files import read_mot
 from tests.conftest import shared_folder
 from tracker.config import ColorEmbedderConfig
 from tracker.embedders.color import ColorEmbedder
 from tracker.embedders.none import NoEmbedder
 from tracker.geometry import xywh_to_xyxy
-from tracker.types import (
-    BoolArray,
-    CameraName,
-    Detections,
-    FeatureArray,
-    FloatArray,
-    Frame,
-    Image,
-    Tick,
-    blank_image,
-)
+from tracker.types import CameraName, Detections, Frame, Tick, blank_image
 
 GREEN, RED, BLUE, GREY = (40, 160, 40), (40, 40, 170), (170, 60, 30), (120, 120, 120)
 
@@ -47,27 +38,27 @@ def box_of(number: int) -> tuple[float, float, float, float]:
     return 100 * number + 30, 50, 100 * number + 70, 150
 
 
-def embed(image: Image, people: Detections, config: ColorEmbedderConfig | None = None) -> FeatureArray:
+def embed(image: Image, people: Detections, config: ColorEmbedderConfig | None = None) -> EmbeddingArray:
     tick = Tick(0.0, (Frame(CameraName("door"), 1, 0.0, image),))
     (observations,) = ColorEmbedder(config or ColorEmbedderConfig()).embed(
         tick, [people], [everybody(people)]
     )
     assert observations.boxes is people.boxes
     assert observations.scores is people.scores
-    return observations.features
+    return observations.embeddings
 
 
 def test_equal_clothes_are_alike_and_other_clothes_are_not() -> None:
     image = picture_of((RED, BLUE), (RED, BLUE), (GREEN, GREY))
-    features = embed(image, people_at(box_of(0), box_of(1), box_of(2)))
-    similarity = features @ features.T
+    embeddings = embed(image, people_at(box_of(0), box_of(1), box_of(2)))
+    similarity = embeddings @ embeddings.T
     assert similarity[0, 1] == pytest.approx(1.0, abs=1e-6)
     assert similarity[0, 2] < 0.4
 
 
 def test_a_red_coat_over_blue_trousers_is_not_a_blue_coat_over_red_trousers() -> None:
-    features = embed(picture_of((RED, BLUE), (BLUE, RED)), people_at(box_of(0), box_of(1)))
-    assert features[0] @ features[1] < 0.5
+    embeddings = embed(picture_of((RED, BLUE), (BLUE, RED)), people_at(box_of(0), box_of(1)))
+    assert embeddings[0] @ embeddings[1] < 0.5
 
 
 def test_a_little_more_light_changes_little() -> None:
@@ -90,9 +81,9 @@ def test_a_little_more_light_changes_little() -> None:
     ],
 )
 def test_every_box_gives_a_finite_vector_of_length_one(box: tuple[float, float, float, float]) -> None:
-    features = embed(picture_of((RED, BLUE)), people_at(box))
-    assert np.isfinite(features).all()
-    assert np.linalg.norm(features, axis=1) == pytest.approx(1.0, abs=1e-5)
+    embeddings = embed(picture_of((RED, BLUE)), people_at(box))
+    assert np.isfinite(embeddings).all()
+    assert np.linalg.norm(embeddings, axis=1) == pytest.approx(1.0, abs=1e-5)
 
 
 def test_the_part_beyond_the_picture_changes_nothing_in_the_part_within() -> None:
@@ -106,9 +97,9 @@ def test_the_part_beyond_the_picture_changes_nothing_in_the_part_within() -> Non
 def test_any_number_of_bins_gives_vectors_of_length_one(light_bins: int, chroma_bins: int) -> None:
     config = ColorEmbedderConfig(brightness_bins=light_bins, chroma_bins=chroma_bins)
     image = np.random.default_rng(1).integers(0, 256, (200, 100, 3), np.uint8)
-    features = embed(image, people_at(box_of(0)), config)
-    assert features.shape[1] == embed(image, people_at(), config).shape[1]
-    assert np.linalg.norm(features) == pytest.approx(1.0, abs=1e-5)
+    embeddings = embed(image, people_at(box_of(0)), config)
+    assert embeddings.shape[1] == embed(image, people_at(), config).shape[1]
+    assert np.linalg.norm(embeddings) == pytest.approx(1.0, abs=1e-5)
 
 
 def test_nobody_gives_no_rows_of_the_usual_length() -> None:
@@ -119,8 +110,8 @@ def test_nobody_gives_no_rows_of_the_usual_length() -> None:
 
 
 def test_a_source_without_pixels_makes_all_people_alike() -> None:
-    features = embed(blank_image(640, 480), people_at((0, 0, 50, 100), (300, 200, 340, 300)))
-    assert features[0] @ features[1] == pytest.approx(1.0, abs=1e-6)
+    embeddings = embed(blank_image(640, 480), people_at((0, 0, 50, 100), (300, 200, 340, 300)))
+    assert embeddings[0] @ embeddings[1] == pytest.approx(1.0, abs=1e-6)
 
 
 def test_each_frame_is_embedded_from_its_own_picture() -> None:
@@ -132,15 +123,15 @@ def test_each_frame_is_embedded_from_its_own_picture() -> None:
     a, b, c = ColorEmbedder(ColorEmbedderConfig()).embed(
         Tick(0.0, frames), [people] * 3, [everybody(people)] * 3
     )
-    assert (a.features == c.features).all()
-    assert (a.features != b.features).any()
+    assert (a.embeddings == c.embeddings).all()
+    assert (a.embeddings != b.embeddings).any()
 
 
-def test_no_embedder_gives_features_of_length_zero() -> None:
+def test_no_embedder_gives_embeddings_of_length_zero() -> None:
     tick = Tick(0.0, (Frame(CameraName("door"), 1, 0.0, blank_image(64, 48)),))
     people = people_at((0, 0, 5, 9), (9, 9, 20, 40))
     (observations,) = NoEmbedder().embed(tick, [people], [everybody(people)])
-    assert observations.features.shape == (2, 0)
+    assert observations.embeddings.shape == (2, 0)
 
 
 def test_colours_of_other_settings_are_another_network() -> None:
@@ -164,7 +155,7 @@ def test_colours_recognise_people_a_second_later() -> None:
     truth = truth[truth.scores > 0]
     embedder = ColorEmbedder(ColorEmbedderConfig())
     capture = cv2.VideoCapture(str(folder / "PETS09-S2L1.mp4"))
-    seen: list[tuple[FloatArray, FeatureArray]] = []
+    seen: list[tuple[FloatArray, EmbeddingArray]] = []
     for number in range(1, 301):
         there, image = capture.read()
         assert there
@@ -172,12 +163,12 @@ def test_colours_recognise_people_a_second_later() -> None:
         people = Detections(xywh_to_xyxy(rows.boxes), rows.scores)
         tick = Tick(0.0, (Frame(CameraName("pets"), number, 0.0, np.asarray(image, np.uint8)),))
         (observations,) = embedder.embed(tick, [people], [everybody(people)])
-        seen.append((rows.ids.astype(np.float64), observations.features))
+        seen.append((rows.ids.astype(np.float64), observations.embeddings))
     right = total = 0
     chance = 0.0
-    for (ids, features), (later_ids, later_features) in zip(seen, seen[7:], strict=False):
+    for (ids, embeddings), (later_ids, later_embeddings) in zip(seen, seen[7:], strict=False):
         there_later = np.isin(ids, later_ids)
-        best = (features[there_later] @ later_features.T).argmax(axis=1)
+        best = (embeddings[there_later] @ later_embeddings.T).argmax(axis=1)
         right += int((later_ids[best] == ids[there_later]).sum())
         total += int(there_later.sum())
         chance += there_later.sum() / len(later_ids)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from foundation.errors import ReuniteError
 from foundation.mot_files import MotTable, read_mot, read_seqinfo
 from tests.conftest import shared_folder
 from tests.scoring import (
@@ -18,7 +19,6 @@ from tests.scoring import (
     write_result,
     write_sequence,
 )
-from tracker.errors import ReuniteError
 from tracker.evaluate import Report, evaluate_results, find_ground_truth, find_results, main, scores_table
 from tracker.metrics import GroundTruth, score_sequence
 

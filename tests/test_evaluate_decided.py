@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from foundation.arrays import FloatArray
+from foundation.errors import ReuniteError
 from foundation.mot_files import MotTable
 from tests.scoring import write_result, write_sequence
-from tracker.errors import ReuniteError
 from tracker.evaluate import Report, evaluate_results, main, scores_table
 from tracker.metrics.decided import CLOCK_SLACK_S, decided_after, find_tracks
-from tracker.metrics.reentry import NOT_FOUND, Presence, find_stays
+from tracker.metrics.reentry import NOT_FOUND, Presence, find_visits
 from tracker.reports.tracks import write_tracks
-from tracker.types import FloatArray, TrackTable
+from tracker.types import Tracklets
 
 ANNA, BERT = 1, 2
 CAMERAS = ("cam1", "cam2")
@@ -35,11 +36,11 @@ def every_tenth(person: int, camera: int, begin_s: float, end_s: float, identity
     return [(person, camera, tenth / 10, identity) for tenth in tenths]
 
 
-def tracks_of(*rows: tuple[str, int, float, float, float]) -> TrackTable:
+def tracks_of(*rows: tuple[str, int, float, float, float]) -> Tracklets:
     """Rows of camera, identity, first and last seen and decided."""
     cameras, identities, begin_s, end_s, decided_s = zip(*rows, strict=True)
     count = len(rows)
-    return TrackTable(
+    return Tracklets(
         np.array(cameras, object),
         np.arange(1, count + 1),
         np.array(identities),
@@ -54,7 +55,7 @@ def tracks_of(*rows: tuple[str, int, float, float, float]) -> TrackTable:
 
 def waits(boxes: Sequence[Box], tracks: Sequence[int], decided_s: Sequence[float]) -> tuple[float, float]:
     presence = presence_of(boxes)
-    return decided_after(find_stays(presence), presence, np.array(tracks), np.array(decided_s, np.float64))
+    return decided_after(find_visits(presence), presence, np.array(tracks), np.array(decided_s, np.float64))
 
 
 # Which track
@@ -96,7 +97,7 @@ def test_where_nobody_was_found_no_track_is_needed() -> None:
     found = find_tracks(presence, CAMERAS, tracks_of(("cam1", 7, 9, 9, 9)))
     assert found is not None
     assert found.tolist() == [NOT_FOUND]
-    assert decided_after(find_stays(presence), presence, found, np.zeros(1)) == (0, 0)
+    assert decided_after(find_visits(presence), presence, found, np.zeros(1)) == (0, 0)
 
 
 # How soon
@@ -113,9 +114,9 @@ def test_a_track_that_was_decided_before_it_finds_somebody_is_decided_at_once() 
 
 
 def test_who_comes_back_is_waited_for_again() -> None:
-    stays = [every_tenth(ANNA, 0, 10 * n, 10 * n + 5, 7) for n in range(3)]
-    tracks = [track for track, stay in enumerate(stays) for _ in stay]
-    boxes = [box for stay in stays for box in stay]
+    visits = [every_tenth(ANNA, 0, 10 * n, 10 * n + 5, 7) for n in range(3)]
+    tracks = [track for track, visit in enumerate(visits) for _ in visit]
+    boxes = [box for visit in visits for box in visit]
     assert waits(boxes, tracks, [0.5, 12.0, 21.0]) == pytest.approx((1.0, 2.0))
     # A track may last through an absence; it is known again from the first box on.
     assert waits(boxes, [0] * len(boxes), [0.5]) == pytest.approx((0.0, 0.5))
@@ -130,7 +131,7 @@ def test_what_was_never_decided_is_waited_for_without_end(never: float) -> None:
 
 
 def by_plain_loops(boxes: list[tuple[Box, int]], decided_s: FloatArray) -> list[float]:
-    """Seconds of each stay that was found, in the words of the docstrings; boxes with their tracks."""
+    """Seconds of each visit that was found, in the words of the docstrings; boxes with their tracks."""
     known: list[tuple[int, float]] = []  # identities, and when one was settled for somebody
     last: dict[tuple[int, int], float] = {}
     for (person, _, time, identity), track in boxes:
@@ -140,17 +141,17 @@ def by_plain_loops(boxes: list[tuple[Box, int]], decided_s: FloatArray) -> list[
             last[track, person] = time
     waited = []
     for person in {box[0] for box, _ in boxes}:
-        stay: list[Box] = []
+        visit: list[Box] = []
         for box in [*(box for box, _ in boxes if box[0] == person), (person, 0, np.inf, NOT_FOUND)]:
-            if stay and box[2] - stay[-1][2] >= 1.0 - 1e-6:
-                names = [one[3] for one in stay if one[3] != NOT_FOUND]
+            if visit and box[2] - visit[-1][2] >= 1.0 - 1e-6:
+                names = [one[3] for one in visit if one[3] != NOT_FOUND]
                 if names:
                     name = max(dict.fromkeys(names), key=names.count)
-                    found_s = next(one[2] for one in stay if one[3] != NOT_FOUND)
+                    found_s = next(one[2] for one in visit if one[3] != NOT_FOUND)
                     later = [s - found_s for identity, s in known if identity == name and s >= found_s - 1e-6]
                     waited.append(max(0.0, min(later, default=np.inf)))
-                stay = []
-            stay.append(box)
+                visit = []
+            visit.append(box)
     return sorted(waited)
 
 
@@ -171,7 +172,7 @@ def test_seconds_equal_plain_loops_on_random_worlds(seed: int) -> None:
     decided_s[random.uniform(size=12) < 0.2] = np.inf
     presence, tracks = presence_of([box for box, _ in boxes]), np.array([track for _, track in boxes])
     expected = by_plain_loops(boxes, decided_s)
-    half, most = decided_after(find_stays(presence), presence, tracks, decided_s)
+    half, most = decided_after(find_visits(presence), presence, tracks, decided_s)
     assert half == pytest.approx(expected[(len(expected) - 1) // 2])
     assert most == pytest.approx(expected[int(np.ceil(0.95 * len(expected))) - 1])
 
@@ -214,7 +215,7 @@ def test_seconds_until_decided_are_printed_where_the_run_tells_them(site: Path) 
     assert report.reentry
     assert report.reentry.decided_s == pytest.approx((0.4, 0.92))
     assert printed(report).endswith("seconds until decided who somebody is: median 0.4, 95 % at most 0.9")
-    # With a longer absence it is one stay, which was decided once.
+    # With a longer absence it is one visit, which was decided once.
     longer = report_of(site, min_away_s=2.5).reentry
     assert longer
     assert longer.decided_s == pytest.approx((0.4, 0.4))

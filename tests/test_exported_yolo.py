@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from foundation.arrays import Image
+from foundation.errors import ReuniteError
 from tests.conftest import shared_folder
 from tracker.build import build_detector
 from tracker.config import UltralyticsDetectorConfig
@@ -21,10 +23,9 @@ from tracker.detectors.exported_yolo import (
 )
 from tracker.detectors.openvino_yolo import read_yolo
 from tracker.detectors.yolo import UltralyticsDetector
-from tracker.errors import ReuniteError
 from tracker.geometry import iou_matrix
 from tracker.stages import Detector
-from tracker.types import CameraName, Detections, Frame, Image, Tick, blank_image
+from tracker.types import CameraName, Detections, Frame, Tick, blank_image
 
 NAMES = {0: "car", 1: "person", 2: "chair"}
 

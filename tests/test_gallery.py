@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from foundation.arrays import EmbeddingArray
+from foundation.errors import ReuniteError
 from tests.galleries import (
     CAMERAS,
     DIMENSION,
@@ -19,7 +21,6 @@ from tests.galleries import (
     traces,
     unit_rows,
 )
-from tracker.errors import ReuniteError
 from tracker.gallery import (
     Gallery,
     GalleryBusyError,
@@ -33,7 +34,6 @@ from tracker.gallery import (
     database,
 )
 from tracker.gallery.database import Database
-from tracker.types import FeatureArray
 
 DOOR, HALL, YARD = CAMERAS
 
@@ -479,7 +479,7 @@ def test_a_file_that_was_moved_away_takes_no_saves(path: Path) -> None:
             gallery.save([drawn_person(1, seed=1)])
 
 
-def pictures_of(embeddings: FeatureArray, time_s: float = MONDAY) -> Pictures:
+def pictures_of(embeddings: EmbeddingArray, time_s: float = MONDAY) -> Pictures:
     times = np.full(len(embeddings), time_s)
     times += np.arange(len(embeddings))
     return Pictures(np.full(len(embeddings), DOOR, np.object_), times, embeddings)

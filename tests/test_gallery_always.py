@@ -16,6 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from foundation.errors import ReuniteError
 from tests.galleries import (
     MONDAY,
     NETWORK,
@@ -26,7 +27,6 @@ from tests.galleries import (
     numbers_of,
     traces,
 )
-from tracker.errors import ReuniteError
 from tracker.gallery import Gallery, GalleryBusyError, GalleryWriter, Person
 from tracker.gallery.writer import WriterLock
 

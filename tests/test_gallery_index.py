@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foundation.arrays import EmbeddingArray, IntArray
 from tests.galleries import DIMENSION, unit_rows
 from tracker.gallery import GalleryIndex, GalleryWriter, Network, Person, Pictures, Presence
-from tracker.types import CameraName, FeatureArray, IntArray
+from tracker.types import CameraName
 
 
-def drawn_bank(seed: int, people: int, most: int = 5) -> tuple[IntArray, FeatureArray]:
+def drawn_bank(seed: int, people: int, most: int = 5) -> tuple[IntArray, EmbeddingArray]:
     """Numbers (R,) in random order, and embeddings (R, D); each person has 1 to ``most`` pictures."""
     random = np.random.default_rng(seed)
     names = random.choice(10 * people + 1, people, replace=False) + 1
@@ -21,7 +22,7 @@ def drawn_bank(seed: int, people: int, most: int = 5) -> tuple[IntArray, Feature
 
 
 def by_brute_force(
-    numbers: IntArray, embeddings: FeatureArray, query: FeatureArray, top: int
+    numbers: IntArray, embeddings: EmbeddingArray, query: EmbeddingArray, top: int
 ) -> list[tuple[float, int]]:
     """(-similarity, number) of everybody, best first."""
     cosines = embeddings.astype(np.float16).astype(np.float64) @ query
@@ -87,7 +88,7 @@ def test_whoever_is_forbidden_is_left_out_before_anybody_is_chosen() -> None:
 def test_changing_in_place_gives_the_index_that_building_anew_gives(
     changes: list[tuple[str, int, int]],
 ) -> None:
-    index, people = GalleryIndex(DIMENSION, candidates=3), dict[int, FeatureArray]()
+    index, people = GalleryIndex(DIMENSION, candidates=3), dict[int, EmbeddingArray]()
     for step, (what, number, count) in enumerate(changes):
         if what == "put":
             people[number] = unit_rows(np.random.default_rng(step), count)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from foundation.arrays import FloatArray
 from tracker import geometry
 from tracker.geometry import (
     grow,
@@ -19,7 +20,6 @@ from tracker.geometry import (
     xywh_to_xyxy,
     xyxy_to_xywh,
 )
-from tracker.types import FloatArray
 
 BOX = np.array([[0.0, 0.0, 10.0, 20.0]])
 QUARTER_TURN = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0]])

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import yaml
 
+from foundation.arrays import FloatArray
+from foundation.errors import ReuniteError
 from tracker.config import ConfigError, GroundConfig, dump_config, load_config
-from tracker.errors import ReuniteError
 from tracker.ground import GroundPlane, fit_homography, main, off_by
 from tracker.simulate.cameras import Camera, camera_at
-from tracker.types import CameraName, FloatArray
+from tracker.types import CameraName
 
 DOOR, YARD = CameraName("door"), CameraName("yard")
 CONFIG = GroundConfig()

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from foundation.arrays import BoolArray, FloatArray
 from tests.worlds import GroundWorld, ground_world
 from tracker.config import GroundConfig
 from tracker.identity import ground
 from tracker.identity.ground import GroundLog, Together, together_log_odds, transition_log_odds
-from tracker.types import BoolArray, FloatArray
 
 CONFIG = GroundConfig()
 AREA_M2 = 100.0
@@ -21,7 +21,7 @@ def transition(away_m: float, absence_s: float, area_m2: float = AREA_M2) -> flo
     return float(transition_log_odds(end, begin, np.array([absence_s]), area_m2, CONFIG)[0])
 
 
-def test_a_passage_by_hand() -> None:
+def test_a_transit_by_hand() -> None:
     # After 2 s: 2 / 12 may be anywhere; the others have a variance of 2 * 0.25 + 1.8**2 / 2 = 2.12.
     density = np.exp(-4 / 4.24) / (2 * np.pi * 2.12)
     assert transition(2, 2) == pytest.approx(np.log(0.95 * (10 / 12 * 100 * density + 2 / 12) + 0.05))
@@ -133,7 +133,7 @@ def test_mean_distances_equal_brute_force(seed: int, start_s: float) -> None:
         assert len(grids[row]) > 5
 
 
-def test_stays_that_share_no_time_have_no_distance() -> None:
+def test_tracklets_that_share_no_time_have_no_distance() -> None:
     log = GroundLog()
     for row, begin in enumerate((0.0, 100.0)):
         for time in begin + np.arange(0, 5, 0.25):
@@ -183,7 +183,7 @@ def hall(tmp_path_factory: pytest.TempPathFactory) -> GroundWorld:
 
 
 def pairs(world: GroundWorld) -> tuple[FloatArray, BoolArray]:
-    """Log odds and truth (K,) of stays that two cameras saw at one time, for a second or more."""
+    """Log odds and truth (K,) of tracklets that two cameras saw at one time, for a second or more."""
     odds, is_same = [], []
     for row in range(len(world.people)):
         others = np.flatnonzero(world.cameras[:row] != world.cameras[row])

@@ -7,16 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracker.config import GroundConfig, IdentityConfig, LikenessConfig
+from foundation.arrays import EmbeddingArray, FloatArray
+from tracker.config import GroundConfig, IdentityConfig, SimilarityConfig
 from tracker.ground import GroundPlane
 from tracker.identity import UNDECIDED, IdentityLinker
 from tracker.identity.candidates import required_log_odds
-from tracker.identity.likeness import Likeness
-from tracker.identity.passages import Passages
-from tracker.identity.people import People
-from tracker.identity.stays import Stays
+from tracker.identity.centroids import IdentityCentroids
+from tracker.identity.similarity import SimilarityCalibration
 from tracker.identity.table import IdentityTable
-from tracker.types import CameraName, FeatureArray, FloatArray, Frame, KnownPeople, Tracks, blank_image
+from tracker.identity.tracklets import TrackletTable
+from tracker.identity.transit_times import TransitTimes
+from tracker.types import CameraName, Frame, KnownIdentities, Tracks, blank_image
 
 A, B, C = (CameraName(name) for name in ("a", "b/last", "c"))
 CONFIG = IdentityConfig()
@@ -34,11 +35,11 @@ class Visit:
     end: float
 
 
-def unit(rows: FloatArray) -> FeatureArray:
+def unit(rows: FloatArray) -> EmbeddingArray:
     return np.asarray(rows / np.linalg.norm(rows, axis=-1, keepdims=True), np.float32)
 
 
-def looks_of(people: int, seed: int) -> FeatureArray:
+def embeddings_of(people: int, seed: int) -> EmbeddingArray:
     return unit(np.random.default_rng(seed).normal(size=(people, LENGTH)))
 
 
@@ -51,7 +52,7 @@ def play(
 ) -> dict[Visit, list[int]]:
     """Show the visits to the linker; the identities that each had, look by look."""
     random = np.random.default_rng(seed + 1)
-    looks = looks_of(1 + max(visit.person for visit in visits), seed)
+    shown_by = embeddings_of(1 + max(visit.person for visit in visits), seed)
     numbers = {visit: 1 + number for number, visit in enumerate(visits)}
     said: dict[Visit, list[int]] = {visit: [] for visit in visits}
     times = np.arange(0, max(visit.end for visit in visits) + STEP_S, STEP_S)
@@ -59,14 +60,14 @@ def play(
         for camera in cameras:
             here = [visit for visit in visits if visit.camera == camera and visit.begin <= time <= visit.end]
             noise = spread / np.sqrt(LENGTH) * random.normal(size=(len(here), LENGTH))
-            features = (
-                unit(looks[[visit.person for visit in here]] + noise) if here else np.empty((0, LENGTH))
+            embeddings = (
+                unit(shown_by[[visit.person for visit in here]] + noise) if here else np.empty((0, LENGTH))
             )
             tracks = Tracks(
                 np.array([numbers[visit] for visit in here], np.int64),
                 np.tile([10.0, 10.0, 50.0, 110.0], (len(here), 1)),
                 np.ones(len(here)),
-                features.astype(np.float32),
+                embeddings.astype(np.float32),
             )
             identities = linker.observe(Frame(camera, frame, float(time), blank_image(320, 240)), tracks)
             for visit, identity in zip(here, identities.tolist(), strict=True):
@@ -128,12 +129,12 @@ def test_where_nobody_is_joined_every_track_is_somebody_as_soon_as_it_is_mature(
     linker = IdentityLinker(IdentityConfig(link=False), (A, B, C))
     said = play(linker, [Visit(0, A, 0, 6), Visit(0, B, 12, 18)])
     assert [list(dict.fromkeys(identities)) for identities in said.values()] == [[0, 1], [0, 2]]
-    linker.relink()
+    linker.link_offline()
     assert linker.lookup(B, np.array([2])).tolist() == [2]
-    assert linker.calibration() is None
+    assert linker.similarity_report() is None
 
 
-def test_without_looks_every_track_is_somebody_as_soon_as_it_is_mature() -> None:
+def test_without_embeddings_every_track_is_somebody_as_soon_as_it_is_mature() -> None:
     linker = IdentityLinker(CONFIG, (A,))
     tracks = Tracks(
         np.array([4, 7]), np.tile([1.0, 2, 3, 4], (2, 1)), np.ones(2), np.empty((2, 0), np.float32)
@@ -142,7 +143,7 @@ def test_without_looks_every_track_is_somebody_as_soon_as_it_is_mature() -> None
     said = [linker.observe(frame, tracks).tolist() for frame in frames]
     assert said[0] == [UNDECIDED, UNDECIDED]
     assert said[-1] == [1, 2]
-    linker.relink()
+    linker.link_offline()
     assert linker.lookup(A, np.array([7, 4, 9])).tolist() == [2, 1, UNDECIDED]
 
 
@@ -160,7 +161,7 @@ def test_nobody_is_two_people_of_one_camera_at_one_time(seed: int, spread: float
                 continue
             both = set(said[first]) & set(said[second]) - {UNDECIDED}
             assert not both, f"{first} and {second}"
-    linker.relink()
+    linker.link_offline()
     numbers = {visit: 1 + number for number, visit in enumerate(visits)}
     final = {visit: int(linker.lookup(visit.camera, np.array([numbers[visit]]))[0]) for visit in visits}
     for first in visits:
@@ -185,7 +186,7 @@ def test_equal_input_gives_equal_output_and_the_order_of_the_cameras_plays_no_pa
     for cameras in ((A, B, C), (C, A, B), (A, B, C)):
         linker = IdentityLinker(CONFIG, cameras)
         said = play(linker, visits, seed)
-        linker.relink()
+        linker.link_offline()
         found.append([int(linker.lookup(visit.camera, np.array([numbers[visit]]))[0]) for visit in visits])
         if cameras == (A, B, C):
             found[-1].extend(value for identities in said.values() for value in identities)
@@ -204,7 +205,7 @@ def test_a_restored_linker_goes_on_as_if_nothing_had_happened(seed: int) -> None
     again = [Visit(visit.person, visit.camera, visit.begin + 100, visit.end + 100) for visit in early]
     assert list(play(whole, early + again, seed).values()) == list(play(other, early + again, seed).values())
     for linker in (whole, other):
-        linker.relink()
+        linker.link_offline()
     for name, value in whole.state().items():
         np.testing.assert_array_equal(value, other.state()[name])
 
@@ -215,7 +216,7 @@ def test_relinking_finds_at_least_what_was_found_on_the_way() -> None:
         visits = crowd(seed, people=12)
         linker = IdentityLinker(CONFIG, (A, B, C))
         said = play(linker, visits, seed, spread=1.0)
-        linker.relink()
+        linker.link_offline()
         final = [
             int(linker.lookup(visit.camera, np.array([number]))[0]) for number, visit in enumerate(visits, 1)
         ]
@@ -236,35 +237,39 @@ def draw(mean: float, sd: float, count: int, seed: int) -> FloatArray:
 
 
 def test_enough_pairs_of_a_site_outweigh_the_prior() -> None:
-    likeness = Likeness(LikenessConfig(), draw(0.3, 0.1, 5000, 0), draw(0.9, 0.05, 5000, 1))
-    assert likeness.different == pytest.approx((0.3, 0.1), abs=0.01)
-    assert likeness.within == pytest.approx((0.9, 0.05), abs=0.01)
-    assert likeness.pairs == (5000, 5000)
-    kept = (LikenessConfig().mean_same - 0.0) / LikenessConfig().mean_within  # of what looks have in common
-    assert likeness.same[0] == pytest.approx(0.3 + 0.6 * kept, abs=0.01)
-    prior = LikenessConfig()
-    assert Likeness(prior).different == pytest.approx((prior.mean_different, prior.sd_different))
-    assert Likeness(prior).same == pytest.approx((prior.mean_same, prior.sd_same))
+    similarity = SimilarityCalibration(SimilarityConfig(), draw(0.3, 0.1, 5000, 0), draw(0.9, 0.05, 5000, 1))
+    assert similarity.different == pytest.approx((0.3, 0.1), abs=0.01)
+    assert similarity.within == pytest.approx((0.9, 0.05), abs=0.01)
+    assert similarity.pairs == (5000, 5000)
+    kept = (
+        SimilarityConfig().mean_same - 0.0
+    ) / SimilarityConfig().mean_within  # of what looks have in common
+    assert similarity.same[0] == pytest.approx(0.3 + 0.6 * kept, abs=0.01)
+    prior = SimilarityConfig()
+    assert SimilarityCalibration(prior).different == pytest.approx((prior.mean_different, prior.sd_different))
+    assert SimilarityCalibration(prior).same == pytest.approx((prior.mean_same, prior.sd_same))
 
 
 def test_odds_never_fall_and_rates_are_what_samples_show() -> None:
     cosines = draw(-0.05, 0.25, 200_000, 2)
-    likeness = Likeness(LikenessConfig(mean_different=-0.05, sd_different=0.25, look_alikes=0))
-    odds = likeness.log_odds(np.linspace(-1, 1, 500))
+    similarity = SimilarityCalibration(
+        SimilarityConfig(mean_different=-0.05, sd_different=0.25, look_alikes=0)
+    )
+    odds = similarity.log_odds(np.linspace(-1, 1, 500))
     assert (np.diff(odds) >= 0).all()
     for cosine in (0.0, 0.3, 0.5):
         true = (cosines >= cosine).mean()
-        assert likeness.stranger_rate(np.array([cosine]))[0] == pytest.approx(true, rel=0.05)
-        at_odds = likeness.stranger_rate_at(likeness.log_odds(np.array([cosine])))
+        assert similarity.stranger_rate(np.array([cosine]))[0] == pytest.approx(true, rel=0.05)
+        at_odds = similarity.stranger_rate_at(similarity.log_odds(np.array([cosine])))
         assert at_odds[0] == pytest.approx(true, rel=0.05)
-    assert likeness.stranger_rate(np.array([likeness.threshold(10, 0.01)]))[0] == pytest.approx(
+    assert similarity.stranger_rate(np.array([similarity.threshold(10, 0.01)]))[0] == pytest.approx(
         0.001, rel=0.02
     )
 
 
 def test_look_alikes_lift_the_rate_of_strangers_where_few_would_be_otherwise() -> None:
-    plain, dressed = (Likeness(LikenessConfig(look_alikes=share)) for share in (0.0, 0.05))
-    config = LikenessConfig()
+    plain, dressed = (SimilarityCalibration(SimilarityConfig(look_alikes=share)) for share in (0.0, 0.05))
+    config = SimilarityConfig()
     mixed = draw(config.mean_different, config.sd_different, 950_000, 0)
     mean = config.mean_different + config.more_of_look_alikes
     mixed = np.concatenate((mixed, draw(mean, config.sd_of_look_alikes, 50_000, 1)))
@@ -275,43 +280,43 @@ def test_look_alikes_lift_the_rate_of_strangers_where_few_would_be_otherwise() -
 
 
 def test_where_strangers_are_too_alike_no_cosine_suffices() -> None:
-    likeness = Likeness(LikenessConfig(mean_different=0.3, sd_different=0.6))
-    assert likeness.threshold(10_000, 0.01) == np.inf
+    similarity = SimilarityCalibration(SimilarityConfig(mean_different=0.3, sd_different=0.6))
+    assert similarity.threshold(10_000, 0.01) == np.inf
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.1])
 def test_strangers_reach_the_required_odds_as_rarely_as_stated(rate: float) -> None:
-    config = LikenessConfig(mean_different=0.0, sd_different=0.2, look_alikes=0)
-    likeness, people = Likeness(config), 30
+    config = SimilarityConfig(mean_different=0.0, sd_different=0.2, look_alikes=0)
+    similarity, people = SimilarityCalibration(config), 30
     extra = np.random.default_rng(0).normal(0, 1.5, people)
-    needed = required_log_odds(extra, likeness, rate)
+    needed = required_log_odds(extra, similarity, rate)
     strangers = draw(0.0, 0.2, 20_000 * people, 1).reshape(-1, people)
-    taken = (likeness.log_odds(strangers) + extra >= needed).any(axis=1).mean()
+    taken = (similarity.log_odds(strangers) + extra >= needed).any(axis=1).mean()
     assert 0.7 * rate < taken < 1.1 * rate
 
 
-def test_a_track_is_compared_with_the_mean_of_everybody_elses_and_its_own_other_stays() -> None:
-    stays, looks, who = Stays(1), looks_of(5, 0), [7, 7, 3, 3, 9]
-    table = IdentityTable(stays, (A,))
-    people = People(stays, table)
-    rows = stays.see(0, np.arange(1, 6), 0.0, LENGTH)
-    stays.look(rows, looks)
+def test_a_track_is_compared_with_the_mean_of_everybody_elses_and_its_own_other_tracklets() -> None:
+    tracklets, shown_by, who = TrackletTable(1), embeddings_of(5, 0), [7, 7, 3, 3, 9]
+    table = IdentityTable(tracklets, (A,))
+    centroids = IdentityCentroids(tracklets, table)
+    rows = tracklets.see(0, np.arange(1, 6), 0.0, LENGTH)
+    tracklets.add_embeddings(rows, shown_by)
     for row, identity in zip(rows.tolist(), who, strict=True):
         table.join(row, identity, 0.0)
     for change in (None, 1):
         if change is not None:
-            is_recentred = stays.look(rows[[change]], looks[change + 1 : change + 2])
+            is_recentred = tracklets.add_embeddings(rows[[change]], shown_by[change + 1 : change + 2])
             table.join(change, 9, 0.0)
-            people.forget(None if is_recentred else (7, 9))
+            centroids.forget(None if is_recentred else (7, 9))
             who[change] = 9
-        centred = stays.centred.astype(np.float64)
+        centred = tracklets.centred.astype(np.float64)
         for row in range(5):
             others = {
                 person: [other for other in range(5) if who[other] == person and other != row]
                 for person in (3, 7, 9)
             }
-            assert people.rows().people.tolist() == [3, 7, 9]
-            cosines = people.cosines(np.array([row]))
+            assert centroids.rows().identity_ids.tolist() == [3, 7, 9]
+            cosines = centroids.cosines(np.array([row]))
             for cosine, theirs in zip(cosines.tolist(), others.values(), strict=True):
                 if theirs:
                     expected = unit(centred[theirs].sum(axis=0)) @ centred[row]
@@ -319,12 +324,12 @@ def test_a_track_is_compared_with_the_mean_of_everybody_elses_and_its_own_other_
 
 
 def test_learnt_ways_and_times_count_for_and_against() -> None:
-    passages = Passages(3)
-    nothing = passages.log_odds(np.array([0, 1]), np.array([2, 2]), np.array([5.0, 5.0]))
+    transit_times = TransitTimes(3)
+    nothing = transit_times.log_odds(np.array([0, 1]), np.array([2, 2]), np.array([5.0, 5.0]))
     assert nothing == pytest.approx(0.0)
     for away_s in np.linspace(8, 12, 30):
-        passages.add(0, 2, float(away_s))
-    usual, late, elsewhere = passages.log_odds(
+        transit_times.add(0, 2, float(away_s))
+    usual, late, elsewhere = transit_times.log_odds(
         np.array([0, 0, 1]), np.array([2, 2, 2]), np.array([10.0, 600.0, 10.0])
     )
     assert usual > 1.5
@@ -333,11 +338,11 @@ def test_learnt_ways_and_times_count_for_and_against() -> None:
 
 
 def test_cameras_that_see_one_place_are_noticed_and_chance_is_not() -> None:
-    passages = Passages(3)
+    transit_times = TransitTimes(3)
     for step in range(200):
-        passages.add_together(np.array([0]), 1, np.array([step % 4 == 0]))
-        passages.add_together(np.array([0]), 2, np.array([step % 100 == 0]))
-    assert passages.overlap.tolist() == [[False, True, False], [True, False, False], [False] * 3]
+        transit_times.add_together(np.array([0]), 1, np.array([step % 4 == 0]))
+        transit_times.add_together(np.array([0]), 2, np.array([step % 100 == 0]))
+    assert transit_times.overlap.tolist() == [[False, True, False], [True, False, False], [False] * 3]
 
 
 def test_somebody_in_two_overlapping_cameras_at_once_is_one_person() -> None:
@@ -346,8 +351,8 @@ def test_somebody_in_two_overlapping_cameras_at_once_is_one_person() -> None:
     ]
     linker = IdentityLinker(CONFIG, (A, B, C))
     said = play(linker, visits)
-    linker.relink()
-    assert linker.places.passages.overlap[0, 1]
+    linker.link_offline()
+    assert linker.places.transit_times.overlap[0, 1]
     numbers = {visit: 1 + number for number, visit in enumerate(visits)}
     for first, second in zip(visits[::2], visits[1::2], strict=True):
         assert linker.lookup(A, np.array([numbers[first]])) == linker.lookup(B, np.array([numbers[second]]))
@@ -358,30 +363,30 @@ def test_somebody_in_two_overlapping_cameras_at_once_is_one_person() -> None:
 def test_where_people_stand_says_whether_two_cameras_see_one_of_them(apart_m: float, is_one: bool) -> None:
     metres = ((0.01, 0.0, 0.0), (0.0, 0.01, 0.0), (0.0, 0.0, 1.0))
     ground = GroundConfig.model_validate({"homographies": {A: metres, B: metres}})
-    linker, looks = IdentityLinker(CONFIG, (A, B), plane=GroundPlane(ground, (A, B))), looks_of(9, 0)
+    linker, shown_by = IdentityLinker(CONFIG, (A, B), plane=GroundPlane(ground, (A, B))), embeddings_of(9, 0)
     other, random = 100 * apart_m, np.random.default_rng(1)
-    of_stay = {camera: 0.6 / np.sqrt(LENGTH) * random.normal(size=(5, LENGTH)) for camera in (A, B)}
+    of_tracklet = {camera: 0.6 / np.sqrt(LENGTH) * random.normal(size=(5, LENGTH)) for camera in (A, B)}
     for frame, time in enumerate(np.arange(0, 6, STEP_S), start=1):
         # Beside the one in question, four strangers in each camera: the site is not one person.
-        for camera, shift, crowd_of in ((A, 0.0, looks[1:5]), (B, other, looks[5:9])):
+        for camera, shift, crowd_of in ((A, 0.0, shown_by[1:5]), (B, other, shown_by[5:9])):
             x = 300 + shift + np.array([0.0, 1500, 3000, 4500, 6000])
             boxes = np.column_stack((x - 20, np.full(5, 100.0), x + 20, np.full(5, 200.0)))
-            features = unit(np.concatenate((looks[:1], crowd_of)) + of_stay[camera])
-            tracks = Tracks(np.arange(1, 6), boxes, np.ones(5), features)
+            embeddings = unit(np.concatenate((shown_by[:1], crowd_of)) + of_tracklet[camera])
+            tracks = Tracks(np.arange(1, 6), boxes, np.ones(5), embeddings)
             linker.observe(Frame(camera, frame, float(time), blank_image(9000, 400)), tracks)
     one, two = (int(linker.lookup(camera, np.array([1]))[0]) for camera in (A, B))
     assert (one == two) is is_one
-    linker.relink()
+    linker.link_offline()
     assert (linker.lookup(A, np.array([1])) == linker.lookup(B, np.array([1]))) == is_one
 
 
 def test_people_from_before_the_run_keep_their_numbers_and_nobody_else_gets_them() -> None:
-    looks = looks_of(4, 0)
-    known = KnownPeople(
+    shown_by = embeddings_of(4, 0)
+    known = KnownIdentities(
         np.array([70, 70, 12]),
         np.array([A, "a camera that is gone", B], np.object_),
         np.array([-100.0, -50.0, -9.0]),
-        looks[[0, 0, 1]],
+        shown_by[[0, 0, 1]],
     )
     free = iter(range(200, 1000))
     linker = IdentityLinker(CONFIG, (A, B, C), lambda count: [next(free) for _ in range(count)])
@@ -398,28 +403,28 @@ def test_people_from_before_the_run_keep_their_numbers_and_nobody_else_gets_them
     other = IdentityLinker(CONFIG, (A, B, C), lambda count: [next(free) for _ in range(count)])
     other.restore(linker.state())
     for each in (linker, other):
-        each.relink()
+        each.link_offline()
         tracks = each.tracks()
         assert dict(zip(tracks.track_ids.tolist(), tracks.identity_ids.tolist(), strict=True)) == {
             1: 70, 2: 200, 3: 12, 4: 201, 5: 200
         }  # fmt: skip
-        assert each.people == 4
+        assert each.num_identities == 4
 
 
-def test_more_looks_turn_somebody_new_into_somebody_known() -> None:
+def test_more_embeddings_turn_somebody_new_into_somebody_known() -> None:
     """The first looks show someone from behind; what was said by then is told to be wrong, once."""
-    linker, looks = IdentityLinker(CONFIG, (A, B)), looks_of(12, 0)
+    linker, shown_by = IdentityLinker(CONFIG, (A, B)), embeddings_of(12, 0)
     said, events = [], []
     for frame, time in enumerate(np.arange(0, 40, STEP_S), start=1):
         shown = {}
         if time < 8:
-            shown = {A: (np.arange(1, 11), looks[:10])}
+            shown = {A: (np.arange(1, 11), shown_by[:10])}
         elif time >= 15:
             unclear = time < 19
-            shown = {B: (np.array([11]), looks[10:11] if unclear else looks[:1])}
-        for camera, (numbers, features) in shown.items():
+            shown = {B: (np.array([11]), shown_by[10:11] if unclear else shown_by[:1])}
+        for camera, (numbers, embeddings) in shown.items():
             boxes = np.tile([10.0, 10.0, 50.0, 110.0], (len(numbers), 1))
-            tracks = Tracks(numbers, boxes, np.ones(len(numbers)), features)
+            tracks = Tracks(numbers, boxes, np.ones(len(numbers)), embeddings)
             identities = linker.observe(Frame(camera, frame, float(time), blank_image(320, 240)), tracks)
             if camera == B:
                 said.append(int(identities[0]))
@@ -431,4 +436,4 @@ def test_more_looks_turn_somebody_new_into_somebody_known() -> None:
     assert [(event.kind, event.identity, event.other) for event in about] == [
         ("new", 11, 0), ("merged", first, 11)
     ]  # fmt: skip
-    assert linker.people == 10
+    assert linker.num_identities == 10

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.test_identity import CONFIG, A, B, C, Visit, crowd, play
 from tracker.config import IdentityConfig, MaturityConfig
 from tracker.identity import UNDECIDED, IdentityLinker
-from tracker.identity.stays import Stays
 from tracker.identity.table import NOBODY_FROM, IdentityTable
+from tracker.identity.tracklets import TrackletTable
 from tracker.types import CameraName, Frame, IdentityEvent, Tracks, blank_image
 
 Key = tuple[CameraName, int]
@@ -58,18 +58,18 @@ def check_events(events: list[IdentityEvent]) -> None:
 # The table alone
 
 
-def table_of(*tracks: tuple[float, int]) -> tuple[IdentityTable, Stays]:
+def table_of(*tracks: tuple[float, int]) -> tuple[IdentityTable, TrackletTable]:
     """Tracks 1, 2, ... of one camera: when each began, and in how many frames it was seen."""
-    stays = Stays(1)
+    tracklets = TrackletTable(1)
     for number, (begin, frames) in enumerate(tracks, start=1):
         for frame in range(frames):
-            stays.see(0, np.array([number]), begin + frame / 10, 0)
-    return IdentityTable(stays, [A]), stays
+            tracklets.see(0, np.array([number]), begin + frame / 10, 0)
+    return IdentityTable(tracklets, [A]), tracklets
 
 
 def opened(*tracks: tuple[float, int]) -> IdentityTable:
-    table, stays = table_of(*tracks)
-    for row in range(len(stays)):
+    table, tracklets = table_of(*tracks)
+    for row in range(len(tracklets)):
         table.open(row, 9.0)
     table.events()
     return table
@@ -79,7 +79,7 @@ def test_asking_changes_nothing() -> None:
     table, _ = table_of((0, 3), (1, 3))
     before = {name: repr(value) for name, value in table.state().items()}
     assert table.lookup(0, np.array([2, 1, 2, 77])).tolist() == [UNDECIDED] * 4
-    assert (table.people, table.undecided) == (0, 2)
+    assert (table.num_identities, table.undecided) == (0, 2)
     table.numbered()
     assert {name: repr(value) for name, value in table.state().items()} == before
     assert table.events() == []
@@ -186,7 +186,7 @@ def test_numbers_are_never_used_again_and_never_those_of_people_from_before() ->
     table.open(1, 1.0)
     table.open(2, 1.0)
     table.merge(43, 42, 1.0)
-    other = IdentityTable(table._stays, [A])
+    other = IdentityTable(table._tracklets, [A])
     other.restore(table.state())
     for each in (table, other):
         each.open(3, 2.0)
@@ -200,12 +200,12 @@ def test_numbers_come_from_a_reserve_in_blocks() -> None:
         asked.append(count)
         return list(range(1000 * len(asked), 1000 * len(asked) + count))
 
-    _, stays = table_of(*[(0.0, 1)] * 3)
-    table = IdentityTable(stays, [A], reserve)
+    _, tracklets = table_of(*[(0.0, 1)] * 3)
+    table = IdentityTable(tracklets, [A], reserve)
     table.prepare()
     table.open(0, 1.0)
     assert len(asked) == 1
-    other = IdentityTable(stays, [A], reserve)
+    other = IdentityTable(tracklets, [A], reserve)
     other.restore(table.state())
     table.open(1, 1.0)
     other.open(1, 1.0)
@@ -225,17 +225,17 @@ def test_the_events_of_a_run_replayed_give_its_tracks_before_and_after_linking_o
     events = linker.events()
     told = {key: number for key, number in known(linker).items() if number != UNDECIDED}
     assert {key: number for key, number in replay(events).items() if number != UNDECIDED} == told
-    linker.relink()
-    linker.settle()
+    linker.link_offline()
+    linker.finalize()
     events += linker.events()
     who = replay(events)
     assert {key: who.get(key, UNDECIDED) for key in known(linker)} == known(linker)
     assert who.keys() <= known(linker).keys()
     check_events(events)
-    assert linker.people == len(set(known(linker).values()) - {UNDECIDED})
+    assert linker.num_identities == len(set(known(linker).values()) - {UNDECIDED})
     times = [event.time for event in events]
     assert times == sorted(times)
-    linker.relink()
+    linker.link_offline()
     assert linker.events() == []  # as when a run is resumed that was cut off while it wrote its results
 
 
@@ -255,8 +255,8 @@ def test_a_camera_whose_clock_is_late_is_given_as_much_time() -> None:
         for step in range(40):
             for camera, late in ((A, 0.0), (B, late_s)):
                 time = 100 + step / 10 - late
-                look = np.eye(8, dtype=np.float32)[[int(camera == B)]]
-                tracks = Tracks(np.array([1]), np.array([[1.0, 2, 30, 90]]), np.ones(1), look)
+                embedding = np.eye(8, dtype=np.float32)[[int(camera == B)]]
+                tracks = Tracks(np.array([1]), np.array([[1.0, 2, 30, 90]]), np.ones(1), embedding)
                 now = Frame(camera, step + 1, time, blank_image(64, 48))
                 if linker.observe(now, tracks)[0] != UNDECIDED and camera == B:
                     return step / 10
@@ -272,10 +272,10 @@ def test_what_never_matures_stays_undecided_for_a_live_run_and_for_files() -> No
         linker = IdentityLinker(IdentityConfig(maturity=least), (A,))
         play(linker, visits, cameras=(A,))
         if not is_live:
-            linker.relink()
-        linker.settle()
+            linker.link_offline()
+        linker.finalize()
         assert known(linker) == {(A, 1): 1, (A, 2): UNDECIDED, (A, 3): 2}
-        assert (linker.people, linker.undecided) == (2, 1)
+        assert (linker.num_identities, linker.undecided) == (2, 1)
         assert [event.track_id for event in linker.events()] == [1, 3]
         assert linker.numbered(A, np.array([3, 2, 2, 1])).tolist() == [2, NOBODY_FROM, NOBODY_FROM, 1]
 
@@ -284,13 +284,13 @@ def test_whoever_is_recognised_need_not_be_seen_for_long() -> None:
     least = MaturityConfig(min_frames=8, min_s=1.5)
     linker = IdentityLinker(IdentityConfig(maturity=least), (A,))
     play(linker, [Visit(0, A, 0, 6), Visit(0, A, 8, 9)], cameras=(A,))
-    linker.settle()
+    linker.finalize()
     assert known(linker) == {(A, 1): 1, (A, 2): 1}
 
 
 def test_a_track_that_was_never_there_has_no_number() -> None:
     linker = IdentityLinker(CONFIG, (A,))
     assert linker.lookup(A, np.array([5, 1])).tolist() == [UNDECIDED, UNDECIDED]
-    assert (linker.people, linker.undecided) == (0, 0)
+    assert (linker.num_identities, linker.undecided) == (0, 0)
     with pytest.raises(ValueError, match="camera 'a' had no track 5"):
         linker.numbered(A, np.array([5]))

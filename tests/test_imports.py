@@ -18,7 +18,6 @@ PACKAGES = {
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 LAYERS = [
-    {"errors"},
     {"types"},
     {"colors"},
     {"stages", "config", "geometry", "kalman", "association", "letterbox", "clock"},
@@ -36,7 +35,7 @@ LAYERS = [
         "smoothing",
         "metrics",
     },
-    {"build", "memory"},
+    {"build"},
     {"multi_camera_tracker"},
     {"pipeline", "reports"},
     {"recording"},

@@ -10,7 +10,7 @@ import pytest
 import supervision as sv
 import torch
 
-from tracker.errors import ReuniteError
+from foundation.errors import ReuniteError
 from tracker.types import Detections, Sightings, Tick, blank_image
 
 BOXES: list[list[float]] = [[0.0, 1, 20, 50], [30, 1, 60, 52], [5, 5, 9, 9]]

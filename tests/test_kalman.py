@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from filterpy.kalman import KalmanFilter
 
+from foundation.arrays import FloatArray
 from tracker.kalman import BoxNoise, move_moments, predict_moments, start_moments, update_moments
-from tracker.types import FloatArray
 
 NOISE = BoxNoise(measured_sd=0.05, position_sd=0.27, velocity_sd=1.0, start_velocity_sd=2.0)
 

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import pytest
 
+from foundation.arrays import Image
 from tests.clips import draw_code, read_code, write_clip
 from tests.loopback import NonsenseServer, RtspCamera, free_port, missing_for_rtsp
 from tracker.config import LiveConfig, SourceConfig
@@ -26,7 +27,7 @@ from tracker.sources.addresses import Camera, Kind
 from tracker.sources.live import LiveSource
 from tracker.sources.streams import LostError, RefusedError
 from tracker.stages import CameraReport
-from tracker.types import CameraName, Frame, Image
+from tracker.types import CameraName, Frame
 
 LOOP = 250
 """Frames of the clip that an RTSP camera sends round and round."""

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 from numpy.typing import NDArray
 
+from foundation.arrays import FloatArray, IntArray
 from foundation.figures import color
 from tests.worlds import ground_world
 from tracker.colors import camera_color, person_color
@@ -18,7 +19,7 @@ from tracker.config import GroundConfig
 from tracker.ground import GroundPlane
 from tracker.reports import map as report
 from tracker.reports.map import WayFinder, Ways, draw_map, write_map
-from tracker.types import CameraName, FloatArray, IntArray
+from tracker.types import CameraName
 
 CAMERAS = [CameraName("door"), CameraName("yard"), CameraName("blind")]
 DOOR, YARD, BLIND = 0, 1, 2

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foundation.arrays import FloatArray
+from foundation.errors import ReuniteError
 from foundation.mot_files import MotTable, read_mot, read_seqinfo
 from tests.conftest import shared_folder
 from tests.scoring import (
@@ -19,7 +21,6 @@ from tests.scoring import (
     write_result,
     write_sequence,
 )
-from tracker.errors import ReuniteError
 from tracker.metrics import (
     FramePair,
     GroundTruth,
@@ -31,7 +32,6 @@ from tracker.metrics import (
     score_cameras,
     score_sequence,
 )
-from tracker.types import FloatArray
 
 SEEDS = range(12)
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foundation.errors import ReuniteError
 from foundation.mot_files import (
     MotFileError,
     MotTable,
@@ -17,7 +18,6 @@ from foundation.mot_files import (
     write_mot,
 )
 from tests.conftest import shared_folder
-from tracker.errors import ReuniteError
 
 GOOD_ROW = "1,1,10,20,30,40,1,-1,-1,-1"
 

@@ -5,21 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
+from foundation.arrays import BoolArray, FloatArray
+from foundation.errors import ReuniteError
 from tracker.camera_motion.none import NoCameraMotion
 from tracker.config import load_config
-from tracker.errors import ReuniteError
 from tracker.multi_camera_tracker import MultiCameraTracker
-from tracker.types import (
-    BoolArray,
-    Detections,
-    FloatArray,
-    Network,
-    Observations,
-    Sightings,
-    State,
-    Tick,
-    blank_image,
-)
+from tracker.types import Detections, Network, Observations, Sightings, State, Tick, blank_image
 
 CAMERAS = ("door", "hall")
 RATE, FRAMES, LENGTH = 10, 75, 1024
@@ -51,15 +42,15 @@ class KnowsByWidth:
     ) -> list[Observations]:
         observations = []
         for frame, people, want in zip(tick.frames, detections, wanted, strict=True):
-            features = np.zeros((len(people), LENGTH), np.float32)
+            embeddings = np.zeros((len(people), LENGTH), np.float32)
             for row in np.flatnonzero(want):
                 person = round(people.boxes[row, 2] - people.boxes[row, 0]) - 30
                 look = unit(np.random.default_rng(person).normal(size=LENGTH))
                 off = unit(np.random.default_rng([person, frame.number]).normal(size=LENGTH))
-                features[row] = unit(look + 0.3 * off)
+                embeddings[row] = unit(look + 0.3 * off)
             self.looks += int(want.sum())
             # A copy, as the embedder of a stranger may well give.
-            observations.append(Observations(people.boxes.copy(), people.scores.copy(), features))
+            observations.append(Observations(people.boxes.copy(), people.scores.copy(), embeddings))
         return observations
 
 

@@ -8,22 +8,13 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from foundation.arrays import BoolArray
 from tracker.camera_motion.none import NoCameraMotion
 from tracker.clock import StageClock
 from tracker.multi_camera_tracker import MultiCameraTracker
 from tracker.pipeline import read_ahead, steps_of, work_ahead
 from tracker.stages import CameraReport
-from tracker.types import (
-    BoolArray,
-    CameraName,
-    Detections,
-    Frame,
-    Network,
-    Observations,
-    State,
-    Tick,
-    blank_image,
-)
+from tracker.types import CameraName, Detections, Frame, Network, Observations, State, Tick, blank_image
 
 A, B = CameraName("a"), CameraName("b")
 

@@ -4,9 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
+from foundation.arrays import Image
 from tracker.sinks import portraits as portraits_module
 from tracker.sinks.portraits import HEIGHT_PX, Portrait, Portraits
-from tracker.types import CameraName, Frame, Image, Sightings, blank_image
+from tracker.types import CameraName, Frame, Sightings, blank_image
 
 DOOR, YARD = CameraName("door"), CameraName("yard")
 Box = tuple[float, float, float, float]

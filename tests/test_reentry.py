@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from foundation.errors import ReuniteError
 from foundation.mot_files import (
     MotTable,
     SequenceInfo,
@@ -21,7 +22,6 @@ from foundation.mot_files import (
 )
 from tests.conftest import shared_folder
 from tests.scoring import random_world, write_result, write_sequence
-from tracker.errors import ReuniteError
 from tracker.evaluate import evaluate_results, main, scores_table
 from tracker.metrics.calibration import Calibration, read_calibration
 from tracker.metrics.overlap import GroundTruth, compare
@@ -30,32 +30,32 @@ from tracker.metrics.reentry import (
     Presence,
     Reentry,
     ReentryCounts,
-    Stays,
+    Visits,
     count_reentries,
     find_presence,
-    find_stays,
+    find_visits,
     seconds_until_decided,
 )
 
 RATE = 10.0
 ANNA, BERT, CARL = 1, 2, 3
-Stay = tuple[int, int, float, float, int]
+Visit = tuple[int, int, float, float, int]
 """Person, camera, first and last second, and the identity in the result (`NOT_FOUND`: missed)."""
 
 
-def presence(*stays: Stay) -> Presence:
+def presence(*visits: Visit) -> Presence:
     """A box every tenth of a second."""
     rows = [
         (person, camera, frame / RATE, identity)
-        for person, camera, begin, end, identity in stays
+        for person, camera, begin, end, identity in visits
         for frame in range(round(begin * RATE), round(end * RATE) + 1)
     ]
     people, cameras, times, identities = map(np.array, zip(*rows, strict=True))
     return Presence(people, cameras, times, np.ones(len(rows), np.bool_), identities)
 
 
-def count(*stays: Stay) -> ReentryCounts:
-    return count_reentries(find_stays(presence(*stays)))
+def count(*visits: Visit) -> ReentryCounts:
+    return count_reentries(find_visits(presence(*visits)))
 
 
 # By hand
@@ -74,7 +74,7 @@ def test_a_time_away_counts_from_one_second_on() -> None:
     assert count((ANNA, 0, 0, 0.2, 7), (ANNA, 0, 1.2, 2, 7)).returns == 1
     assert count((ANNA, 0, 0, 0.2, 7), (ANNA, 0, 1.1, 2, 7)).returns == 0
     away_two = presence((ANNA, 0, 0, 1, 7), (ANNA, 0, 3, 4, 7))
-    assert [len(find_stays(away_two, min_away_s)) for min_away_s in (0.5, 2.0, 2.1)] == [2, 2, 1]
+    assert [len(find_visits(away_two, min_away_s)) for min_away_s in (0.5, 2.0, 2.1)] == [2, 2, 1]
 
 
 def test_who_is_still_in_an_overlapping_camera_is_not_away() -> None:
@@ -89,7 +89,7 @@ def test_who_is_still_in_an_overlapping_camera_is_not_away() -> None:
 def test_a_return_that_nobody_detected_is_counted_and_not_held_against_the_identities() -> None:
     unseen = (ANNA, 0, 8, 12, NOT_FOUND)
     assert count((ANNA, 0, 0, 5, 7), unseen) == ReentryCounts(1, 0, 0, 0, 0, 0, 1, 0)
-    # It is passed over: 7 is known from the stay before it.
+    # It is passed over: 7 is known from the visit before it.
     assert count((ANNA, 0, 0, 5, 7), unseen, (ANNA, 0, 20, 22, 7)) == ReentryCounts(2, 0, 1, 1, 0, 0, 1, 0)
 
 
@@ -105,47 +105,47 @@ def test_a_stranger_with_an_identity_in_use_is_taken_for_somebody() -> None:
 
 
 def test_one_identity_for_everybody_recognises_all_and_takes_all_strangers_but_one_for_somebody() -> None:
-    stays = [(person, 0, 10.0 * turn + person, 10.0 * turn + person + 1, 1) for turn in (0, 1) for person in
+    visits = [(person, 0, 10.0 * turn + person, 10.0 * turn + person + 1, 1) for turn in (0, 1) for person in
              (ANNA, BERT, CARL)]  # fmt: skip
-    assert count(*stays) == ReentryCounts(3, 0, 3, 3, 0, 0, 3, 2)
+    assert count(*visits) == ReentryCounts(3, 0, 3, 3, 0, 0, 3, 2)
 
 
 def test_a_return_may_be_taken_for_somebody_else() -> None:
-    stays = (ANNA, 0, 0, 5, 7), (BERT, 0, 0, 5, 8), (ANNA, 0, 10, 15, 8)
-    assert count(*stays) == ReentryCounts(1, 0, 1, 0, 0, 1, 2, 0)
+    visits = (ANNA, 0, 0, 5, 7), (BERT, 0, 0, 5, 8), (ANNA, 0, 10, 15, 8)
+    assert count(*visits) == ReentryCounts(1, 0, 1, 0, 0, 1, 2, 0)
 
 
 def test_any_earlier_identity_of_the_person_is_right() -> None:
-    stays = (ANNA, 0, 0, 1, 7), (ANNA, 0, 5, 6, 8), (ANNA, 0, 10, 11, 7), (ANNA, 0, 15, 16, 8)
-    assert count(*stays) == ReentryCounts(3, 0, 3, 2, 1, 0, 1, 0)
+    visits = (ANNA, 0, 0, 1, 7), (ANNA, 0, 5, 6, 8), (ANNA, 0, 10, 11, 7), (ANNA, 0, 15, 16, 8)
+    assert count(*visits) == ReentryCounts(3, 0, 3, 2, 1, 0, 1, 0)
 
 
-def test_a_switch_within_a_stay_leaves_it_the_identity_of_most_boxes() -> None:
+def test_a_switch_within_a_visit_leaves_it_the_identity_of_most_boxes() -> None:
     # Anna is 7 for three seconds, then 9 for one; Bert borrows 7 for one second of his five as 8.
-    stays = (ANNA, 0, 0, 3, 7), (ANNA, 0, 3.1, 4, 9), (BERT, 0, 2, 6, 8), (BERT, 0, 6.1, 7, 7)
-    stay_of_anna, stay_of_bert = find_stays(presence(*stays)).identity_ids
-    assert (stay_of_anna, stay_of_bert) == (7, 8)
+    visits = (ANNA, 0, 0, 3, 7), (ANNA, 0, 3.1, 4, 9), (BERT, 0, 2, 6, 8), (BERT, 0, 6.1, 7, 7)
+    visit_of_anna, visit_of_bert = find_visits(presence(*visits)).identity_ids
+    assert (visit_of_anna, visit_of_bert) == (7, 8)
     back = (ANNA, 0, 20, 22, 7), (BERT, 0, 20, 22, 8)
-    assert count(*stays, *back) == ReentryCounts(2, 0, 2, 2, 0, 0, 2, 0)
-    # 9 was never the identity of a stay, so nobody had it.
-    assert count(*stays, (ANNA, 0, 20, 22, 9)) == ReentryCounts(1, 0, 1, 0, 1, 0, 2, 0)
+    assert count(*visits, *back) == ReentryCounts(2, 0, 2, 2, 0, 0, 2, 0)
+    # 9 was never the identity of a visit, so nobody had it.
+    assert count(*visits, (ANNA, 0, 20, 22, 9)) == ReentryCounts(1, 0, 1, 0, 1, 0, 2, 0)
 
 
 def test_at_a_tie_the_earlier_identity_counts() -> None:
-    assert find_stays(presence((ANNA, 0, 0, 0.9, 9), (ANNA, 0, 1, 1.9, 7))).identity_ids.tolist() == [9]
+    assert find_visits(presence((ANNA, 0, 0, 0.9, 9), (ANNA, 0, 1, 1.9, 7))).identity_ids.tolist() == [9]
 
 
 def test_who_had_an_identity_later_is_mistaken_even_if_they_came_first() -> None:
     # Anna came back first, but took 7 over, in the middle of her stay, only after Bert had it.
-    stays = (ANNA, 0, 0, 1, 5), (ANNA, 0, 10, 11, 6), (ANNA, 0, 11.1, 15, 7), (BERT, 0, 10.5, 11, 7)
-    assert find_stays(presence(*stays)).carried_s.tolist() == [0, 11.1, 10.5]
-    assert count(*stays) == ReentryCounts(1, 0, 1, 0, 0, 1, 2, 0)
+    visits = (ANNA, 0, 0, 1, 5), (ANNA, 0, 10, 11, 6), (ANNA, 0, 11.1, 15, 7), (BERT, 0, 10.5, 11, 7)
+    assert find_visits(presence(*visits)).identified_s.tolist() == [0, 11.1, 10.5]
+    assert count(*visits) == ReentryCounts(1, 0, 1, 0, 0, 1, 2, 0)
 
 
 def test_nobody_there_gives_nothing() -> None:
     none, never = np.empty(0, np.int64), np.empty(0)
     empty = Presence(none, none, never, never > 0, none)
-    nothing = count_reentries(find_stays(empty))
+    nothing = count_reentries(find_visits(empty))
     assert nothing == ReentryCounts(0, 0, 0, 0, 0, 0, 0, 0)
     assert (nothing.missed_rate, nothing.false_merge_rate) == (0, 0)
     strangers = count((ANNA, 0, 0, 1, NOT_FOUND))
@@ -189,17 +189,17 @@ def test_a_box_with_flag_0_says_that_somebody_is_there_and_is_never_found() -> N
     result = boxes(*((frame, 7, 0, 1) for frame in range(1, 40)))
     found = present(truth, result)
     assert (found.identity_ids == NOT_FOUND).tolist() == [frame in range(5, 30) for frame in range(1, 40)]
-    assert len(find_stays(found)) == 1
+    assert len(find_visits(found)) == 1
     without = found[found.is_scored]
-    assert len(find_stays(without)) == 2
+    assert len(find_visits(without)) == 2
 
 
 def test_who_has_flag_0_only_is_nobody_to_be_found() -> None:
     truth = boxes(*((frame, ANNA, 0, 0) for frame in (1, 2, 40, 41)), (80, ANNA, 0, 1), (99, ANNA, 0, 1))
     result = boxes(*((frame, 7, 0, 1) for frame in (1, 2, 40, 41, 80, 99)))
-    stays = find_stays(present(truth, result))
-    assert stays.begin_s.tolist() == [7.9, 9.8]
-    assert count_reentries(stays) == ReentryCounts(1, 0, 1, 1, 0, 0, 1, 0)
+    visits = find_visits(present(truth, result))
+    assert visits.begin_s.tolist() == [7.9, 9.8]
+    assert count_reentries(visits) == ReentryCounts(1, 0, 1, 1, 0, 0, 1, 0)
 
 
 def test_only_class_1_and_the_frames_asked_for_count() -> None:
@@ -214,14 +214,14 @@ def test_only_class_1_and_the_frames_asked_for_count() -> None:
 
 
 def test_a_decision_counts_from_when_its_person_was_found() -> None:
-    stays = find_stays(
+    visits = find_visits(
         presence(
             (ANNA, 0, 0, 1, NOT_FOUND), (ANNA, 0, 1.1, 5, 7), (ANNA, 1, 20, 25, 7),
             (BERT, 0, 0, 5, 8), (CARL, 0, 0, 1, NOT_FOUND),
         )
     )  # fmt: skip
     identities, decided_s = np.array([7, 7, 8, 7]), np.array([21.5, 3.1, -1.0, 30.0])
-    waited_s = seconds_until_decided(stays, identities, decided_s)
+    waited_s = seconds_until_decided(visits, identities, decided_s)
     assert waited_s.tolist() == [pytest.approx(2.0), pytest.approx(1.5), np.inf, np.inf]
 
 
@@ -230,37 +230,37 @@ def test_a_decision_counts_from_when_its_person_was_found() -> None:
 
 def by_brute_force(rows: list[tuple[int, int, float, bool, int]], min_away_s: float) -> ReentryCounts:
     """The definitions of docs/evaluation.md word by word; rows of person, camera, time, scored, identity."""
-    stays = []
+    visits = []
     for person in sorted({row[0] for row in rows}):
-        stay: list[tuple[int, int, float, bool, int]] = []
+        visit: list[tuple[int, int, float, bool, int]] = []
         for time in sorted({row[2] for row in rows if row[0] == person}):
-            if stay and time - stay[-1][2] >= min_away_s - 1e-6:
-                stays.append(stay)
-                stay = []
-            stay = [*stay, *(row for row in rows if row[0] == person and row[2] == time)]
-        stays.append(stay)
+            if visit and time - visit[-1][2] >= min_away_s - 1e-6:
+                visits.append(visit)
+                visit = []
+            visit = [*visit, *(row for row in rows if row[0] == person and row[2] == time)]
+        visits.append(visit)
 
-    def identity(stay: list[tuple[int, int, float, bool, int]]) -> int:
-        found = [row[4] for row in sorted(stay, key=lambda row: row[2]) if row[4] != NOT_FOUND]
+    def identity(visit: list[tuple[int, int, float, bool, int]]) -> int:
+        found = [row[4] for row in sorted(visit, key=lambda row: row[2]) if row[4] != NOT_FOUND]
         most = Counter(found).most_common(1)
         tied = [one for one, boxes in Counter(found).items() if boxes == most[0][1]]
-        times = {one: min(row[2] for row in stay if row[4] == one) for one in tied}
+        times = {one: min(row[2] for row in visit if row[4] == one) for one in tied}
         return min(tied, key=lambda one: (times[one], one)) if tied else NOT_FOUND
 
-    named = [(stay, identity(stay)) for stay in stays if identity(stay) != NOT_FOUND]
-    had = sorted((min(row[2] for row in stay if row[4] == name), stay[0][0], name) for stay, name in named)
+    named = [(visit, identity(visit)) for visit in visits if identity(visit) != NOT_FOUND]
+    had = sorted((min(row[2] for row in visit if row[4] == name), visit[0][0], name) for visit, name in named)
     had_it_first = {name: person for _, person, name in reversed(had)}
     totals = Counter[str]()
-    for index, stay in enumerate(stays):
-        person, name = stay[0][0], identity(stay)
-        before = [one for one in stays[:index] if one[0][0] == person]
-        if not any(row[3] for row in stay):
+    for index, visit in enumerate(visits):
+        person, name = visit[0][0], identity(visit)
+        before = [one for one in visits[:index] if one[0][0] == person]
+        if not any(row[3] for row in visit):
             continue
         if any(row[3] for one in before for row in one):
             totals["returns"] += 1
-            last, first = before[-1][-1][2], stay[0][2]
+            last, first = before[-1][-1][2], visit[0][2]
             left = {row[1] for row in before[-1] if row[2] == last}
-            totals["returns_elsewhere"] += not left & {row[1] for row in stay if row[2] == first}
+            totals["returns_elsewhere"] += not left & {row[1] for row in visit if row[2] == first}
         if name == NOT_FOUND:
             continue
         names_before = {identity(one) for one in before} - {NOT_FOUND}
@@ -290,12 +290,12 @@ def test_counts_equal_brute_force_on_random_worlds(seed: int) -> None:
     order = random.permutation(len(rows))
     people, cameras, times, scored, names = map(np.array, zip(*(rows[index] for index in order), strict=True))
     for min_away_s in (0.3, 1.0):
-        stays = find_stays(Presence(people, cameras, times, scored, names), min_away_s)
-        counts = count_reentries(stays)
+        visits = find_visits(Presence(people, cameras, times, scored, names), min_away_s)
+        counts = count_reentries(visits)
         assert counts == by_brute_force(rows, min_away_s)
         parts = counts.returns_recognised + counts.returns_missed + counts.returns_mistaken
         assert counts.returns_found == parts <= counts.returns
-        assert (stays.found_s <= stays.carried_s).all()
+        assert (visits.found_s <= visits.identified_s).all()
 
 
 # The command
@@ -429,15 +429,15 @@ def split_cameras() -> ModuleType:
     return module
 
 
-def true_stays(folder: Path, rates: dict[str, float]) -> Stays:
-    """Stays of a site whose result is its ground truth."""
+def true_visits(folder: Path, rates: dict[str, float]) -> Visits:
+    """Visits of a site whose result is its ground truth."""
     parts = []
     for camera, (name, rate) in enumerate(rates.items()):
         table = read_mot(folder / name / "gt" / "gt.txt")
         truth = GroundTruth(name, table, int(table.frames.max()))
         frames = range(1, truth.num_frames + 1)
         parts.append(find_presence(camera, truth, compare(table, truth, frames), frames, rate))
-    return find_stays(Presence.together(parts))
+    return find_visits(Presence.together(parts))
 
 
 @pytest.mark.real
@@ -464,10 +464,10 @@ def test_pets_in_virtual_cameras_has_the_returns_that_its_tool_counts(
 
 @pytest.mark.real
 def test_four_real_views_have_the_returns_that_are_known() -> None:
-    stays = true_stays(
+    visits = true_visits(
         shared_folder() / "data" / "campus-auditorium", dict.fromkeys(("HC3", "HC4", "IP2", "IP5"), 30.0)
     )
-    assert count_reentries(stays) == ReentryCounts(44, 41, 44, 44, 0, 0, 21, 0)
+    assert count_reentries(visits) == ReentryCounts(44, 41, 44, 44, 0, 0, 21, 0)
 
 
 def test_a_result_with_its_own_identities_in_each_camera_misses_who_moves_on(tmp_path: Path) -> None:

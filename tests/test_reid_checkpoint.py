@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from foundation.errors import ReuniteError
 from reid.checkpoint import load_model, save_weights
-from reid.errors import ReidError
 from reid.models import build_model
 from reid.models.resnet50 import Resnet50, load_imagenet_weights
 from reid.preprocess import Preprocess
@@ -97,7 +97,7 @@ def test_weights_that_are_not_finite_leave_the_old_file(saved: Path) -> None:
     model = small_network(seed=1)
     with torch.no_grad():
         next(model.parameters()).view(-1)[0] = torch.nan
-    with pytest.raises(ReidError, match=r"not written, stem\.0\.weight holds numbers that are not finite"):
+    with pytest.raises(ReuniteError, match=r"not written, stem\.0\.weight holds numbers that are not finite"):
         save_weights(saved, model, NAME, SETTINGS, PREPROCESS, {})
     assert saved.read_bytes() == before
 
@@ -109,7 +109,7 @@ def test_weights_that_are_not_finite_leave_the_old_file(saved: Path) -> None:
 def test_an_extra_that_cannot_be_stored_is_refused(
     tmp_path: Path, extra: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ReidError, match=message):
+    with pytest.raises(ReuniteError, match=message):
         save_weights(tmp_path / "w.safetensors", small_network(), NAME, SETTINGS, PREPROCESS, extra)
     assert not list(tmp_path.iterdir())
 
@@ -121,31 +121,31 @@ def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
 
     path = tmp_path / "network.safetensors"
     torch.save({"weights": Bomb()}, path)
-    with pytest.raises(ReidError, match=r"not a safetensors file .*pickled weights are never opened"):
+    with pytest.raises(ReuniteError, match=r"not a safetensors file .*pickled weights are never opened"):
         load_model(path)
     assert not (tmp_path / "exploded").exists()
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ReidError, match=r"nowhere\.safetensors: there is no such file"):
+    with pytest.raises(ReuniteError, match=r"nowhere\.safetensors: there is no such file"):
         load_model(tmp_path / "nowhere.safetensors")
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ReidError, match="not a safetensors file"):
+    with pytest.raises(ReuniteError, match="not a safetensors file"):
         load_model(tmp_path)
 
 
 @pytest.mark.parametrize("length", [0, 7, 100, -1])
 def test_a_cut_file_is_refused(saved: Path, length: int) -> None:
     saved.write_bytes(saved.read_bytes()[:length])
-    with pytest.raises(ReidError, match="not a safetensors file"):
+    with pytest.raises(ReuniteError, match="not a safetensors file"):
         load_model(saved)
 
 
 def test_safetensors_of_others_are_refused(tmp_path: Path) -> None:
     save_file({"weight": torch.zeros(3)}, tmp_path / "w.safetensors")
-    with pytest.raises(ReidError, match="was not written by this program"):
+    with pytest.raises(ReuniteError, match="was not written by this program"):
         load_model(tmp_path / "w.safetensors")
 
 
@@ -167,14 +167,14 @@ def test_safetensors_of_others_are_refused(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_wrong_description_is_refused(saved: Path, changes: dict[str, str | None], message: str) -> None:
     rewrite(saved, None, **changes)
-    with pytest.raises(ReidError, match=message) as caught:
+    with pytest.raises(ReuniteError, match=message) as caught:
         load_model(saved)
     assert str(saved) in str(caught.value)
 
 
 def test_a_tensor_too_many_is_refused(saved: Path) -> None:
     rewrite(saved, {**load_file(saved), "zzz": torch.zeros(1)})
-    with pytest.raises(ReidError, match=r"zzz has shape .* is not part of it"):
+    with pytest.raises(ReuniteError, match=r"zzz has shape .* is not part of it"):
         load_model(saved)
 
 
@@ -209,14 +209,14 @@ def test_a_resnet_starts_from_a_file_of_imagenet(tmp_path: Path, suffix: str) ->
 )
 def test_other_weights_than_a_resnets_are_refused(tmp_path: Path, weights: Any, message: str) -> None:
     torch.save(weights, tmp_path / "r.pth")
-    with pytest.raises(ReidError, match=message):
+    with pytest.raises(ReuniteError, match=message):
         load_imagenet_weights(resnet(), tmp_path / "r.pth")
 
 
 def test_a_resnet_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "r.safetensors").write_bytes(b"no")
     for name in ("r.safetensors", "none.pth"):
-        with pytest.raises(ReidError, match=f"{name}: cannot read the weights"):
+        with pytest.raises(ReuniteError, match=f"{name}: cannot read the weights"):
             load_imagenet_weights(resnet(), tmp_path / name)
 
 
@@ -225,5 +225,5 @@ def test_a_download_that_fails_says_what_to_do(monkeypatch: pytest.MonkeyPatch) 
         raise OSError("no route to host")
 
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", fail)
-    with pytest.raises(ReidError, match=r"download failed \(no route to host\); .* give the file"):
+    with pytest.raises(ReuniteError, match=r"download failed \(no route to host\); .* give the file"):
         load_imagenet_weights(resnet(), None)

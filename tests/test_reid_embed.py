@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
+from foundation.errors import ReuniteError
 from foundation.mot_files import SequenceInfo, format_seqinfo
 from reid import embed
-from reid.errors import ReidError
 from reid.runtime import open_embedder
 from tests.clips import write_clip
 from tests.test_reid_evaluate import BLUE_PERSON, GREEN_PERSON, RED_PERSON, draw
@@ -150,7 +150,7 @@ def test_no_detections_are_nothing_to_embed(tmp_path: Path, weights: str) -> Non
     (tmp_path / "det.txt").write_text("\n")
     skipped: list[str] = []
     crops = embed.crops_of_detections(make_frames(tmp_path / "frames"), tmp_path / "det.txt", skipped)
-    with pytest.raises(ReidError, match="nothing to embed"):
+    with pytest.raises(ReuniteError, match="nothing to embed"):
         embed.embed_crops(open_embedder(weights, convention="bgr255"), crops)
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from foundation.arrays import BoolArray, Image
+from foundation.errors import ReuniteError
 from reid.checkpoint import save_weights
 from reid.models import build_model
 from reid.preprocess import DEFAULT
@@ -13,9 +15,8 @@ from reid.runtime import open_embedder
 from reid.weights import DEFAULT_WEIGHTS
 from tracker.config import ReidEmbedderConfig
 from tracker.embedders.reid import ReidEmbedder, fingerprint
-from tracker.errors import ReuniteError
 from tracker.geometry import pixel_boxes
-from tracker.types import BoolArray, CameraName, Detections, Frame, Image, Observations, Tick, blank_image
+from tracker.types import CameraName, Detections, Frame, Observations, Tick, blank_image
 
 Box = tuple[float, float, float, float]
 
@@ -41,23 +42,23 @@ def people_at(*boxes: Box) -> Detections:
 
 
 def embed(
-    embedder: ReidEmbedder, frames: list[Frame], people: list[Detections], wanted: list[BoolArray]
+    embedder: ReidEmbedder, frames: list[Frame], people: list[Detections], needed: list[BoolArray]
 ) -> list[Observations]:
-    return list(embedder.embed(Tick(0.0, tuple(frames)), people, wanted))
+    return list(embedder.embed(Tick(0.0, tuple(frames)), people, needed))
 
 
 def test_each_crop_is_embedded_as_by_itself_and_only_where_wanted(weights: Path) -> None:
     embedder = ReidEmbedder(ReidEmbedderConfig(weights=str(weights), runtime="pytorch"))
     a, b = picture(1), picture(2)
     people = [people_at((10, 20, 50, 120), (60.5, 20.2, 99.5, 119.9)), people_at(), people_at((0, 0, 40, 90))]
-    wanted = [np.array([False, True]), np.array([], np.bool_), np.array([True])]
+    needed = [np.array([False, True]), np.array([], np.bool_), np.array([True])]
     frames = [frame_of("a", a), frame_of("nobody", a), frame_of("b", b)]
-    first, none, last = embed(embedder, frames, people, wanted)
+    first, none, last = embed(embedder, frames, people, needed)
     alone = open_embedder(weights, "pytorch").embed([a[20:120, 60:100], b[:90, :40]])
-    assert not first.features[0].any()
-    assert first.features[1] == pytest.approx(alone[0], abs=1e-5)
-    assert last.features[0] == pytest.approx(alone[1], abs=1e-5)
-    assert none.features.shape == (0, alone.shape[1])
+    assert not first.embeddings[0].any()
+    assert first.embeddings[1] == pytest.approx(alone[0], abs=1e-5)
+    assert last.embeddings[0] == pytest.approx(alone[1], abs=1e-5)
+    assert none.embeddings.shape == (0, alone.shape[1])
     assert first.boxes is people[0].boxes
     assert first.scores is people[0].scores
 
@@ -67,17 +68,17 @@ def test_a_box_beyond_the_picture_is_cut_and_one_outside_is_not_looked_at(weight
     image = picture(3)
     people = people_at((-30, -10, 20, 60), (400, 20, 440, 120), (1e9, 1e9, 2e9, 2e9))
     (seen,) = embed(embedder, [frame_of("a", image)], [people], [np.ones(3, np.bool_)])
-    assert seen.features[0] == pytest.approx(
+    assert seen.embeddings[0] == pytest.approx(
         open_embedder(weights, "pytorch").embed([image[:60, :20]])[0], abs=1e-5
     )
-    assert not seen.features[1:].any()
+    assert not seen.embeddings[1:].any()
 
 
 def test_a_frame_without_a_picture_is_not_looked_at(weights: Path) -> None:
     embedder = ReidEmbedder(ReidEmbedderConfig(weights=str(weights), runtime="pytorch"))
     people = people_at((10, 20, 50, 120))
     (seen,) = embed(embedder, [frame_of("a", blank_image(320, 240))], [people], [np.ones(1, np.bool_)])
-    assert not seen.features.any()
+    assert not seen.embeddings.any()
 
 
 def test_pixel_boxes_hold_every_pixel_that_a_box_touches() -> None:
@@ -94,7 +95,7 @@ def test_the_network_that_ships_opens_untold_and_is_the_same_on_all_runtimes(run
     (seen,) = embed(ReidEmbedder(config), [frame_of("a", image)], [people], everybody)
     reference = ReidEmbedder(ReidEmbedderConfig(runtime="pytorch"))
     (expected,) = embed(reference, [frame_of("a", image)], [people], everybody)
-    cosines = (seen.features * expected.features).sum(axis=1)
+    cosines = (seen.embeddings * expected.embeddings).sum(axis=1)
     assert cosines == pytest.approx(1.0, abs=0.01)  # 16 bits where the CPU has them
 
 

@@ -8,11 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
+from foundation.arrays import EmbeddingArray, Image
+from foundation.errors import ReuniteError
 from reid import evaluate
-from reid.data import Dataset, FolderImages, Image, Record, open_dataset
-from reid.errors import ReidError
+from reid.data import Dataset, FolderImages, Record, open_dataset
 from reid.evaluate import embed_records, judge
-from reid.retrieval import Floats, normalise
+from reid.retrieval import normalise
 from reid.runtime import RUNTIMES, open_embedder
 from reid.sheet import GREEN, RED, Found, SheetRow, draw_sheet
 from tests.conftest import shared_folder
@@ -28,11 +29,11 @@ def draw(path: Path, colour: tuple[int, int, int], right_half: tuple[int, int, i
     assert cv2.imwrite(str(path), image)
 
 
-def embed_mean_colour(images: Sequence[Image]) -> Floats:
+def embed_mean_colour(images: Sequence[Image]) -> EmbeddingArray:
     return normalise(np.array([image.mean(axis=(0, 1)) for image in images]).reshape(-1, 3))
 
 
-def embed_left_colour(images: Sequence[Image]) -> Floats:
+def embed_left_colour(images: Sequence[Image]) -> EmbeddingArray:
     return embed_mean_colour([image[:, : image.shape[1] // 2] for image in images])
 
 
@@ -107,7 +108,7 @@ def test_a_tracklet_is_the_mean_of_its_pictures(
 
 def test_a_data_set_without_queries_says_what_to_do(tmp_path: Path) -> None:
     draw(tmp_path / "anna/1.png", BLUE_PERSON)
-    with pytest.raises(ReidError, match="judged as 'folder-test=PATH'"):
+    with pytest.raises(ReuniteError, match="judged as 'folder-test=PATH'"):
         judge(embed_mean_colour, open_dataset(f"folder={tmp_path}"))
 
 
@@ -151,12 +152,12 @@ def test_figures_that_nobody_gives_are_null_and_a_dash(
 def test_data_of_which_nothing_can_be_read_says_why(market: Path) -> None:
     for path in (market / "query").iterdir():
         path.write_bytes(b"")
-    with pytest.raises(ReidError, match=r"none of 3 query pictures can be read, .*: the file is empty"):
+    with pytest.raises(ReuniteError, match=r"none of 3 query pictures can be read, .*: the file is empty"):
         judge(embed_mean_colour, open_dataset(f"market1501={market}"))
 
 
 def test_a_network_that_gives_no_direction_is_an_error_that_names_the_data(market: Path) -> None:
-    with pytest.raises(ReidError, match="market1501: embedding 0 has length 0"):
+    with pytest.raises(ReuniteError, match="market1501: embedding 0 has length 0"):
         judge(lambda images: np.zeros((len(images), 3), np.float32), open_dataset(f"market1501={market}"))
 
 

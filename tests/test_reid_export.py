@@ -12,11 +12,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from foundation.errors import ReuniteError
 from reid import export
 from reid.checkpoint import save_weights
 from reid.convert import to_openvino
 from reid.data import open_dataset, read_pictures
-from reid.errors import ReidError
 from reid.evaluate import judge
 from reid.export import INT8_KEY, MAX_DIFFERENCE, SUFFIXES, export_model
 from reid.models import ReidOutput, build_model
@@ -86,7 +86,7 @@ def test_an_exported_file_needs_nothing_but_itself(tmp_path: Path, to: str) -> N
 def test_a_file_that_cannot_be_relied_on_is_removed(
     tmp_path: Path, to: str, network: type[SmallNetwork]
 ) -> None:
-    with pytest.raises(ReidError, match="was removed, as it cannot be relied on"):
+    with pytest.raises(ReuniteError, match="was removed, as it cannot be relied on"):
         export_model(network(), PREPROCESS, to, tmp_path / f"small{SUFFIXES[to]}")
     assert list(tmp_path.iterdir()) == []
 
@@ -292,6 +292,6 @@ def test_int8_needs_people_to_train_on_and_people_to_find(
     market = draw_market(tmp_path / "market")
     for picture in (tmp_path / "market" / missing).iterdir():
         picture.unlink()
-    with pytest.raises(ReidError, match=message):
+    with pytest.raises(ReuniteError, match=message):
         export.export_int8(market, tiny)
     assert not tiny.with_name("tiny-int8.xml").exists()

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from foundation.errors import ReuniteError
 from reid.convert import to_onnx
-from reid.errors import ReidError
 from reid.models import MODEL_NAMES, ReidOutput, build_model
 from reid.models.counting import count_multiply_adds, count_parameters
 from reid.models.ha_cnn import InceptionA, InceptionB
@@ -239,7 +239,7 @@ def test_the_resnet_ends_at_a_sixteenth_of_the_picture() -> None:
     ],
 )
 def test_what_cannot_be_built_is_refused(name: str, settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(ReidError, match=message):
+    with pytest.raises(ReuniteError, match=message):
         build_model(name, **settings)
 
 

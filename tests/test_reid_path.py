@@ -129,7 +129,7 @@ def test_the_tracker_uses_it(run_folder: Path, export_to: Callable[[str], Path],
             image[y1:y2, x1:x2] = draw_person(person, random)[: y2 - y1, : x2 - x1]
         tick = Tick(0.0, (Frame(CameraName("door"), 1, 0.0, image),))
         looks.append(embedder.embed(tick, [found], [np.ones(2, np.bool_)])[0])
-    first, second, changed = (seen.features for seen in looks)
+    first, second, changed = (seen.embeddings for seen in looks)
     alike, unlike = (first * second).sum(axis=1), (first * changed).sum(axis=1)
     assert (alike > unlike + 0.05).all()
     strict = AssociationStage(

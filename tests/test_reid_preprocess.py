@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reid.errors import ReidError
+from foundation.errors import ReuniteError
 from reid.preprocess import DEFAULT, Preprocess
 
 PLAIN = Preprocess(height=4, width=2, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
@@ -76,7 +76,7 @@ def test_strided_and_read_only_pictures_work() -> None:
     ],
 )
 def test_a_bad_picture_is_named_by_its_place(image: NDArray[Any]) -> None:
-    with pytest.raises(ReidError, match=r"picture 1 of 2: .*got (uint8|float32) of shape"):
+    with pytest.raises(ReuniteError, match=r"picture 1 of 2: .*got (uint8|float32) of shape"):
         DEFAULT([noise(5, 5), image])
 
 
@@ -100,10 +100,10 @@ def test_it_survives_json() -> None:
     ],
 )
 def test_what_cannot_be_is_refused(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(ReidError, match=message):
+    with pytest.raises(ReuniteError, match=message):
         Preprocess.from_dict({**DEFAULT.to_dict(), **change})
 
 
 def test_a_missing_key_is_refused() -> None:
-    with pytest.raises(ReidError, match="needs exactly height, width, mean, std, got height"):
+    with pytest.raises(ReuniteError, match="needs exactly height, width, mean, std, got height"):
         Preprocess.from_dict({"height": 4})

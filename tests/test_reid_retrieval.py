@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from foundation.arrays import EmbeddingArray
 from reid import retrieval
 from reid.retrieval import (
-    Floats,
     Ints,
     People,
     RetrievalScores,
@@ -59,7 +59,7 @@ def walk_down(distances: Sequence[float], person: int, camera: int, gallery: Peo
 
 
 def assert_equals_the_walk(
-    scores: RetrievalScores, distances: Floats, queries: People, gallery: People
+    scores: RetrievalScores, distances: EmbeddingArray, queries: People, gallery: People
 ) -> None:
     walked = [
         walk_down(row.tolist(), int(person), int(camera), gallery)
@@ -199,7 +199,9 @@ def test_reranked_distances_equal_the_sets_of_the_paper(seed: int, k1: int, k2: 
     assert rerank(queries, gallery, k1, k2, share) == pytest.approx(expected, abs=2e-5)
 
 
-def rerank_with_sets(queries: Floats, gallery: Floats, k1: int, k2: int, share: float) -> NDArray[np.float64]:
+def rerank_with_sets(
+    queries: EmbeddingArray, gallery: EmbeddingArray, k1: int, k2: int, share: float
+) -> NDArray[np.float64]:
     """Zhong et al. 2017, section 3, one picture after another."""
     points = np.concatenate([normalise(queries), normalise(gallery)]).astype(np.float64)
     total = len(points)
@@ -262,7 +264,7 @@ def test_an_expanded_query_is_the_mean_of_itself_and_its_nearest() -> None:
         expand_queries(queries, gallery, 0)
 
 
-def clustered(rows: Ints, centres: NDArray[np.float64], random: np.random.Generator) -> Floats:
+def clustered(rows: Ints, centres: NDArray[np.float64], random: np.random.Generator) -> EmbeddingArray:
     noise = 1.3 * random.normal(size=(len(rows), centres.shape[1]))
     return (centres[rows] + noise).astype(np.float32)
 

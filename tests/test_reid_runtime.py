@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from reid.errors import ReidError
+from foundation.errors import ReuniteError
 from reid.runtime import CONVENTIONS, EmbedderError, open_embedder
 
 HEIGHT, WIDTH = 4, 2
@@ -149,7 +149,7 @@ def test_openvino_is_quoted_for_what_it_says_and_not_for_where(tmp_path: Path) -
 def test_a_file_of_something_else_is_named(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"net{suffix}"
     path.write_bytes(b"something else" * 40)
-    with pytest.raises(ReidError, match=rf"net\{suffix}: "):
+    with pytest.raises(ReuniteError, match=rf"net\{suffix}: "):
         open_embedder(path, convention="bgr255")
 
 

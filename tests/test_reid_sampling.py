@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from reid.errors import ReidError
+from foundation.errors import ReuniteError
 from reid.sampling import PersonSampler
 
 LABELS = [person for person, count in enumerate([9, 4, 1, 3, 30, 8, 8, 5]) for _ in range(count)]
@@ -55,5 +55,5 @@ def test_labels_may_be_any_numbers() -> None:
 
 
 def test_a_batch_that_cannot_be_filled_is_refused() -> None:
-    with pytest.raises(ReidError, match=r"a batch of 9 people cannot be filled: the training set has 8"):
+    with pytest.raises(ReuniteError, match=r"a batch of 9 people cannot be filled: the training set has 8"):
         PersonSampler(LABELS, people=9, pictures=4, seed=0)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from foundation.errors import ReuniteError
 from reid import train as training
 from reid.config import dump_config
 from reid.data import open_dataset
 from reid.distillation import teacher_embeddings
-from reid.errors import ReidError
 from reid.models import build_model
 from reid.preprocess import Preprocess
 from reid.training_parts import start_from_imagenet
@@ -41,7 +41,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(
     market: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "learning_rate", lambda settings, epoch: 1e-3 if epoch <= 1 else 1e30)
-    with pytest.raises(ReidError) as error:
+    with pytest.raises(ReuniteError) as error:
         run(tmp_path / "run", tiny_config(market))
     message = str(error.value)
     assert "epoch 2, batch" in message
@@ -57,14 +57,14 @@ def test_weights_ruined_by_the_last_step_of_an_epoch_are_not_kept(
     market: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "learning_rate", lambda settings, epoch: 1e-3 if epoch < 1 else np.inf)
-    with pytest.raises(ReidError, match="no epoch was finished"):
+    with pytest.raises(ReuniteError, match="no epoch was finished"):
         run(tmp_path / "run", tiny_config(market))
     assert not (tmp_path / "run" / "checkpoint.pt").exists()
 
 
 def test_float16_needs_a_gpu(market: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ReidError, match="float16 needs a GPU"):
+    with pytest.raises(ReuniteError, match="float16 needs a GPU"):
         run(tmp_path / "run", tiny_config(market, precision="float16"))
 
 
@@ -85,7 +85,7 @@ def test_unreadable_pictures_are_named_skipped_and_counted(
 
 
 def test_a_batch_that_cannot_be_filled_is_refused(market: str, tmp_path: Path) -> None:
-    with pytest.raises(ReidError, match="a batch of 7 people cannot be filled: the training set has 6"):
+    with pytest.raises(ReuniteError, match="a batch of 7 people cannot be filled: the training set has 6"):
         run(tmp_path / "run", tiny_config(market, batch={"people": 7}))
 
 
@@ -93,7 +93,7 @@ def test_other_data_than_the_run_began_with_is_refused(tmp_path: Path) -> None:
     market = draw_market(tmp_path / "market")
     folder = run(tmp_path / "run", tiny_config(market))
     next((tmp_path / "market" / "bounding_box_train").iterdir()).unlink()
-    with pytest.raises(ReidError, match="began with 24 pictures of 6 people, the data now has 23 of 6"):
+    with pytest.raises(ReuniteError, match="began with 24 pictures of 6 people, the data now has 23 of 6"):
         run(folder, tiny_config(market))
 
 
@@ -115,21 +115,23 @@ def test_the_command_says_what_is_wrong(
 
 def test_a_pickle_is_not_a_training_state(tmp_path: Path) -> None:
     torch.save({"version": 1, "code": Path("x")}, tmp_path / "checkpoint.pt")
-    with pytest.raises(ReidError, match=r"cannot read the training state \(.* code, which is never run"):
+    with pytest.raises(ReuniteError, match=r"cannot read the training state \(.* code, which is never run"):
         load_training_state(tmp_path / "checkpoint.pt")
 
 
 @pytest.mark.parametrize("content", [b"", b"cut", b"hello world"])
 def test_a_damaged_training_state_is_said_in_one_sentence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "checkpoint.pt").write_bytes(content)
-    with pytest.raises(ReidError, match=r"cannot read the training state \(it is damaged.*start a new run$"):
+    with pytest.raises(
+        ReuniteError, match=r"cannot read the training state \(it is damaged.*start a new run$"
+    ):
         load_training_state(tmp_path / "checkpoint.pt")
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"weights": torch.zeros(2)}, torch.zeros(2)])
 def test_a_file_of_another_program_is_no_training_state(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "checkpoint.pt")
-    with pytest.raises(ReidError, match="cannot read the training state"):
+    with pytest.raises(ReuniteError, match="cannot read the training state"):
         load_training_state(tmp_path / "checkpoint.pt")
 
 
@@ -216,7 +218,9 @@ def test_what_a_teacher_said_of_other_pictures_with_the_same_names_is_not_used(t
 
 def test_a_teacher_that_is_not_there_is_named_with_the_way_out(market: str, tmp_path: Path) -> None:
     config = tiny_config(market, distillation={"teacher": "gone.xml"})
-    with pytest.raises(ReidError, match=r"gone.xml: there is no such teacher; .* distillation.teacher=PATH"):
+    with pytest.raises(
+        ReuniteError, match=r"gone.xml: there is no such teacher; .* distillation.teacher=PATH"
+    ):
         run(tmp_path / "run", config)
 
 
@@ -235,7 +239,7 @@ def test_a_checkpoint_of_another_network_is_refused(
     trained: Path, market: str, changes: dict[str, object], words: str
 ) -> None:
     before = weights(trained)
-    with pytest.raises(ReidError, match=f"{words}.*config.yaml now says .*start a new run"):
+    with pytest.raises(ReuniteError, match=f"{words}.*config.yaml now says .*start a new run"):
         run(trained, tiny_config(market, **changes))
     assert weights(trained) == before
 
@@ -252,11 +256,13 @@ def test_what_is_no_part_of_the_network_may_change(
 
 def test_another_network_than_a_resnet_has_no_imagenet(market: str, tmp_path: Path) -> None:
     model = {"name": "robust-reid-025x", "settings": TINY, "imagenet": "download"}
-    with pytest.raises(ReidError, match="'download': only resnet50-bnneck starts from ImageNet"):
+    with pytest.raises(ReuniteError, match="'download': only resnet50-bnneck starts from ImageNet"):
         run(tmp_path / "run", tiny_config(market, model=model))
 
 
 def test_code_in_the_weights_of_imagenet_is_never_run(tmp_path: Path) -> None:
     torch.save({"conv1.weight": Path("x")}, tmp_path / "r.pth")
-    with pytest.raises(ReidError, match=r"r.pth: cannot read the weights: .* holds code, which is never run"):
+    with pytest.raises(
+        ReuniteError, match=r"r.pth: cannot read the weights: .* holds code, which is never run"
+    ):
         start_from_imagenet(build_model("resnet50-bnneck"), str(tmp_path / "r.pth"))

@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from foundation.config import ConfigError
+from foundation.errors import ReuniteError
 from reid import train as training
 from reid.checkpoint import load_model, save_weights
 from reid.config import BatchConfig, TrainConfig
 from reid.data import DataError, open_dataset, open_datasets
 from reid.distillation import Teachers
-from reid.errors import ReidError
 from reid.models import build_model
 from reid.preprocess import Preprocess
 from reid.retrieval import normalise
@@ -125,7 +125,7 @@ def test_without_shares_pictures_without_identities_come_in_proportion() -> None
 
 def test_shares_that_fit_no_data_set_are_refused() -> None:
     batch = BatchConfig(people=2, pictures=2, shares={"a": 0.5, "typo": 0.5})
-    with pytest.raises(ReidError, match=r"batch.shares names a, typo, the data sets are a, b"):
+    with pytest.raises(ReuniteError, match=r"batch.shares names a, typo, the data sets are a, b"):
         Sampler(np.array([0, 0, 1, 1]), ["a", "a", "b", "b"], batch, seed=0)
     with pytest.raises(ValueError, match="add up to 1"):
         BatchConfig(shares={"a": 0.5})
@@ -179,7 +179,7 @@ def test_a_view_that_is_no_such_file_is_refused(
     for path in tmp_path.glob("teacher-*-view0.npy"):
         path.write_bytes(b"damaged")
     with pytest.raises(
-        ReidError, match=r"view0.npy: cannot be read .* remove it, and the teacher is asked anew"
+        ReuniteError, match=r"view0.npy: cannot be read .* remove it, and the teacher is asked anew"
     ):
         run(tmp_path / "other", settings)
 
@@ -210,10 +210,12 @@ def test_data_without_what_the_losses_need_is_refused(
     market: str, crops: Path, teacher: Path, tmp_path: Path
 ) -> None:
     only_crops = tiny_config(market).model_copy(update={"data": (f"unlabelled={crops}",)})
-    with pytest.raises(ReidError, match=r"the data has no identities, which losses\.cross_entropy, metric"):
+    with pytest.raises(
+        ReuniteError, match=r"the data has no identities, which losses\.cross_entropy, metric"
+    ):
         run(tmp_path / "a", only_crops)
     without_teacher = taught(market, crops, teacher, distillation=None, augment={})
-    with pytest.raises(ReidError, match="unlabelled data teaches nothing without a teacher"):
+    with pytest.raises(ReuniteError, match="unlabelled data teaches nothing without a teacher"):
         run(tmp_path / "b", without_teacher)
     with pytest.raises(ValueError, match="only a teacher that sees augmented pictures"):
         tiny_config(market, augment={"mix_probability": 0.5})
@@ -246,7 +248,7 @@ def test_a_network_starts_from_the_weights_of_another(
 def test_weights_of_another_kind_of_network_are_refused(market: str, teacher: Path, tmp_path: Path) -> None:
     settings = tiny_config(market, model={"name": "ha-cnn", "settings": {}, "start_from": str(teacher)})
     with pytest.raises(
-        ReidError, match=r"teacher.safetensors: only \d+ of \d+ weights of this network are there"
+        ReuniteError, match=r"teacher.safetensors: only \d+ of \d+ weights of this network are there"
     ):
         run(tmp_path / "run", settings)
 

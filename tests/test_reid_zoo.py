@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reid.errors import ReidError
+from foundation.errors import ReuniteError
 from reid.runtime import open_embedder
 from reid.weights import DEFAULT_WEIGHTS
 from reid.zoo import ZOO, ZOO_CONVENTION, ZooFile, find_network
@@ -98,7 +98,7 @@ def size_of(name: str) -> int:
 def test_a_bad_download_is_one_sentence_and_leaves_nothing(
     answer: Callable[[BaseHTTPRequestHandler], None], said: str, tmp_path: Path
 ) -> None:
-    with server(answer) as (url, _), pytest.raises(ReidError) as caught:
+    with server(answer) as (url, _), pytest.raises(ReuniteError) as caught:
         find_network(NAME, tmp_path, url)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -109,7 +109,7 @@ def test_without_a_network_the_error_says_where_to_get_the_file(tmp_path: Path) 
     with server(lambda _: None) as (url, _):
         pass  # nobody listens there any more
     with pytest.raises(
-        ReidError, match=rf"cannot be downloaded .* get it from {url}/{NAME}/FP16/{NAME}.bin by hand"
+        ReuniteError, match=rf"cannot be downloaded .* get it from {url}/{NAME}/FP16/{NAME}.bin by hand"
     ):
         find_network(NAME, tmp_path, url)
 
@@ -120,5 +120,7 @@ def test_paths_files_of_the_folder_and_our_own_names_are_found(tmp_path: Path) -
     assert find_network(str(mine), Path("elsewhere")).path == mine
     assert find_network("mine.onnx", tmp_path).path == mine
     assert find_network("robust-reid-025x", tmp_path).path == DEFAULT_WEIGHTS
-    with pytest.raises(ReidError, match=r"nothing-here: no such file, .* known are robust-reid-025x, .*0288"):
+    with pytest.raises(
+        ReuniteError, match=r"nothing-here: no such file, .* known are robust-reid-025x, .*0288"
+    ):
         find_network("nothing-here", tmp_path)

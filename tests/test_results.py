@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from foundation.errors import ReuniteError
 from foundation.mot_files import MotTable, read_mot
 from tracker.config import IdentityConfig, MaturityConfig, OfflineConfig, RunConfig
-from tracker.errors import ReuniteError
 from tracker.identity import IdentityLinker
 from tracker.multi_camera_tracker import name_tracks
 from tracker.recording.checkpoint import Progress
@@ -159,9 +159,11 @@ def test_a_journal_that_lost_rows_is_refused(run: tuple[Path, Journal, IdentityL
 OFFLINE = RunConfig(identity=IdentityConfig(), offline=OfflineConfig(min_likely_share=0.0))
 
 
-def walk(journal: Journal, identities: IdentityLinker, tracks: dict[int, range], looks: bool = False) -> None:
+def walk(
+    journal: Journal, identities: IdentityLinker, tracks: dict[int, range], has_embeddings: bool = False
+) -> None:
     """One person in the yard at a height per second, 10 frames/s; a track for each range of frames."""
-    length = 2 if looks else 0
+    length = 2 if has_embeddings else 0
     for track, numbers in tracks.items():
         for number in numbers:
             left = 5.0 * number
@@ -174,7 +176,7 @@ def walk(journal: Journal, identities: IdentityLinker, tracks: dict[int, range],
 
 
 def offline_yard(folder: Path, journal: Journal, identities: IdentityLinker) -> MotTable:
-    identities.settle()
+    identities.finalize()
     with OfflineFiles(folder, CAMERAS, identities, OFFLINE) as offline:
         for rows, _ in known_sightings(journal, CAMERAS, identities):
             offline.add(rows)
@@ -207,7 +209,7 @@ def test_offline_motion_never_joins_whom_the_linker_told_apart(
     empty: tuple[Path, Journal, IdentityLinker],
 ) -> None:
     folder, journal, identities = empty
-    walk(journal, identities, {1: range(1, 20), 2: range(26, 45)}, looks=True)
+    walk(journal, identities, {1: range(1, 20), 2: range(26, 45)}, has_embeddings=True)
     table = offline_yard(folder, journal, identities)
     assert set(table.ids.tolist()) == {1, 2}
     assert table.frames.tolist() == [*range(1, 20), *range(26, 45)]
@@ -217,8 +219,8 @@ def test_offline_one_identity_is_filled_between_its_tracks(
     empty: tuple[Path, Journal, IdentityLinker],
 ) -> None:
     folder, journal, identities = empty
-    walk(journal, identities, {1: range(1, 20), 3: range(26, 45)}, looks=True)
-    identities.relink()
+    walk(journal, identities, {1: range(1, 20), 3: range(26, 45)}, has_embeddings=True)
+    identities.link_offline()
     assert identities.lookup(CAMERAS[0], np.array([1, 3])).tolist() == [1, 1]
     assert offline_yard(folder, journal, identities).frames.tolist() == list(range(1, 45))
 
@@ -226,8 +228,8 @@ def test_offline_one_identity_is_filled_between_its_tracks(
 def tracks_of(camera: CameraName, *track_ids: int) -> Tracks:
     count = len(track_ids)
     boxes = np.tile([1.0, 2, 30, 90], (count, 1))
-    looks = np.tile(np.eye(2, dtype=np.float32)[0], (count, 1))
-    return Tracks(np.array(track_ids, np.int64), boxes, np.full(count, 0.9), looks)
+    embeddings = np.tile(np.eye(2, dtype=np.float32)[0], (count, 1))
+    return Tracks(np.array(track_ids, np.int64), boxes, np.full(count, 0.9), embeddings)
 
 
 @pytest.mark.parametrize("chunk_rows", [1, 2, 3, 1000])
@@ -245,7 +247,7 @@ def test_nobody_is_in_a_frame_twice_and_nobody_who_was_seen_is_left_out(
             ids = np.zeros(len(part), np.int64)
             journal.write(now, Sightings(part.track_ids, ids, part.boxes, part.scores))
         identities.observe(now, tracks)
-    identities.settle()
+    identities.finalize()
     one, two = identities.lookup(yard, np.array([1, 2])).tolist()
     identities._table.merge(one, two, 6.0)
     chunks = list(journal.read(chunk_rows))
@@ -256,7 +258,7 @@ def test_nobody_is_in_a_frame_twice_and_nobody_who_was_seen_is_left_out(
     assert set(people.tolist()) == {two}
 
 
-def test_who_is_carried_as_two_tracks_is_there_once_and_whoever_is_unknown_stays(
+def test_who_coasts_as_two_tracks_is_there_once_and_whoever_is_unknown_stays(
     empty: tuple[Path, Journal, IdentityLinker],
 ) -> None:
     _, _, identities = empty
@@ -265,7 +267,7 @@ def test_who_is_carried_as_two_tracks_is_there_once_and_whoever_is_unknown_stays
     assert first.identity_ids.tolist() == [0, 0]
     unknown = name_tracks(identities, frame(yard, 2), tracks_of(yard, 2), tracks_of(yard, 1))
     assert unknown.track_ids.tolist() == [2, 1]
-    identities.settle()
+    identities.finalize()
     one, two, _ = identities.lookup(yard, np.array([1, 2, 3])).tolist()
     identities._table.merge(one, two, 6.0)
     both = name_tracks(identities, frame(yard, 3), tracks_of(yard), tracks_of(yard, 1, 2, 3))

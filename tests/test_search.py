@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from foundation.arrays import BoolArray, Image
 from foundation.figures import png_of
 from foundation.mot_files import read_mot
 from tests.conftest import shared_folder
+from tests.drawn_embeddings import CAMERAS, NETWORK, PEOPLE, seen
 from tests.galleries import MONDAY
-from tests.looks import CAMERAS, NETWORK, PEOPLE, seen
 from tracker.build import build_embedder
 from tracker.config import RunConfig
 from tracker.gallery import (
@@ -33,7 +34,7 @@ from tracker.search.answer import local_time
 from tracker.search.command import main
 from tracker.search.photo import embed_person, open_photo, whole_picture
 from tracker.search.sheet import NO_THUMBNAIL, SURE
-from tracker.types import BoolArray, Detections, Image, Observations, State, Tick
+from tracker.types import Detections, Observations, State, Tick
 
 GREY_STEP = 10
 
@@ -44,7 +45,7 @@ class PaintedEmbedder:
     network: Network | None = NETWORK
 
     def embed(
-        self, tick: Tick, detections: Sequence[Detections], wanted: Sequence[BoolArray]
+        self, tick: Tick, detections: Sequence[Detections], needed: Sequence[BoolArray]
     ) -> Sequence[Observations]:
         (frame,), (people,) = tick.frames, detections
         middles = ((people.boxes[:, :2] + people.boxes[:, 2:]) / 2).astype(int)

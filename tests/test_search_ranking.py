@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
+from tests.drawn_embeddings import CAMERAS, EMBEDDINGS, NETWORK, PEOPLE, remembered, seen
 from tests.galleries import unit_rows
-from tests.looks import CAMERAS, LOOKS, NETWORK, PEOPLE, remembered, seen
-from tracker.config import LikenessConfig
+from tracker.config import SimilarityConfig
 from tracker.gallery import Appearances
-from tracker.identity.stays import CENTRE_STAYS, directions
+from tracker.identity.tracklets import CENTRE_TRACKLETS, directions
 from tracker.search.ranking import rank_people
 
-CONFIG = LikenessConfig()
+CONFIG = SimilarityConfig()
 
 
 def test_whoever_is_remembered_comes_first_and_probabilities_add_up_to_one() -> None:
@@ -34,11 +34,11 @@ def test_a_stranger_is_nobody() -> None:
 def test_cosines_equal_those_by_hand() -> None:
     known, photo = remembered([1, 2, 3], pictures=3), seen([2], 5)[0]
     rows = known.embeddings.astype(np.float64)
-    overall = rows.sum(axis=0) / (len(rows) + CENTRE_STAYS)
+    overall = rows.sum(axis=0) / (len(rows) + CENTRE_TRACKLETS)
     best = dict.fromkeys((1, 2, 3), -1.0)
     for row, number, camera in zip(rows, known.numbers.tolist(), known.cameras, strict=True):
         here = rows[known.cameras == camera]
-        look = row - (here.sum(axis=0) + CENTRE_STAYS * overall) / (len(here) + CENTRE_STAYS)
+        look = row - (here.sum(axis=0) + CENTRE_TRACKLETS * overall) / (len(here) + CENTRE_TRACKLETS)
         asked = photo - overall
         cosine = look @ asked / np.linalg.norm(look) / np.linalg.norm(asked)
         best[number] = max(best[number], cosine)
@@ -73,7 +73,7 @@ def test_strangers_who_look_like_the_photo_make_it_less_sure() -> None:
     photo, direction = seen([1], 5)[0], unit_rows(np.random.default_rng(3), 1, NETWORK.dimension)[0]
 
     def sure(bias: float) -> float:
-        others = directions(LOOKS[1:PEOPLE] + bias * photo)
+        others = directions(EMBEDDINGS[1:PEOPLE] + bias * photo)
         # As many who look just as unlike it, so that the mean of all stays where it is.
         away = directions(unit_rows(np.random.default_rng(4), len(others), len(photo)) - bias * photo)
         rows = np.concatenate([directions(photo + 0.8 * direction)[None], others, away])

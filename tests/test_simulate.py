@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from foundation.arrays import BoolArray, FloatArray
+from foundation.errors import ReuniteError
 from foundation.mot_files import read_mot, read_seqinfo
-from tracker.errors import ReuniteError
 from tracker.simulate import DetectionNoise, SimulationConfig, simulate
 from tracker.simulate.body import JOINT, Bodies, Poses, draw_looks, pose
 from tracker.simulate.cameras import Camera, camera_at
@@ -27,7 +28,7 @@ from tracker.simulate.render import visible_part
 from tracker.simulate.scene import View, look
 from tracker.simulate.truth import Truth, see
 from tracker.simulate.world import MAX_SPEED, UNSEEN, Motion, World
-from tracker.types import BoolArray, CameraName, FloatArray
+from tracker.types import CameraName
 
 VIDEOS = Path(__file__).resolve().parents[1] / "videos"
 TINY = SimulationConfig(cameras=2, people=5, seconds=6, frame_rate=5, width=160, height=96, seed=3)

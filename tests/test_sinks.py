@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from foundation.arrays import Image
+from foundation.errors import ReuniteError
 from tracker.colors import person_color
-from tracker.errors import ReuniteError
 from tracker.sinks.overlay import OverlayPainter, OverlayVideos, bgr_of
 from tracker.sinks.progress import ProgressBars
 from tracker.sinks.window import Window
 from tracker.stages import CameraReport
-from tracker.types import CameraName, Frame, Image, Sightings, blank_image
+from tracker.types import CameraName, Frame, Sightings, blank_image
 
 CAMERA = CameraName("door")
 

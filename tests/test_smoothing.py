@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from filterpy.kalman import KalmanFilter
 
+from foundation.arrays import BoolArray, FloatArray, IntArray
 from foundation.mot_files import MotTable
 from tracker.config import OfflineConfig
 from tracker.kalman import BoxNoise
 from tracker.smoothing import is_of_likely_track, join_tracks, smooth_moments, smooth_tracks, smooth_ways
 from tracker.smoothing.joining import _best_pairs
-from tracker.types import BoolArray, FloatArray, IntArray
 
 CONFIG = OfflineConfig()
 RATE = 25.0

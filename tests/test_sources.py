@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
+from foundation.errors import ReuniteError
 from foundation.mot_files import SequenceInfo, format_seqinfo
 from foundation.passwords import mask_password
 from tests.clips import draw_code, read_code, write_clip
 from tests.conftest import shared_folder
 from tracker.config import SourceConfig
-from tracker.errors import ReuniteError
 from tracker.sources import locate_cameras, open_source
 from tracker.stages import CameraReport
 from tracker.types import CameraName, Tick

@@ -11,21 +11,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tracker.errors import ReuniteError
+from foundation.errors import ReuniteError
 from tracker.reports.tracks import HEADER, read_tracks, write_tracks
 from tracker.sinks.events import EventLog
-from tracker.types import CameraName, Frame, IdentityEvent, Sightings, TrackTable, blank_image
+from tracker.types import CameraName, Frame, IdentityEvent, Sightings, Tracklets, blank_image
 
 DOOR = CameraName("door")
 NOBODY = Sightings(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0))
 
 
-def table(*rows: tuple[str, int, int, float, float, float, int, int]) -> TrackTable:
+def table(*rows: tuple[str, int, int, float, float, float, int, int]) -> Tracklets:
     """Rows as they stand in the file; nan where undecided."""
-    cameras, track_ids, identity_ids, begin_s, end_s, decided_s, frames, looks = (
+    cameras, track_ids, identity_ids, begin_s, end_s, decided_s, frames, num_embeddings = (
         zip(*rows, strict=True) if rows else [()] * len(HEADER)
     )
-    return TrackTable(
+    return Tracklets(
         np.array(cameras, object),
         np.array(track_ids, np.int64),
         np.array(identity_ids, np.int64),
@@ -33,7 +33,7 @@ def table(*rows: tuple[str, int, int, float, float, float, int, int]) -> TrackTa
         np.array(end_s, np.float64),
         np.array(decided_s, np.float64),
         np.array(frames, np.int64),
-        np.array(looks, np.int64),
+        np.array(num_embeddings, np.int64),
         np.full((len(rows), 4), 0.5, np.float32),
     )
 
@@ -42,7 +42,7 @@ def test_the_file_has_a_line_for_each_track(tmp_path: Path) -> None:
     tracks = table(("door", 1, 3, 0.0, 12.3456, 2.0, 300, 8), ("hall", 7, 0, 11.04, 11.2, np.nan, 5, 0))
     path = write_tracks(tmp_path / "tracks.csv", tracks)
     assert path.read_text().splitlines() == [
-        "camera,track,identity,first_seen,last_seen,decided,frames,looks",
+        "camera,track,identity,first_seen,last_seen,decided,frames,embeddings",
         "door,1,3,0.000,12.346,2.000,300,8",
         "hall,7,0,11.040,11.200,,5,0",
     ]
@@ -66,12 +66,12 @@ def test_what_was_written_is_read_back(
     tracks = table(*rows)
     again = read_tracks(write_tracks(tmp_path / "tracks.csv", tracks))
     assert again is not None
-    for field in fields(TrackTable):
-        if field.name != "features":  # what people look like is not in the file
+    for field in fields(Tracklets):
+        if field.name != "embeddings":  # what people look like is not in the file
             column = getattr(again, field.name)
             assert column.dtype == getattr(tracks, field.name).dtype
             np.testing.assert_array_equal(column, getattr(tracks, field.name))
-    assert again.features.shape == (len(rows), 0)
+    assert again.embeddings.shape == (len(rows), 0)
 
 
 def test_a_second_file_takes_the_place_of_the_first(tmp_path: Path) -> None:

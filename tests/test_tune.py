@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
+from foundation.arrays import FloatArray
+from foundation.errors import ReuniteError
 from tests.test_run import write_sequence
 from tracker.camera_motion.none import NoCameraMotion
 from tracker.config import RunConfig, load_config
-from tracker.errors import ReuniteError
 from tracker.evaluate import evaluate_results
 from tracker.run import main as run_main
 from tracker.sources.addresses import find_cameras
@@ -26,7 +27,7 @@ from tracker.tune.command import main
 from tracker.tune.parts import GAP, choose_held_out, pair_truth, split_recordings
 from tracker.tune.recording import Recorder, Recording
 from tracker.tune.scoring import track
-from tracker.types import CameraName, FloatArray, Frame, Observations
+from tracker.types import CameraName, Frame, Observations
 
 VIDEOS = Path(__file__).resolve().parents[1] / "videos"
 FILE = ["--set", "detector.kind=file", "--set", "embedder.kind=none"]
@@ -137,7 +138,7 @@ def test_a_recording_reads_back_to_the_same_numbers() -> None:
     after = Recording.from_bytes(CameraName("door"), before.to_bytes())
     assert after.to_bytes() == before.to_bytes()
     assert [len(seen) for seen in after.observations] == [0, 2, 1, 0]
-    assert after.observations[1].features.tolist() == observations[1].features.tolist()
+    assert after.observations[1].embeddings.tolist() == observations[1].embeddings.tolist()
     np.testing.assert_array_equal(after.motions, motions)
     some = after.within(range(3, 5))
     assert some.numbers.tolist() == [3, 4]

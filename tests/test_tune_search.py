@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from foundation.errors import ReuniteError
 from foundation.mot_files import MotTable
 from tracker.config import RunConfig, load_config, tunable_values, with_values
-from tracker.errors import ReuniteError
 from tracker.metrics import GroundTruth, Scores
 from tracker.tune.keys import Range, choose_ranges
 from tracker.tune.parts import Split, split_recordings
@@ -79,30 +79,30 @@ def test_a_value_goes_to_its_place_in_a_list_and_nothing_else_changes() -> None:
 
 
 def test_a_section_stands_for_all_below_it() -> None:
-    chosen = choose_ranges(RunConfig(), ["tracking.motion", "tracking.max_lost_s"], has_looks=True)
+    chosen = choose_ranges(RunConfig(), ["tracking.motion", "tracking.max_lost_s"], has_embeddings=True)
     assert [*chosen] == [
         "tracking.max_lost_s",
         *(f"tracking.motion.{name}_sd" for name in ("measured", "position", "velocity", "start_velocity")),
     ]
 
 
-def test_what_weighs_appearance_is_searched_only_where_somebody_looks() -> None:
-    with_looks, without = (choose_ranges(RunConfig(), [], has_looks) for has_looks in (True, False))
+def test_what_weighs_appearance_is_searched_only_where_there_are_embeddings() -> None:
+    with_looks, without = (choose_ranges(RunConfig(), [], has_embeddings) for has_embeddings in (True, False))
     assert {key.rpartition(".")[2] for key in with_looks.keys() - without.keys()} == {
         "appearance_weight",
         "max_cosine_distance",
-        "feature_memory_s",
+        "embedding_ema_s",
     }
 
 
 def test_only_what_a_trial_can_tell_about_is_searched() -> None:
-    keys = choose_ranges(RunConfig(), [], has_looks=True)
+    keys = choose_ranges(RunConfig(), [], has_embeddings=True)
     assert {key.partition(".")[0] for key in keys} == {"detector", "tracking"}
 
 
 def test_a_range_is_made_wider_for_the_present_value() -> None:
     config = load_config(None, ["detector={kind: file, likely_score: 30}", "tracking.motion.position_sd=0"])
-    ranges = choose_ranges(config, [], has_looks=True)
+    ranges = choose_ranges(config, [], has_embeddings=True)
     assert (ranges["detector.likely_score"].low, ranges["detector.likely_score"].high) == (0.2, 30)
     # Nothing is evenly spread in the logarithm from 0 on.
     assert ranges["tracking.motion.position_sd"] == Range(0, 1, False, 0)
@@ -116,12 +116,12 @@ def test_a_range_is_made_wider_for_the_present_value() -> None:
         ("identity.decide_s", "has no range to search"),
         ("offline.motion.velocity_sd", "has no range to search"),
         ("tracking.stages.0.fuse_score", "has no range to search"),
-        ("tracking.feature_memory_s", "nobody was looked at"),
+        ("tracking.embedding_ema_s", "nobody was looked at"),
     ],
 )
 def test_a_key_that_cannot_be_searched_is_named(key: str, said: str) -> None:
     with pytest.raises(ReuniteError, match=f"--keys {key}: .*{said}"):
-        choose_ranges(RunConfig(), [key], has_looks=False)
+        choose_ranges(RunConfig(), [key], has_embeddings=False)
 
 
 # Scores

@@ -20,7 +20,7 @@ def test_a_mask_selects_every_column() -> None:
     sure = people[people.scores > 0.5]
     assert sure.boxes.tolist() == [[4, 5, 6, 7]]
     assert sure.scores.tolist() == [0.9]
-    assert sure.features.tolist() == [[0, 1]]
+    assert sure.embeddings.tolist() == [[0, 1]]
     assert len(sure) == 1
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
+from foundation.arrays import FloatArray, IntArray
 from tracker.reports.visits import VisitFinder, Visits
-from tracker.types import FloatArray, IntArray
 
 DOOR, YARD = 0, 1
 Sightings = tuple[IntArray, FloatArray, IntArray]

@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from foundation.errors import ReuniteError
 from tracker.build import build_detector
 from tracker.config import UltralyticsDetectorConfig
 from tracker.detectors.yolo_layout import Layout, find_layout, person_class, read_names
-from tracker.errors import ReuniteError
 from tracker.types import CameraName, Detections, Frame, Tick, blank_image
 
 SIZE = 192

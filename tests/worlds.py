@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from foundation.arrays import FloatArray, IntArray
 from foundation.mot_files import read_mot
 from tracker.config import GroundConfig
 from tracker.geometry import xywh_to_xyxy
 from tracker.ground import GroundPlane
 from tracker.identity.ground import GroundLog
 from tracker.simulate import SimulationConfig, simulate
-from tracker.types import CameraName, FloatArray, IntArray
+from tracker.types import CameraName
 
 FRAME_RATE = 10.0
 MAX_LOST_S = 1.5
@@ -23,15 +24,15 @@ MIN_VISIBILITY = 0.25
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroundWorld:
-    """R sightings of K stays in one hall that all cameras look into.
+    """R sightings of K tracklets in one hall that all cameras look into.
 
     Attributes:
         config: With the homographies of all cameras.
         names: The cameras.
         camera, time, person: (R,) of each sighting; person from 1.
         boxes: (R, 4) x1, y1, x2, y2 in pixels.
-        cameras, people: (K,) of each stay.
-        log: Where the stays were.
+        cameras, people: (K,) of each tracklet.
+        log: Where the tracklets were.
     """
 
     config: GroundConfig
@@ -75,7 +76,7 @@ def ground_world(folder: Path, cameras: int, people: int, seconds: float, seed: 
     time, camera, person, boxes = rows[:, 0], rows[:, 1].astype(int), rows[:, 2].astype(int), rows[:, 3:]
     plane, log = GroundPlane(config, names), GroundLog()
     last: dict[tuple[int, int], tuple[float, int]] = {}
-    stays: list[tuple[int, int]] = []
+    tracklets: list[tuple[int, int]] = []
     for moment in np.unique(time):
         for index in range(cameras):
             here = np.flatnonzero((time == moment) & (camera == index))
@@ -83,10 +84,12 @@ def ground_world(folder: Path, cameras: int, people: int, seconds: float, seed: 
             for key in zip(camera[here].tolist(), person[here].tolist(), strict=True):
                 before, number = last.get(key, (-np.inf, 0))
                 if moment - before > MAX_LOST_S:
-                    number = len(stays)
-                    stays.append(key)
+                    number = len(tracklets)
+                    tracklets.append(key)
                 last[key] = (moment, number)
                 numbers.append(number)
             log.add(np.array(numbers, np.int64), moment, plane.positions(names[index], boxes[here]))
-    of_stays = np.array(stays)
-    return GroundWorld(config, names, camera, time, person, boxes, of_stays[:, 0], of_stays[:, 1], log)
+    of_tracklets = np.array(tracklets)
+    return GroundWorld(
+        config, names, camera, time, person, boxes, of_tracklets[:, 0], of_tracklets[:, 1], log
+    )

@@ -22,15 +22,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from foundation.arrays import BoolArray
+    from foundation.errors import ReuniteError
     from tracker.camera_tracker import CameraTracker
     from tracker.config import load_config
-    from tracker.errors import ReuniteError
     from tracker.evaluate import evaluate_results
     from tracker.multi_camera_tracker import MultiCameraTracker
     from tracker.sources import open_source
     from tracker.stages import Detector, Embedder
     from tracker.types import (
-        BoolArray,
         Detections,
         Frame,
         Network,
@@ -64,7 +64,6 @@ __all__ = [
 _HOMES = {
     "camera_tracker": ["CameraTracker"],
     "config": ["load_config"],
-    "errors": ["ReuniteError"],
     "evaluate": ["evaluate_results"],
     "multi_camera_tracker": ["MultiCameraTracker"],
     "sources": ["open_source"],

@@ -5,10 +5,10 @@ import math
 import lap
 import numpy as np
 
-from tracker.types import FloatArray, IntArray
+from foundation.arrays import FloatArray, IntArray
 
 DENSE_BELOW = 10_000
-"""Of fewer than so many pairs, M x N, all go to the solver: measured to be
+"""Of fewer than this many pairs, M x N, all go to the solver: measured to be
 faster than to sort out the sure ones."""
 
 SURE_ROUNDS = 2
@@ -59,7 +59,7 @@ def cheapest_pairs(
     if not len(places):  # lap 0.5.13 writes beyond its memory if a side is empty.
         return places
     rows, columns = rows.take(places), columns.take(places)
-    if np.bincount(rows).max() == 1 == np.bincount(columns).max():  # nobody has a rival
+    if np.bincount(rows).max() == 1 == np.bincount(columns).max():  # no pair has a rival
         return places
     gain = np.maximum(max_cost - cost.take(places), LEAST_GAIN)
     if shape[0] * shape[1] < DENSE_BELOW:

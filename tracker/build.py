@@ -102,5 +102,5 @@ def build_camera_motion(config: CameraMotionConfig, cameras: Iterable[CameraName
 
 def build_tracker(camera: CameraName, config: RunConfig) -> CameraTracker:
     """The tracker of one camera."""
-    look_every_s = config.embedder.every_s if config.embedder.kind == "reid" else 0.0
-    return CameraTracker(camera, config.tracking, config.detector.likely_score, look_every_s)
+    embed_every_s = config.embedder.every_s if config.embedder.kind == "reid" else 0.0
+    return CameraTracker(camera, config.tracking, config.detector.likely_score, embed_every_s)

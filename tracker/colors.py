@@ -4,8 +4,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from foundation.arrays import FloatArray
 from foundation.figures import PALETTE, Color
-from tracker.types import FloatArray
 
 UNDECIDED: Color = (128, 128, 128)
 
@@ -42,7 +42,7 @@ def camera_color(index: int) -> Color:
 
 
 def person_color(identity: int) -> Color:
-    """The colour of a person; 0 is grey, nobody knows yet who it is."""
+    """The colour of a person; 0 is grey, it is not decided yet who it is."""
     return people_colors()[(identity - 1) % NUM_PEOPLE] if identity else UNDECIDED
 
 

@@ -5,10 +5,11 @@ from typing import Literal
 
 import numpy as np
 
-from tracker.types import BoolArray, FloatArray, Frame, IntArray
+from foundation.arrays import BoolArray, FloatArray, IntArray
+from tracker.types import Frame
 
 DENSE_BELOW = 10_000
-"""Of fewer than so many pairs of boxes all are compared: measured to be faster than sorting there."""
+"""Of fewer than this many pairs of boxes all are compared: measured to be faster than sorting there."""
 
 
 def xywh_to_xyxy(boxes: FloatArray) -> FloatArray:

@@ -13,11 +13,12 @@ import numpy as np
 import yaml
 from rich.console import Console
 
+from foundation.arrays import FloatArray, check_shape
 from foundation.command import Command
+from foundation.errors import ReuniteError
 from tracker.config import GroundConfig
-from tracker.errors import ReuniteError
 from tracker.geometry import feet_of
-from tracker.types import CameraName, FloatArray, check_shape
+from tracker.types import CameraName
 
 FAR_BELOW = np.array([0.0, 5000.0, 1.0])
 """A pixel that shows the ground, not the sky, in every picture that stands upright."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tracker.types import FloatArray
+from foundation.arrays import FloatArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from tracker.types import Image
+from foundation.arrays import Image
 
 
 class Letterbox(NamedTuple):

@@ -20,8 +20,8 @@ from tracker.types import (
     Sightings,
     State,
     Tick,
+    Tracklets,
     Tracks,
-    TrackTable,
 )
 
 
@@ -58,7 +58,7 @@ class MultiCameraTracker:
                 where `step` always gets ready detections.
             embedder: Your own; None takes the configuration's.
             camera_motion: Your own; None takes the configuration's.
-            reserve: Gives numbers for new people that nobody ever had, as a gallery does; None counts from 1.
+            reserve: Gives numbers for new people that were never used, as a gallery does; None counts from 1.
             clock: Counts the seconds of each stage.
 
         Raises:
@@ -112,7 +112,7 @@ class MultiCameraTracker:
         if detections.keys() != set(cameras):
             raise ValueError(
                 f"detections must be of the cameras that have a frame, {', '.join(cameras)}, "
-                f"got {', '.join(detections) or 'none'}; Detections.empty() says that there is nobody"
+                f"got {', '.join(detections) or 'none'}; Detections.empty() says that there are none"
             )
         return self.follow(tick, [detections[camera] for camera in cameras])
 
@@ -139,14 +139,14 @@ class MultiCameraTracker:
                 tracks, coasting = tracker.update(it, seen)
                 sightings[frame.camera] = name_tracks(self.identities, frame, tracks, coasting)
                 self.num_detections += len(seen)
-                self.num_embedded += int(seen.features.any(axis=1).sum())
+                self.num_embedded += int(seen.embeddings.any(axis=1).sum())
         return sightings
 
     def events(self) -> list[IdentityEvent]:
         """What was found out about who is who since the last call, in its order."""
         return self.identities.events()
 
-    def finish(self, *, link_offline: bool = True) -> TrackTable:
+    def finish(self, *, link_offline: bool = True) -> Tracklets:
         """After the last frame: say of every track who it is; `events` tells what that brought.
 
         Args:
@@ -157,8 +157,8 @@ class MultiCameraTracker:
         """
         if link_offline:
             with self._clock.of("link"):
-                self.identities.relink()
-        self.identities.settle()
+                self.identities.link_offline()
+        self.identities.finalize()
         return self.identities.tracks()
 
     def state(self, detector: State | None = None) -> State:

@@ -169,6 +169,6 @@ def read_ahead(ticks: Iterator[Tick], depth: int, stop: threading.Event) -> Gene
 
 def _drain(items: "queue.SimpleQueue[T]") -> list[T]:
     taken = []
-    while not items.empty():  # nobody else takes any
+    while not items.empty():  # no other thread takes any
         taken.append(items.get())
     return taken

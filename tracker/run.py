@@ -10,11 +10,11 @@ from pathlib import Path
 from rich.console import Console
 
 from foundation.command import EXIT_INTERRUPTED, EXIT_NOT_ALL_WELL, Command, StopSignals
+from foundation.errors import ReuniteError
 from foundation.passwords import mask_password
 from foundation.text import visible
 from tracker.config import RunConfig, load_config
 from tracker.config.options import add_settings
-from tracker.errors import ReuniteError
 from tracker.recording.folder import RunFolder
 from tracker.recording.run import TrackingRun
 from tracker.sources import locate_cameras
@@ -170,7 +170,7 @@ def refuse_settings(arguments: argparse.Namespace) -> None:
 def report_end(run: TrackingRun, complete: bool, files: Sequence[Path], console: Console) -> int:
     """Say what was done, what went wrong and which files there are; the exit code."""
     frames, identities = sum(run.progress.frames.values()), run.identities
-    found = f"{identities.people} people, {identities.undecided} undecided"
+    found = f"{identities.num_identities} people, {identities.undecided} undecided"
     console.print(f"{frames} frames of {len(run.cameras)} camera(s), {found}", highlight=False)
     for problem in run.problems:
         console.print(

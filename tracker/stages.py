@@ -4,18 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tracker.types import (
-    BoolArray,
-    CameraName,
-    Detections,
-    FloatArray,
-    Frame,
-    Network,
-    Observations,
-    Sightings,
-    State,
-    Tick,
-)
+from foundation.arrays import BoolArray, FloatArray
+from tracker.types import CameraName, Detections, Frame, Network, Observations, Sightings, State, Tick
 
 
 @dataclass(slots=True)
@@ -23,7 +13,7 @@ class CameraReport:
     """How reading one camera went so far; its source counts, everybody else reads.
 
     Attributes:
-        expected_frames: How many frames the file says it has, 0 where nobody can know.
+        expected_frames: How many frames the file says it has, 0 where it is not known.
         read: Frames that were read, dropped ones included.
         dropped: Frames that were read and thrown away because a newer one was there (live only).
         reconnects: How often a live camera came back after it was lost.
@@ -99,21 +89,21 @@ class CameraMotion(Remembering, Protocol):
 
 
 class Embedder(Protocol):
-    """Says what each person looks like."""
+    """Embeds detections: a vector of appearance for each."""
 
     @property
     def network(self) -> Network | None:
-        """Which network looks; None: what it gives cannot be compared with what another run saw."""
+        """Which network embeds; None: its embeddings cannot be compared with those of another run."""
 
     def embed(
-        self, tick: Tick, detections: Sequence[Detections], wanted: Sequence[BoolArray]
+        self, tick: Tick, detections: Sequence[Detections], needed: Sequence[BoolArray]
     ) -> Sequence[Observations]:
         """The people of each frame with their appearance, in the order of the frames.
 
         Args:
             tick: The frames.
             detections: The people found in each.
-            wanted: (N,) of each frame, whose appearance anybody needs; the others may be left at zeros.
+            needed: (N,) of each frame, which ones need an embedding; the others may be left at zeros.
         """
 
 

@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, NewType, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from foundation.arrays import BoolArray as BoolArray
-from foundation.arrays import Columns as Columns
-from foundation.arrays import FeatureArray as FeatureArray
-from foundation.arrays import FloatArray as FloatArray
-from foundation.arrays import Image as Image
-from foundation.arrays import IntArray as IntArray
-from foundation.arrays import check_shape as check_shape
-from tracker.errors import ReuniteError
+from foundation.arrays import BoolArray, Columns, EmbeddingArray, FloatArray, Image, IntArray, check_shape
+from foundation.errors import ReuniteError
 
 if TYPE_CHECKING:
     import pandas
@@ -166,43 +160,43 @@ class Detections(Columns):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observations(Columns):
-    """Detections with what each person looks like.
+    """Detections with their embeddings.
 
     Attributes:
         boxes: (N, 4), scores: (N,) as in `Detections`.
-        features: (N, D) appearance, each row of length 1, or of zeros where nobody looked. D is 0 where
+        embeddings: (N, D) appearance, each row of length 1, or of zeros where none was taken. D is 0 where
             nothing is ever embedded.
     """
 
     boxes: FloatArray
     scores: FloatArray
-    features: FeatureArray
+    embeddings: EmbeddingArray
 
     def __post_init__(self) -> None:
         check_shape("Observations.boxes", self.boxes, (None, 4))
         check_shape("Observations.scores", self.scores, (len(self.boxes),))
-        check_shape("Observations.features", self.features, (len(self.boxes), None))
+        check_shape("Observations.embeddings", self.embeddings, (len(self.boxes), None))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tracks(Columns):
-    """The M people that one camera follows and sees, or carries on without seeing, in this frame.
+    """The M tracks of one camera in this frame: those that were matched, or those that coast.
 
     Attributes:
         track_ids: (M,) numbers from 1, never used again in the same camera.
         boxes: (M, 4) x1, y1, x2, y2 in pixels.
         scores: (M,) score of the detection that continued the track; 0 where there is none.
-        features: (M, D) what that detection looked like, as in `Observations`.
+        embeddings: (M, D) embedding of that detection, as in `Observations`.
     """
 
     track_ids: IntArray
     boxes: FloatArray
     scores: FloatArray
-    features: FeatureArray
+    embeddings: EmbeddingArray
 
     def __post_init__(self) -> None:
         check_shape("Tracks.track_ids", self.track_ids, (None,))
-        check_shape("Tracks.features", self.features, (len(self.track_ids), None))
+        check_shape("Tracks.embeddings", self.embeddings, (len(self.track_ids), None))
         check_shape("Tracks.boxes", self.boxes, (len(self.track_ids), 4))
         check_shape("Tracks.scores", self.scores, (len(self.track_ids),))
 
@@ -261,19 +255,19 @@ class Sightings(Columns):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TrackTable(Columns):
-    """Every track of a run so far, one row each, in the order in which they were first seen.
+class Tracklets(Columns):
+    """The tracklets of a run: every track so far, one row each, in the order in which they were first seen.
 
     Attributes:
         cameras: (T,) names, strings.
         track_ids: (T,) as in `Tracks`.
-        identity_ids: (T,) who it is, as far as it is known now; 0 where nobody can tell yet.
+        identity_ids: (T,) who it is, as far as it is known now; 0 where it is undecided.
         begin_s: (T,), end_s: (T,) when first and last seen, as `Frame.time`.
         decided_s: (T,) when somebody first could tell, nan where nobody can yet. Linking all once more
             after the last frame does not change it.
         frames: (T,) in how many frames it was seen.
-        looks: (T,) how often its appearance was taken.
-        features: (T, D) mean appearance, each row of length 1, or of zeros where nobody looked.
+        num_embeddings: (T,) how many embeddings went into the mean.
+        embeddings: (T, D) mean embedding, each row of length 1, or of zeros where there is none.
     """
 
     cameras: NDArray[np.object_]
@@ -283,37 +277,37 @@ class TrackTable(Columns):
     end_s: FloatArray
     decided_s: FloatArray
     frames: IntArray
-    looks: IntArray
-    features: FeatureArray
+    num_embeddings: IntArray
+    embeddings: EmbeddingArray
 
     def __post_init__(self) -> None:
         for name in ("cameras", "track_ids", "identity_ids", "begin_s", "end_s", "decided_s"):
-            check_shape(f"TrackTable.{name}", getattr(self, name), (len(self.features),))
-        for name in ("frames", "looks"):
-            check_shape(f"TrackTable.{name}", getattr(self, name), (len(self.features),))
-        check_shape("TrackTable.features", self.features, (None, None))
+            check_shape(f"Tracklets.{name}", getattr(self, name), (len(self.embeddings),))
+        for name in ("frames", "num_embeddings"):
+            check_shape(f"Tracklets.{name}", getattr(self, name), (len(self.embeddings),))
+        check_shape("Tracklets.embeddings", self.embeddings, (None, None))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class KnownPeople(Columns):
-    """People who were remembered before a run, one row for each person and camera.
+class KnownIdentities(Columns):
+    """Identities that a gallery held before a run, one row for each identity and camera.
 
     Attributes:
-        numbers: (R,) identities.
+        identity_ids: (R,) who they are.
         cameras: (R,) names, strings; of cameras that the run has, or others.
         last_seen_s: (R,) as `Frame.time`; before 0 where the run reads files.
-        features: (R, D) mean appearance there, each row of length 1.
+        embeddings: (R, D) mean embedding there, each row of length 1.
     """
 
-    numbers: IntArray
+    identity_ids: IntArray
     cameras: NDArray[np.object_]
     last_seen_s: FloatArray
-    features: FeatureArray
+    embeddings: EmbeddingArray
 
     def __post_init__(self) -> None:
-        check_shape("KnownPeople.features", self.features, (None, None))
-        for name in ("numbers", "cameras", "last_seen_s"):
-            check_shape(f"KnownPeople.{name}", getattr(self, name), (len(self.features),))
+        check_shape("KnownIdentities.embeddings", self.embeddings, (None, None))
+        for name in ("identity_ids", "cameras", "last_seen_s"):
+            check_shape(f"KnownIdentities.{name}", getattr(self, name), (len(self.embeddings),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,13 +316,13 @@ class IdentityEvent:
 
     Attributes:
         time: As `Frame.time`.
-        kind: ``new``: a track is somebody nobody has seen; ``returned``: it is somebody who was seen before;
-            ``merged``: who was thought to be new is somebody who was seen before; ``split``: who was taken
-            for somebody is somebody else.
+        kind: ``new``: a track is somebody who was not seen before; ``returned``: it is somebody who was seen
+            before; ``merged``: who was thought to be new is somebody who was seen before; ``split``: who was
+            taken for somebody is somebody else.
         camera, track_id: The track.
         identity: Who it is now.
         other: Who it was until now, for ``merged`` and ``split``; else 0. After ``merged`` this number is
-            nobody's any more.
+            not used any more.
     """
 
     time: float
@@ -340,22 +334,22 @@ class IdentityEvent:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SiteCalibration:
+class SimilarityReport:
     """What the cosine between two tracks means at one site, and the errors that follow.
 
     Attributes:
         different: (P,) cosines of tracks that one camera saw together: different people.
-        within: (W,) cosines between two looks at a track, seconds apart: one person, in one light.
-        prior_pairs: So many pairs of either kind the prior weighs.
+        within: (W,) cosines between two embeddings of a track, seconds apart: one person, in one light.
+        prior_pairs: The prior weighs as much as this many pairs of either kind.
         mean_sd_different, mean_sd_within, mean_sd_same: Mean and standard deviation of the cosine of two
-            people, of two looks at a track, of one person in two stays; of pairs and prior together.
+            people, of two embeddings of a track, of one person in two tracklets; of pairs and prior together.
         grid: (G,) rising cosines.
         density_different, density_same: (G,) how often these are the cosine of two people, of one person
-            in two stays; the areas below are 1.
-        people: How many were known at the end.
+            in two tracklets; the areas below are 1.
+        num_identities: How many were known at the end.
         threshold: Cosine from which on a track was one of them, where time and place said nothing.
         max_false_merge_rate: At most this share of strangers was to be taken for somebody.
-        expected_false_merge_rate: The share that is expected, with so many people known.
+        expected_false_merge_rate: The share that is expected, with this many people known.
         expected_missed_rate: The share of returns that is expected to be missed.
     """
 
@@ -368,7 +362,7 @@ class SiteCalibration:
     grid: FloatArray
     density_different: FloatArray
     density_same: FloatArray
-    people: int
+    num_identities: int
     threshold: float
     max_false_merge_rate: float
     expected_false_merge_rate: float
@@ -376,9 +370,9 @@ class SiteCalibration:
 
     def __post_init__(self) -> None:
         for name in ("different", "within", "grid"):
-            check_shape(f"SiteCalibration.{name}", getattr(self, name), (None,))
+            check_shape(f"SimilarityReport.{name}", getattr(self, name), (None,))
         for name in ("density_different", "density_same"):
-            check_shape(f"SiteCalibration.{name}", getattr(self, name), (len(self.grid),))
+            check_shape(f"SimilarityReport.{name}", getattr(self, name), (len(self.grid),))
 
 
 @dataclass(frozen=True, slots=True)

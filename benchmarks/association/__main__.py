@@ -32,11 +32,12 @@ import numpy as np
 from benchmarks.association.peers import PeersPython
 from benchmarks.association.peers_worker import PEERS, Runner, Timing, time_runner
 from benchmarks.association.scene import FRAME_RATE, moving_boxes
+from foundation.arrays import FloatArray
+from foundation.errors import ReuniteError
 from tracker.camera_tracker import CameraTracker
 from tracker.config import TrackingConfig
-from tracker.errors import ReuniteError
 from tracker.geometry import iou_matrix
-from tracker.types import CameraName, FloatArray, Observations
+from tracker.types import CameraName, Observations
 
 OURS = "Reunite"
 WARM_UP_BOXES, WARM_UP_FRAMES = 10, 20

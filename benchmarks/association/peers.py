@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from benchmarks.association.peers_worker import Timing
-from tracker.errors import ReuniteError
+from foundation.errors import ReuniteError
 
 WORKER = Path(__file__).with_name("peers_worker.py")
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

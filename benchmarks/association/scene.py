@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tracker.types import FloatArray
+from foundation.arrays import FloatArray
 
 WIDTH_PX, HEIGHT_PX, FRAME_RATE = 1920, 1080, 30.0
 SPEED_PX_PER_S = 60.0

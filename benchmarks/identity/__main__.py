@@ -34,9 +34,9 @@ from benchmarks.identity.nearest import NearestNeighbour
 from benchmarks.identity.scenes import PETS, Watched, watch_campus, watch_pets, watch_simulated, watch_ufes
 from benchmarks.identity.scoring import Outcome, identities_of, idf1_of, observe_all, people_of, score
 from benchmarks.identity.tracked import TrackedCamera, TrackedScene, follow, pack, unpack
+from foundation.errors import ReuniteError
 from tracker import association, camera_tracker, geometry, kalman
 from tracker.config import ReidEmbedderConfig, RunConfig, load_config
-from tracker.errors import ReuniteError
 from tracker.identity import IdentityLinker
 from tracker.simulate import SimulationConfig
 
@@ -144,17 +144,17 @@ def load_cameras(
     name, use_truth = data.removesuffix(TRUTH), data.endswith(TRUTH)
     if not isinstance(embedder := config.embedder, ReidEmbedderConfig):
         raise ReuniteError(f"embedder.kind is {embedder.kind!r}; pixels are embedded with a network here")
-    look_every_s = embedder.every_s
+    embed_every_s = embedder.every_s
 
     def follow_all(watched: Sequence[Watched]) -> list[TrackedCamera]:
-        return [follow(camera, config.tracking, look_every_s) for camera in watched]
+        return [follow(camera, config.tracking, embed_every_s) for camera in watched]
 
     grid, as_published = name.removesuffix(NUMBERS), name.endswith(NUMBERS)
     if grid in PETS:
         return follow_all(watch_pets(grid, use_truth, as_published, embedder, shared, cache))
     if name == "ufes":
         return follow_all(watch_ufes(embedder, shared, cache))
-    made_of: list[object] = [data, spread, seed, config.tracking, look_every_s, *MADE_BY]
+    made_of: list[object] = [data, spread, seed, config.tracking, embed_every_s, *MADE_BY]
     if name in SIMULATED:
         world = SIMULATED[name].model_copy(update={"seed": seed})
         file = cache / f"{data}-tracks-{digest(world, *made_of, Path(getfile(SimulationConfig)).parent)}.npz"
@@ -182,12 +182,12 @@ def link_all_ways(
     if "online" in methods or "offline" in methods:
         linker = IdentityLinker(config.identity, cameras)
         settled_s = observe_all(scene, [linker])[0]
-        linker.settle()
+        linker.finalize()
         if "online" in methods:
-            yield "ours, online", score(scene, identities_of(scene, linker), settled_s, linker.people)
+            yield "ours, online", score(scene, identities_of(scene, linker), settled_s, linker.num_identities)
         if "offline" in methods:
-            linker.relink()
-            yield "ours, offline", score(scene, identities_of(scene, linker), None, linker.people)
+            linker.link_offline()
+            yield "ours, offline", score(scene, identities_of(scene, linker), None, linker.num_identities)
     if "oracle" in methods:
         yield "oracle", score(scene, people_of(scene), None)
 

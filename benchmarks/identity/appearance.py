@@ -1,8 +1,8 @@
 """Embeddings that are drawn, not computed: around true identities, with a stated spread.
 
 A picture is made of parts that are drawn at random in turn: what all people share, what those of a group
-in similar clothes share, the person, the camera, the person in this camera, this stay (pose, distance, who
-stands before whom) and the moment. Each part is a random direction, so the share of squared length that
+in similar clothes share, the person, the camera, the person in this camera, this tracklet (pose, distance,
+who stands before whom) and the moment. Each part is a random direction, so the share of squared length that
 two pictures have in common is the mean of their cosine.
 """
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from tracker.types import BoolArray, FeatureArray, FloatArray, IntArray
+from foundation.arrays import BoolArray, EmbeddingArray, FloatArray, IntArray
 
 NOBODY = -1
 """The person of a false alarm."""
-NEW_STAY_S = 1.0
+NEW_TRACKLET_S = 1.0
 """Whoever was not found for longer comes back in another pose, into another light."""
 
 
@@ -26,10 +26,10 @@ class Spread:
     trained on (docs/identity.md).
 
     Attributes:
-        same_stay: Of one person in one stay before one camera, some seconds apart.
-        same_camera: Of one person in two stays before one camera.
+        same_tracklet: Of one person in one tracklet before one camera, some seconds apart.
+        same_camera: Of one person in two tracklets before one camera.
         other_camera, sd_other_camera: Of one person in two cameras. The deviation beyond that of random
-            directions comes from stays, of which some show less of the person than others.
+            directions comes from tracklets, of which some show less of the person than others.
         look_alike: Of two people of one group, in two cameras.
         different_same_camera: Of two people of different groups in one camera.
         different, sd_different: Of two people of different groups in two cameras. The deviation says how
@@ -41,7 +41,7 @@ class Spread:
         ValueError: A cosine is above one that must be higher, or a deviation cannot be reached.
     """
 
-    same_stay: float = 0.77
+    same_tracklet: float = 0.77
     same_camera: float = 0.70
     other_camera: float = 0.60
     sd_other_camera: float = 0.14
@@ -61,7 +61,7 @@ class Spread:
             ("look_alike", "other_camera"),
             ("different", "different_same_camera"),
             ("other_camera", "same_camera"),
-            ("same_camera", "same_stay"),
+            ("same_camera", "same_tracklet"),
         ):
             if getattr(self, low) > getattr(self, high):
                 raise ValueError(f"Spread.{low} must be at most {high}, {getattr(self, high)}")
@@ -71,14 +71,14 @@ class Spread:
                 f"({self.different_same_camera} - {self.different}) than it makes one person "
                 f"({self.same_camera} - {self.other_camera})"
             )
-        if self.same_stay > 1:
-            raise ValueError(f"Spread.same_stay must be at most 1, got {self.same_stay}")
+        if self.same_tracklet > 1:
+            raise ValueError(f"Spread.same_tracklet must be at most 1, got {self.same_tracklet}")
         least = _sd_of_directions(self.other_camera, self.length)
         mean, sd = self.clarity
         if self.sd_other_camera < least - 1e-9 or sd**2 > 0.95 * mean * (1 - mean):
             raise ValueError(
                 f"Spread.sd_other_camera {self.sd_other_camera} cannot be reached: it is {least:.3f} at "
-                "least, and the nearer same_camera is to same_stay, the less it may be above that"
+                "least, and the nearer same_camera is to same_tracklet, the less it may be above that"
             )
 
     @property
@@ -88,8 +88,8 @@ class Spread:
 
     @property
     def clarity(self) -> tuple[float, float]:
-        """Mean and standard deviation, over stays, of the amplitude at which a stay shows the person."""
-        mean = np.sqrt(self.same_camera / self.same_stay)
+        """Mean and standard deviation, over tracklets, of how strongly one shows the person."""
+        mean = np.sqrt(self.same_camera / self.same_tracklet)
         variance = self.sd_other_camera**2 - _sd_of_directions(self.other_camera, self.length) ** 2
         relative = np.sqrt(1 + max(variance, 0.0) / self.other_camera**2) - 1
         return float(mean), float(mean * np.sqrt(relative))
@@ -118,11 +118,11 @@ class DrawnPeople:
         )
 
 
-class CameraLooks:
+class CameraEmbeddings:
     """Draws the pictures that one camera takes; they follow each other in time."""
 
     def __init__(self, drawn: DrawnPeople, rng: np.random.Generator) -> None:
-        """Draw the camera's own part in each person's look."""
+        """Draw the camera's own part in each person's appearance."""
         spread, people, self._rng = drawn.spread, drawn.people, rng
         self._spread, self._common = spread, drawn.common
         camera_share = (spread.different_same_camera - spread.different) / spread.same_camera
@@ -132,40 +132,40 @@ class CameraLooks:
             (camera_share, random_directions((1, spread.length), rng)),
             (own_share, random_directions((people, spread.length), rng)),
         )
-        self._stays = np.zeros_like(self._persons)
+        self._tracklets = np.zeros_like(self._persons)
         self._poses = np.zeros_like(self._persons)
         self._found_s = np.full(people, -np.inf)
         self._posed_s = np.full(people, -np.inf)
 
-    def draw(self, time: float, people: IntArray, wanted: BoolArray) -> FeatureArray:
+    def draw(self, time: float, people: IntArray, needed: BoolArray) -> EmbeddingArray:
         """What the detections of one frame look like.
 
         Args:
             time: Seconds; not before that of the last call.
             people: (N,) who each detection is, nobody twice; `NOBODY` for a false alarm, which looks like a
                 person of its own.
-            wanted: (N,) whose picture is taken.
+            needed: (N,) whose picture is taken.
 
         Returns:
             (N, D) of length 1, zeros where nobody asked.
         """
         spread, rng = self._spread, self._rng
-        features = np.zeros((len(people), spread.length), np.float32)
+        embeddings = np.zeros((len(people), spread.length), np.float32)
         present = people[people != NOBODY]
-        came = present[time - self._found_s[present] > NEW_STAY_S]
+        came = present[time - self._found_s[present] > NEW_TRACKLET_S]
         if len(came):
             mean, sd = spread.clarity
             clarity = np.full(len(came), mean)
             if sd > 0:
                 weight = mean * (1 - mean) / sd**2 - 1
                 clarity = rng.beta(mean * weight, (1 - mean) * weight, len(came))
-            self._stays[came] = _mix(
+            self._tracklets[came] = _mix(
                 (clarity[:, None] ** 2, self._persons[came]),
                 (1 - clarity[:, None] ** 2, random_directions((len(came), spread.length), rng)),
             )
             self._posed_s[came] = -np.inf
         self._found_s[present] = time
-        shown = np.flatnonzero(wanted & (people != NOBODY))
+        shown = np.flatnonzero(needed & (people != NOBODY))
         if len(shown):
             rows = people[shown]
             kept = np.exp(-2 * (time - self._posed_s[rows, None]) / spread.pose_s)
@@ -173,14 +173,14 @@ class CameraLooks:
                 (kept, self._poses[rows]), (1 - kept, random_directions((len(rows), spread.length), rng))
             )
             self._posed_s[rows] = time
-            features[shown] = _mix(
-                (spread.same_stay, self._stays[rows]), (1 - spread.same_stay, self._poses[rows])
+            embeddings[shown] = _mix(
+                (spread.same_tracklet, self._tracklets[rows]), (1 - spread.same_tracklet, self._poses[rows])
             )
-        false = np.flatnonzero(wanted & (people == NOBODY))
+        false = np.flatnonzero(needed & (people == NOBODY))
         if len(false):
             alone = random_directions((len(false), spread.length), rng)
-            features[false] = _mix((spread.different, self._common), (1 - spread.different, alone))
-        return features
+            embeddings[false] = _mix((spread.different, self._common), (1 - spread.different, alone))
+        return embeddings
 
 
 def random_directions(shape: tuple[int, int], rng: np.random.Generator) -> FloatArray:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tracker.types import CameraName, FeatureArray, FloatArray, Frame, IntArray, Tracks
+from foundation.arrays import EmbeddingArray, FloatArray, IntArray
+from tracker.types import CameraName, Frame, Tracks
 
 PICTURES = 8
 """Pictures that are kept of each person, the newest: "several" in the paper."""
@@ -32,35 +33,35 @@ class NearestNeighbour:
         self._frame_s = np.zeros(len(cameras))  # the time of each camera's last frame
         self._people = 0
         self._seen_s: FloatArray = np.full((64, len(cameras)), -np.inf)
-        self._pictures: FeatureArray = np.zeros((64, PICTURES, 0), np.float32)
+        self._pictures: EmbeddingArray = np.zeros((64, PICTURES, 0), np.float32)
         self._taken = np.zeros(64, np.int64)
 
     def observe(self, frame: Frame, tracks: Tracks) -> IntArray:
-        """The identities (M,) of the tracks of the next frame; 0 until somebody looked at a new track."""
+        """The identities (M,) of the tracks of the next frame; 0 until a new track has an embedding."""
         camera = self._index[frame.camera]
         table = self._table(camera, tracks.track_ids)
         identities = table[tracks.track_ids]
         self._frame_s[camera] = frame.time
         self._seen_s[identities[identities > 0], camera] = frame.time
-        looked = tracks.features.any(axis=1)
-        for row in np.flatnonzero((identities == 0) & looked):
-            identities[row] = self._join_or_open(camera, tracks.features[row])
+        is_embedded = tracks.embeddings.any(axis=1)
+        for row in np.flatnonzero((identities == 0) & is_embedded):
+            identities[row] = self._join_or_open(camera, tracks.embeddings[row])
             self._seen_s[identities[row], camera] = frame.time
         table[tracks.track_ids] = identities
-        people = identities[looked]
+        people = identities[is_embedded]
         if len(people):
-            self._pictures[people, self._taken[people] % PICTURES] = tracks.features[looked]
+            self._pictures[people, self._taken[people] % PICTURES] = tracks.embeddings[is_embedded]
             self._taken[people] += 1
         return identities
 
     def lookup(self, camera: CameraName, track_ids: IntArray) -> IntArray:
-        """The identities (R,) of tracks (R,), each once; one that nobody looked at is a new person."""
+        """The identities (R,) of tracks (R,), each once; one without an embedding is a new person."""
         table = self._table(self._index[camera], track_ids)
         for track in track_ids[table[track_ids] == 0]:
             table[track] = self._open()
         return table[track_ids]
 
-    def _join_or_open(self, camera: int, picture: FeatureArray) -> int:
+    def _join_or_open(self, camera: int, picture: EmbeddingArray) -> int:
         if self._pictures.shape[2] != len(picture):
             self._pictures = np.zeros((len(self._seen_s), PICTURES, len(picture)), np.float32)
         # Elsewhere whoever is in the last frame is tracked; here also whom the camera tracker may find again.

@@ -12,19 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.identity.appearance import NOBODY, CameraLooks, DrawnPeople, Spread
+from benchmarks.identity.appearance import NOBODY, CameraEmbeddings, DrawnPeople, Spread
 from benchmarks.identity.cache import Arrays, cached, digest
+from foundation.arrays import BoolArray, EmbeddingArray, IntArray
+from foundation.errors import ReuniteError
 from foundation.mot_files import MotTable, SequenceInfo, read_mot, read_seqinfo
 from reid.weights import DEFAULT_WEIGHTS
 from tracker.build import build_detector, build_embedder
 from tracker.config import FileDetectorConfig, ReidEmbedderConfig, SourceConfig, UltralyticsDetectorConfig
-from tracker.errors import ReuniteError
 from tracker.geometry import xywh_to_xyxy
 from tracker.metrics import GroundTruth, compare
 from tracker.metrics.overlap import EPSILON, MIN_IOU, match_highest
 from tracker.simulate import SimulationConfig, simulate
 from tracker.sources import open_source
-from tracker.types import BoolArray, Detections, FeatureArray, IntArray, Tick
+from tracker.types import Detections, Tick
 
 PETS = {
     "pets-2x1": (2, 1, 120),
@@ -39,7 +40,7 @@ PETS_PEOPLE = {19: 1, 13: 2, 11: 3, 12: 4, 9: 5, 10: 6, 14: 8, 15: 8, 18: 8}
 one. Found by looking at the pictures; the other ten numbers are ten people."""
 CAMPUS_LIKELY_SCORE = 0.5
 """From which score on somebody is likely there; the detections that come with CAMPUS all have it."""
-COLUMNS = ("frames", "boxes", "scores", "features")
+COLUMNS = ("frames", "boxes", "scores", "embeddings")
 NEWCOMERS = 0.9
 """Share of a simulation in which people come for the first time, at random times; else all would come in its
 first seconds, when nobody has left yet for whom a stranger could be taken."""
@@ -55,7 +56,7 @@ class Watched:
         found: All R detections, by frame.
         limits: (F + 1,) the detections of frame f (from 0) are rows ``limits[f]`` to ``limits[f + 1]``.
         likely_score: The detector's score from which somebody is likely there.
-        look: Frame (from 0) and (N,) whose appearance is wanted -> (N, D), zeros for the others. Frames
+        embed: Frame (from 0) and (N,) which need an embedding -> (N, D), zeros for the others. Frames
             are asked for in rising order.
     """
 
@@ -64,7 +65,7 @@ class Watched:
     found: Detections
     limits: IntArray
     likely_score: float
-    look: Callable[[int, BoolArray], FeatureArray]
+    embed: Callable[[int, BoolArray], EmbeddingArray]
 
 
 def watch_pets(
@@ -104,17 +105,17 @@ def _watch_videos(
     if not truths:
         raise ReuniteError(f"{folder}: has no videos; --shared names the folder of real data")
 
-    def look_at_everybody() -> Arrays:
+    def embed_everybody() -> Arrays:
         find = None if use_truth else build_detector(detector, {})
         embed = build_embedder(embedder)
         source = open_source([str(folder / f"{camera}.mp4") for camera in truths], SourceConfig(), {})
         seen_by: dict[str, list[tuple[NDArray[Any], ...]]] = {camera: [] for camera in truths}
         for tick in source.ticks():
             found = find.detect(tick) if find else _true_boxes(tick, truths)
-            wanted = [np.ones(len(people), np.bool_) for people in found]
-            for frame, seen in zip(tick.frames, embed.embed(tick, found, wanted), strict=True):
+            needed = [np.ones(len(people), np.bool_) for people in found]
+            for frame, seen in zip(tick.frames, embed.embed(tick, found, needed), strict=True):
                 numbers = np.full(len(seen), frame.number)
-                seen_by[frame.camera].append((numbers, seen.boxes, seen.scores, seen.features))
+                seen_by[frame.camera].append((numbers, seen.boxes, seen.scores, seen.embeddings))
         source.close()
         if problems := [report.problem for report in source.reports.values() if report.problem]:
             raise ReuniteError("; ".join(problems))
@@ -127,19 +128,19 @@ def _watch_videos(
     own = [DEFAULT_WEIGHTS, DEFAULT_WEIGHTS.with_suffix(".onnx")]
     networks = [Path(embedder.weights)] if embedder.weights else own
     made_of = digest(folder.name, use_truth, detector, embedder, Path(detector.weights), *networks)
-    looks = cached(cache / f"{name}-looks-{made_of}.npz", look_at_everybody)
+    observed = cached(cache / f"{name}-embeddings-{made_of}.npz", embed_everybody)
     watched = []
     for camera, (truth, info) in truths.items():
-        frames, features = looks[f"{camera}/frames"], looks[f"{camera}/features"]
-        found = Detections(looks[f"{camera}/boxes"], looks[f"{camera}/scores"])
+        frames, embeddings = observed[f"{camera}/frames"], observed[f"{camera}/embeddings"]
+        found = Detections(observed[f"{camera}/boxes"], observed[f"{camera}/scores"])
         limits = _limits(frames, info.length)
 
-        def look(
-            frame: int, wanted: BoolArray, features: FeatureArray = features, limits: IntArray = limits
-        ) -> FeatureArray:
-            return features[limits[frame] : limits[frame + 1]] * wanted[:, None]
+        def embed(
+            frame: int, needed: BoolArray, embeddings: EmbeddingArray = embeddings, limits: IntArray = limits
+        ) -> EmbeddingArray:
+            return embeddings[limits[frame] : limits[frame + 1]] * needed[:, None]
 
-        watched.append(Watched(truth, info, found, limits, detector.likely_score, look))
+        watched.append(Watched(truth, info, found, limits, detector.likely_score, embed))
     return watched
 
 
@@ -207,20 +208,20 @@ def _with_drawn_looks(
         found = found[np.argsort(found.frames, kind="stable")]
         people = np.where(found.ids == NOBODY, NOBODY, np.searchsorted(ids, found.ids))
         limits = _limits(found.frames, info.length)
-        draw = CameraLooks(drawn, rng).draw
+        draw = CameraEmbeddings(drawn, rng).draw
 
-        def look(
+        def embed(
             frame: int,
-            wanted: BoolArray,
-            draw: Callable[[float, IntArray, BoolArray], FeatureArray] = draw,
+            needed: BoolArray,
+            draw: Callable[[float, IntArray, BoolArray], EmbeddingArray] = draw,
             people: IntArray = people,
             limits: IntArray = limits,
             frame_rate: float = info.frame_rate,
-        ) -> FeatureArray:
-            return draw(frame / frame_rate, people[limits[frame] : limits[frame + 1]], wanted)
+        ) -> EmbeddingArray:
+            return draw(frame / frame_rate, people[limits[frame] : limits[frame + 1]], needed)
 
         boxes = Detections(xywh_to_xyxy(found.boxes), found.scores)
-        watched.append(Watched(truth, info, boxes, limits, likely_score, look))
+        watched.append(Watched(truth, info, boxes, limits, likely_score, embed))
     return watched
 
 

@@ -8,12 +8,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from benchmarks.identity.tracked import TrackedScene
-from tracker.errors import ReuniteError
+from foundation.arrays import FloatArray, IntArray
+from foundation.errors import ReuniteError
 from tracker.metrics import FramePair, Scores, count_identity, score_cameras
 from tracker.metrics.decided import decided_after
 from tracker.metrics.overlap import EPSILON, MIN_IOU, match_highest
-from tracker.metrics.reentry import NOT_FOUND, Presence, ReentryCounts, count_reentries, find_stays
-from tracker.types import CameraName, FloatArray, Frame, IntArray, Tracks
+from tracker.metrics.reentry import NOT_FOUND, Presence, ReentryCounts, count_reentries, find_visits
+from tracker.types import CameraName, Frame, Tracks
 
 UNDECIDED = 0
 
@@ -35,7 +36,7 @@ class Outcome:
     Attributes:
         scores: Over all cameras.
         reentry: What became of those who came back, and of those who were new.
-        decided_s: Median and 95 % quantile, over the stays that were found, of the time until the identity
+        decided_s: Median and 95 % quantile, over the visits that were found, of the time until the identity
             was settled, inf for never; None where nothing is decided on the way.
         together: Times a person was found in two cameras at once (in three: two times).
         together_as_one: Of these, those under one identity.
@@ -159,16 +160,16 @@ def score(
     presence = Presence(
         scene.presence.people, scene.presence.cameras, scene.presence.times, scene.presence.is_scored, names
     )
-    stays = find_stays(presence)
+    visits = find_visits(presence)
     both = presence[found]
     both = both[np.lexsort((both.times, both.people))]
     at_once = (np.diff(both.people) == 0) & (np.diff(both.times) == 0)
     return Outcome(
         scores=score_cameras(pairs),
-        reentry=count_reentries(stays),
+        reentry=count_reentries(visits),
         decided_s=None
         if settled_s is None
-        else decided_after(stays, presence, scene.presence.identity_ids, settled_s),
+        else decided_after(visits, presence, scene.presence.identity_ids, settled_s),
         together=int(at_once.sum()),
         together_as_one=int((at_once & (np.diff(both.identity_ids) == 0)).sum()),
         people=len(np.setdiff1d(identities[np.isfinite(scene.begin_s)], [UNDECIDED]))

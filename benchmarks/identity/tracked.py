@@ -10,23 +10,14 @@ import numpy as np
 
 from benchmarks.identity.cache import Arrays
 from benchmarks.identity.scenes import Watched
+from foundation.arrays import BoolArray, Columns, EmbeddingArray, IntArray
 from foundation.mot_files import MotTable
 from tracker.camera_tracker import CameraTracker
 from tracker.config import TrackingConfig
 from tracker.geometry import xyxy_to_xywh
 from tracker.metrics import FramePair, GroundTruth, compare
 from tracker.metrics.reentry import Presence, find_presence
-from tracker.types import (
-    BoolArray,
-    CameraName,
-    Columns,
-    FeatureArray,
-    Frame,
-    IntArray,
-    Observations,
-    Tracks,
-    blank_image,
-)
+from tracker.types import CameraName, Frame, Observations, Tracks, blank_image
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,8 +30,8 @@ class TrackedCamera:
         size: Width and height of the picture in pixels.
         limits: (F + 1,) frame f (from 0) has rows ``limits[f]`` to ``limits[f + 1]``.
         tracks: All rows, without their appearance.
-        looked: (R,) whether somebody looked at the person there.
-        features: (L, D) the appearance of the rows that were looked at.
+        is_embedded: (R,) whether the person was embedded there.
+        embeddings: (L, D) of the rows that were embedded.
     """
 
     truth: GroundTruth
@@ -48,8 +39,8 @@ class TrackedCamera:
     size: tuple[int, int]
     limits: IntArray
     tracks: Tracks
-    looked: BoolArray
-    features: FeatureArray
+    is_embedded: BoolArray
+    embeddings: EmbeddingArray
 
     @property
     def name(self) -> CameraName:
@@ -64,34 +55,36 @@ class TrackedCamera:
     def frames(self, ahead_s: float) -> Iterator[tuple[Frame, Tracks]]:
         """The frames, blank, with the tracks that were seen in each, by a clock that is so far ahead."""
         image = blank_image(*self.size)
-        first_look = np.concatenate(([0], np.cumsum(self.looked)))
+        first_embedded = np.concatenate(([0], np.cumsum(self.is_embedded)))
         for index, (begin, end) in enumerate(pairwise(self.limits.tolist())):
-            features = np.zeros((end - begin, self.features.shape[1]), np.float32)
-            features[self.looked[begin:end]] = self.features[first_look[begin] : first_look[end]]
+            embeddings = np.zeros((end - begin, self.embeddings.shape[1]), np.float32)
+            embeddings[self.is_embedded[begin:end]] = self.embeddings[
+                first_embedded[begin] : first_embedded[end]
+            ]
             rows = self.tracks[begin:end]
             yield (
                 Frame(self.name, index + 1, index / self.frame_rate + ahead_s, image),
-                Tracks(rows.track_ids, rows.boxes, rows.scores, features),
+                Tracks(rows.track_ids, rows.boxes, rows.scores, embeddings),
             )
 
 
-def follow(watched: Watched, tracking: TrackingConfig, look_every_s: float) -> TrackedCamera:
-    """Follow the people of one camera, as a run would, looking only at those whose appearance is needed."""
+def follow(watched: Watched, tracking: TrackingConfig, embed_every_s: float) -> TrackedCamera:
+    """Follow the people of one camera, as a run would, embedding only those that need it."""
     tracker = CameraTracker(
-        CameraName(watched.truth.name), tracking, watched.likely_score, look_every_s=look_every_s
+        CameraName(watched.truth.name), tracking, watched.likely_score, embed_every_s=embed_every_s
     )
     seen: list[Tracks] = []
-    features: list[FeatureArray] = []
-    looked: list[BoolArray] = []
+    embeddings: list[EmbeddingArray] = []
+    is_embedded: list[BoolArray] = []
     for frame, (begin, end) in enumerate(pairwise(watched.limits.tolist())):
         time, found = frame / watched.info.frame_rate, watched.found[begin:end]
         candidates = tracker.compare(tracker.predict(time), found)
-        looks = watched.look(frame, tracker.needs_embedding(candidates))
-        tracks, _ = tracker.update(candidates, Observations(found.boxes, found.scores, looks))
-        looked.append(np.asarray(tracks.features.any(axis=1)))
-        features.append(tracks.features[looked[-1]])
-        seen.append(Tracks(tracks.track_ids, tracks.boxes, tracks.scores, tracks.features[:, :0]))
-    length = max(looks.shape[1] for looks in features)
+        rows = watched.embed(frame, tracker.needs_embedding(candidates))
+        tracks, _ = tracker.update(candidates, Observations(found.boxes, found.scores, rows))
+        is_embedded.append(np.asarray(tracks.embeddings.any(axis=1)))
+        embeddings.append(tracks.embeddings[is_embedded[-1]])
+        seen.append(Tracks(tracks.track_ids, tracks.boxes, tracks.scores, tracks.embeddings[:, :0]))
+    length = max(rows.shape[1] for rows in embeddings)
     return TrackedCamera(
         truth=watched.truth,
         frame_rate=watched.info.frame_rate,
@@ -100,9 +93,9 @@ def follow(watched: Watched, tracking: TrackingConfig, look_every_s: float) -> T
         tracks=Tracks(
             *(np.concatenate([getattr(tracks, field.name) for tracks in seen]) for field in fields(Tracks))
         ),
-        looked=np.concatenate(looked),
+        is_embedded=np.concatenate(is_embedded),
         # Before anybody was found a tracker does not know how long an appearance is.
-        features=np.concatenate([np.zeros((0, length), np.float32), *(it for it in features if len(it))]),
+        embeddings=np.concatenate([np.zeros((0, length), np.float32), *(it for it in embeddings if len(it))]),
     )
 
 
@@ -113,8 +106,8 @@ def pack(cameras: Sequence[TrackedCamera]) -> Arrays:
         parts = {
             "numbers": np.array([camera.truth.num_frames, camera.frame_rate, *camera.size]),
             "limits": camera.limits,
-            "looked": camera.looked,
-            "features": camera.features,
+            "is_embedded": camera.is_embedded,
+            "embeddings": camera.embeddings,
             **_columns("tracks", camera.tracks),
             **_columns("truth", camera.truth.table),
         }
@@ -135,8 +128,8 @@ def unpack(arrays: Arrays) -> tuple[TrackedCamera, ...]:
                 size=(int(width), int(height)),
                 limits=arrays[f"{name}/limits"],
                 tracks=Tracks(*(arrays[f"{name}/tracks/{field.name}"] for field in fields(Tracks))),
-                looked=arrays[f"{name}/looked"],
-                features=arrays[f"{name}/features"],
+                is_embedded=arrays[f"{name}/is_embedded"],
+                embeddings=arrays[f"{name}/embeddings"],
             )
         )
     return tuple(cameras)

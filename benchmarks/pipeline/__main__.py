@@ -29,8 +29,8 @@ from pyarrow.parquet import read_table
 
 from benchmarks.pipeline.peers_worker import PEERS
 from benchmarks.pipeline.picture import write_picture
+from foundation.errors import ReuniteError
 from foundation.mot_files import MotTable, format_results
-from tracker.errors import ReuniteError
 from tracker.evaluate import evaluate_results
 from tracker.geometry import xyxy_to_xywh
 

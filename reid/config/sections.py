@@ -319,7 +319,7 @@ class SwagAverage(Section):
     kind: Literal["swag"] = "swag"
 
     samples: int = Field(default=0, ge=0)
-    """So many networks drawn from the Gaussian are written beside the mean, to embed with all of them."""
+    """This many networks drawn from the Gaussian are written beside the mean, to embed with all of them."""
 
 
 class TrainConfig(Section):
@@ -345,7 +345,8 @@ class TrainConfig(Section):
     compiler."""
 
     evaluate_every: int = Field(default=10, ge=0)
-    """Epochs between two looks at the test people, who are never trained on; 0 looks after the last only."""
+    """Epochs between two embeddings at the test people, who are never trained on; 0 looks after the last
+    only."""
 
     model: ModelConfig
     batch: BatchConfig = BatchConfig()

@@ -145,7 +145,7 @@ def _seen_by_one_camera(records: Sequence[Record]) -> int:
 
 
 def _somebody(records: Iterable[Record]) -> tuple[Record, ...]:
-    """Without junk and distractors, which nobody can learn from."""
+    """Without junk and distractors, which teach nothing."""
     return tuple(record for record in records if record.person > DISTRACTOR)
 
 

@@ -8,20 +8,19 @@ from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from reid.errors import ReidError
+from foundation.arrays import Image
+from foundation.errors import ReuniteError
 
-Image = NDArray[np.uint8]
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
 
 
-class DataError(ReidError):
+class DataError(ReuniteError):
     """A data set that cannot be used."""
 
 
-class PictureError(ReidError):
+class PictureError(ReuniteError):
     """One picture that cannot be read; whoever reads many leaves it out, names it and counts it."""
 
 

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from reid.errors import ReidError
+from foundation.errors import ReuniteError
 from reid.models.ha_cnn import HaCnnSettings, build_ha_cnn
 from reid.models.heads import ReidOutput
 from reid.models.robust_reid import (
@@ -35,7 +35,7 @@ def build_model(name: str, num_classes: int | None = None, **settings: Any) -> n
         ``head_lengths``.
 
     Raises:
-        ReidError: No such network, or no such setting.
+        ReuniteError: No such network, or no such setting.
     """
     match name:
         case "robust-reid-1x":
@@ -52,7 +52,7 @@ def build_model(name: str, num_classes: int | None = None, **settings: Any) -> n
 
             return Resnet50(_change(name, Resnet50Settings(), settings), num_classes)
         case _:
-            raise ReidError(f"network {name!r}: no such network, known are {', '.join(MODEL_NAMES)}")
+            raise ReuniteError(f"network {name!r}: no such network, known are {', '.join(MODEL_NAMES)}")
 
 
 def _change(name: str, default: S, settings: dict[str, Any]) -> S:
@@ -60,10 +60,10 @@ def _change(name: str, default: S, settings: dict[str, Any]) -> S:
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
     for key, value in values.items():
         if key not in known:
-            raise ReidError(f"network {name!r}: no setting {key!r}, known are {', '.join(known)}")
+            raise ReuniteError(f"network {name!r}: no setting {key!r}, known are {', '.join(known)}")
         usual = getattr(default, key)
         if _kinds(value) != _kinds(usual):
-            raise ReidError(f"network {name!r}: {key} must look like {usual}, got {value!r}")
+            raise ReuniteError(f"network {name!r}: {key} must look like {usual}, got {value!r}")
     return replace(default, **values)  # type: ignore[type-var]
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reid.errors import ReidError
+from foundation.errors import ReuniteError
 from reid.models.heads import (
     Head,
     ReidOutput,
@@ -49,9 +49,9 @@ def conv_norm(
 
 
 def check_widths(name: str, widths: Sequence[int]) -> None:
-    """Raise ReidError unless blocks can cut these channels into quarters."""
+    """Raise ReuniteError unless blocks can cut these channels into quarters."""
     if any(width < 1 or width % 4 for width in widths):
-        raise ReidError(f"network {name!r}: widths must be multiples of 4, got {tuple(widths)}")
+        raise ReuniteError(f"network {name!r}: widths must be multiples of 4, got {tuple(widths)}")
 
 
 class HarmoniousAttention(nn.Module):

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import ResNet50_Weights
 
-from reid.errors import ReidError
+from foundation.errors import ReuniteError
 from reid.models.heads import ReidOutput, make_classifiers, make_pool, to_unit_length
 from reid.preprocess import Preprocess
 
@@ -75,21 +75,21 @@ def load_imagenet_weights(model: Resnet50, path: Path | None) -> None:
             classifier is left out. None lets torchvision download its own.
 
     Raises:
-        ReidError: The file cannot be read or is not of a ResNet-50, or the download fails.
+        ReuniteError: The file cannot be read or is not of a ResNet-50, or the download fails.
     """
     name = str(path) if path else "torchvision's ResNet-50"
     weights = _read_weights(path) if path else _download_weights()
     if not isinstance(weights, dict):
-        raise ReidError(f"{name}: must hold named tensors, holds a {type(weights).__name__}")
+        raise ReuniteError(f"{name}: must hold named tensors, holds a {type(weights).__name__}")
     body = {key: value for key, value in weights.items() if not key.startswith("fc.")}
     try:
         missing, unexpected = model.backbone.load_state_dict(body, strict=False)
     except (RuntimeError, TypeError) as error:
-        raise ReidError(f"{name}: is not a ResNet-50: {str(error).splitlines()[-1].strip()}") from None
+        raise ReuniteError(f"{name}: is not a ResNet-50: {str(error).splitlines()[-1].strip()}") from None
     # Files of timm do not hold how many batches were seen.
     missing = [key for key in missing if not key.endswith("num_batches_tracked")]
     if missing or unexpected:
-        raise ReidError(
+        raise ReuniteError(
             f"{name}: is not a ResNet-50: {len(missing)} tensors missing, {len(unexpected)} unknown, "
             f"such as {(missing + unexpected)[0]}"
         )
@@ -101,11 +101,11 @@ def _read_weights(path: Path) -> Any:
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        raise ReidError(
+        raise ReuniteError(
             f"{path}: cannot read the weights: it is damaged, or holds code, which is never run"
         ) from None
     except (OSError, SafetensorError, RuntimeError, EOFError) as error:
-        raise ReidError(f"{path}: cannot read the weights: {str(error).splitlines()[0]}") from None
+        raise ReuniteError(f"{path}: cannot read the weights: {str(error).splitlines()[0]}") from None
 
 
 def _download_weights() -> Any:
@@ -113,6 +113,6 @@ def _download_weights() -> Any:
     try:
         return weights.get_state_dict(progress=True, check_hash=True)
     except (OSError, RuntimeError) as error:
-        raise ReidError(
+        raise ReuniteError(
             f"{weights.url}: the download failed ({error}); fetch it elsewhere and give the file"
         ) from None

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reid.errors import ReidError
+from foundation.errors import ReuniteError
 from reid.models.harmonious import HarmoniousNetwork, check_widths, conv_norm
 
 Shuffle = Literal["rotate", "interleave"]
@@ -51,7 +51,7 @@ class RobustReidSettings:
     def __post_init__(self) -> None:
         check_widths("robust-reid", self.widths)
         if self.shuffle not in get_args(Shuffle):
-            raise ReidError(
+            raise ReuniteError(
                 f"network 'robust-reid': shuffle must be rotate or interleave, got {self.shuffle!r}"
             )
 

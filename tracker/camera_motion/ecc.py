@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from tracker.types import FloatArray, Image
+from foundation.arrays import FloatArray, Image
 
 # Chosen on MOT16-11: docs/camera-motion.md.
 LEVELS = 2

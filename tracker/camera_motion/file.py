@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from foundation.arrays import FloatArray
+from foundation.errors import ReuniteError
 from tracker.config import FileCameraMotionConfig
-from tracker.errors import ReuniteError
-from tracker.types import CameraName, FloatArray, Frame, State
+from tracker.types import CameraName, Frame, State
 
 WAY_OUT = "write the file anew, or take camera_motion.kind=flow"
 
@@ -49,7 +50,6 @@ class FileCameraMotion:
         return {camera: np.array(number) for camera, number in self._numbers.items()}
 
     def restore(self, state: State) -> None:
-        """Take up what ``state`` gave."""
         self._numbers = {CameraName(camera): int(number) for camera, number in state.items()}
 
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tracker.types import FloatArray, Frame, State
+from foundation.arrays import FloatArray
+from tracker.types import Frame, State
 
 
 class NoCameraMotion:
@@ -13,7 +14,6 @@ class NoCameraMotion:
         return np.eye(2, 3)
 
     def state(self) -> State:
-        """Nothing."""
         return {}
 
     def restore(self, state: State) -> None:

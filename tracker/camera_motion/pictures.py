@@ -7,8 +7,9 @@ from typing import Self
 import cv2
 import numpy as np
 
-from tracker.errors import ReuniteError
-from tracker.types import CameraName, FloatArray, Frame, Image, State
+from foundation.arrays import FloatArray, Image
+from foundation.errors import ReuniteError
+from tracker.types import CameraName, Frame, State
 
 # Chosen on PETS09-S2L1, UFES (still) and MOT16-11 (moves): docs/camera-motion.md. Pixels are those of the
 # small picture.
@@ -120,7 +121,6 @@ class PictureCameraMotion:
         return state
 
     def restore(self, state: State) -> None:
-        """Take up what ``state`` gave."""
         self._references = {}
         for key, size in state.items():
             camera, _, name = key.rpartition("/")

@@ -1,14 +1,22 @@
-"""Which people and detections may be one, and what each such pair costs in a stage."""
+"""Which tracks and detections may be one, and what each such pair costs in a stage."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from foundation.arrays import BoolArray, Columns, FloatArray, IntArray
 from tracker.association import lowest_of_groups
-from tracker.camera_tracker.people import CENTERS, People, Prediction, boxes_of, coordinates, heights_of
+from tracker.camera_tracker.track_states import (
+    CENTERS,
+    Prediction,
+    TrackStates,
+    boxes_of,
+    coordinates,
+    heights_of,
+)
 from tracker.config import AssociationStage
 from tracker.geometry import feet_of, grow, height_iou_of_pairs, iou_of_pairs, overlapping_pairs
-from tracker.types import BoolArray, Columns, Detections, FloatArray, IntArray, Observations
+from tracker.types import Detections, Observations
 
 UNSURE = 5.0
 """A distance counts 1 / sqrt(2) as much where a position is known to 1 / UNSURE of the height only."""
@@ -16,10 +24,10 @@ UNSURE = 5.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pairs(Columns):
-    """P pairs of a person and a detection, and how much their boxes overlap.
+    """P pairs of a track and a detection, and how much their boxes overlap.
 
     Attributes:
-        rows: (P,) among the people, columns: (P,) among the detections.
+        rows: (P,) among the tracks, columns: (P,) among the detections.
         ious: (P,) of the grown boxes, height_ious: (P,) of the boxes as they are; in [0, 1].
         feet_apart: (P,) distance of the feet in box heights, more where the prediction is unsure; 1 at most.
     """
@@ -32,10 +40,10 @@ class Pairs(Columns):
 
 
 class Candidates:
-    """Which people and detections of one frame may be one; stages that compare the same boxes share pairs.
+    """Which tracks and detections of one frame may be one; stages that compare the same boxes share pairs.
 
     Attributes:
-        prediction: Of the people, to the time of the frame.
+        prediction: Of the tracks, to the time of the frame.
         detections: Who was found in it.
     """
 
@@ -53,21 +61,21 @@ class Candidates:
         self._pairs: dict[tuple[str, float, float | None], Pairs] = {}
 
     @property
-    def people(self) -> People:
-        """Those who are predicted."""
-        return self.prediction.people
+    def tracks(self) -> TrackStates:
+        """The predicted tracks."""
+        return self.prediction.tracks
 
     def of(self, stage: AssociationStage) -> Pairs:
-        """All pairs that the stage's boxes and gate allow, whichever people and scores it takes."""
+        """All pairs that the stage's boxes and gate allow, whichever tracks and scores it takes."""
         key = (stage.boxes, stage.buffer, stage.max_mahalanobis)
         if key not in self._pairs:
             self._pairs[key] = self._find(stage)
         return self._pairs[key]
 
     def _find(self, stage: AssociationStage) -> Pairs:
-        people, found = self.people, self.detections
-        predicted = boxes_of(people.moments)
-        boxes = people.seen_boxes if stage.boxes == "last_seen" else predicted
+        tracks, found = self.tracks, self.detections
+        predicted = boxes_of(tracks.moments)
+        boxes = tracks.seen_boxes if stage.boxes == "last_seen" else predicted
         grown, others = grow(boxes, stage.buffer), grow(found.boxes, stage.buffer)
         if stage.max_mahalanobis is None:
             rows, columns = overlapping_pairs(grown, others)
@@ -81,7 +89,7 @@ class Candidates:
         self, predicted: FloatArray, others: FloatArray, max_distance: float
     ) -> tuple[IntArray, IntArray]:
         """Rows and columns of the pairs within a Mahalanobis distance; they need not overlap."""
-        moments = self.people.moments
+        moments = self.tracks.moments
         variances = moments[:, 2] + (self._measured_sd * heights_of(moments)) ** 2
         reach_px = max_distance * np.sqrt(variances[:, CENTERS])
         reach = np.concatenate((predicted[:, :2] - reach_px, predicted[:, 2:] + reach_px), axis=1)
@@ -91,7 +99,7 @@ class Candidates:
         return rows.take(kept), columns.take(kept)
 
     def motion_cost(self, stage: AssociationStage, pairs: Pairs) -> FloatArray:
-        """(P,) what pairs of ``stage`` cost, whatever people look like."""
+        """(P,) what pairs of ``stage`` cost, appearance aside."""
         found = self.detections
         similarity = pairs.ious * pairs.height_ious if stage.similarity == "height_iou" else pairs.ious
         if stage.fuse_score:
@@ -104,7 +112,7 @@ class Candidates:
         return cost
 
     def _feet_apart(self, boxes: FloatArray, rows: IntArray, columns: IntArray) -> FloatArray:
-        moments = self.people.moments
+        moments = self.tracks.moments
         scale = np.sqrt(heights_of(moments)[:, 0] ** 2 + UNSURE**2 * moments[:, 2, 0])
         apart = feet_of(boxes).take(rows, 0)
         apart -= feet_of(self.detections.boxes).take(columns, 0)
@@ -118,47 +126,49 @@ class Candidates:
         the filter's velocity in place of one between two detections.
         """
         to = coordinates(self.detections.boxes)[:, CENTERS].take(pairs.columns, 0)
-        way = to - coordinates(self.people.seen_boxes)[:, CENTERS].take(pairs.rows, 0)
-        velocity = self.people.moments[:, 1, CENTERS].take(pairs.rows, 0)
+        way = to - coordinates(self.tracks.seen_boxes)[:, CENTERS].take(pairs.rows, 0)
+        velocity = self.tracks.moments[:, 1, CENTERS].take(pairs.rows, 0)
         across = way[:, 0] * velocity[:, 1] - way[:, 1] * velocity[:, 0]
         along = (way * velocity).sum(axis=1)
         turns: FloatArray = np.abs(np.arctan2(across, along)) / np.pi  # 0 where one of the two stands still
         return turns
 
 
-def appearance_distances(people: People, found: Observations, pairs: Pairs) -> tuple[FloatArray, BoolArray]:
-    """(P,) cosine distances, and (P,) whether both of a pair were ever looked at."""
-    features, looks = people.features, found.features
-    both_looked_at = features.any(axis=1).take(pairs.rows) & looks.any(axis=1).take(pairs.columns)
+def appearance_distances(
+    tracks: TrackStates, found: Observations, pairs: Pairs
+) -> tuple[FloatArray, BoolArray]:
+    """(P,) cosine distances, and (P,) whether both of a pair have an embedding."""
+    of_tracks, of_detections = tracks.embeddings, found.embeddings
+    both_embedded = of_tracks.any(axis=1).take(pairs.rows) & of_detections.any(axis=1).take(pairs.columns)
     distances = np.ones(len(pairs))
-    some = np.flatnonzero(both_looked_at)
-    a, b = features.take(pairs.rows.take(some), 0), looks.take(pairs.columns.take(some), 0)
+    some = np.flatnonzero(both_embedded)
+    a, b = of_tracks.take(pairs.rows.take(some), 0), of_detections.take(pairs.columns.take(some), 0)
     distances[some] = 1.0 - np.einsum("pd,pd->p", a, b)
-    return distances, both_looked_at
+    return distances, both_embedded
 
 
 def stage_cost(
-    stage: AssociationStage, motion_cost: FloatArray, people: People, found: Observations, pairs: Pairs
+    stage: AssociationStage, motion_cost: FloatArray, tracks: TrackStates, found: Observations, pairs: Pairs
 ) -> FloatArray:
-    """(P,) what pairs cost; where one of the two was never looked at, motion alone counts.
+    """(P,) what pairs cost; where one of the two has no embedding, motion alone counts.
 
     inf, or above ``max_cost``, where motion alone forbids a pair, unless appearance alone decides, and where
-    people look too unlike.
+    embeddings are too far apart.
     """
-    if not stage.appearance_weight or not found.features.shape[1] or not people.features.shape[1]:
+    if not stage.appearance_weight or not found.embeddings.shape[1] or not tracks.embeddings.shape[1]:
         return motion_cost
-    distances, both_looked_at = appearance_distances(people, found, pairs)
+    distances, both_embedded = appearance_distances(tracks, found, pairs)
     fused = fuse_appearance(motion_cost, distances, stage.appearance_weight, stage.max_cosine_distance)
     if stage.appearance_weight < 1:
         fused[motion_cost > stage.max_cost] = np.inf
-    return np.where(both_looked_at, fused, motion_cost)
+    return np.where(both_embedded, fused, motion_cost)
 
 
 def is_contested(stage: AssociationStage, pairs: Pairs, cost: FloatArray) -> BoolArray:
-    """(P,) which of the allowed pairs of a stage have a rival so close in motion that looks may decide.
+    """(P,) which of the allowed pairs of a stage have a rival so close in motion that appearance may decide.
 
-    Two pairs that looks do not forbid differ by no more than ``max_cosine_distance`` in their distance, which
-    outweighs the difference of their motion costs up to a margin.
+    Two pairs that appearance does not forbid differ by no more than ``max_cosine_distance`` in their
+    distance, which outweighs the difference of their motion costs up to a margin.
     """
     weight = stage.appearance_weight
     margin = np.inf if weight == 1 else weight / (1 - weight) * stage.max_cosine_distance
@@ -182,7 +192,7 @@ def fuse_score(similarity: FloatArray, scores: FloatArray) -> FloatArray:
 def fuse_appearance(
     cost: FloatArray, cosine_distance: FloatArray, weight: float, max_cosine_distance: float
 ) -> FloatArray:
-    """Mix the (P,) cost of motion with the (P,) cosine distance; inf where people look too unlike.
+    """Mix the (P,) cost of motion with the (P,) cosine distance; inf where embeddings are too far apart.
 
     Args:
         weight: Share of the distance, in [0, 1].

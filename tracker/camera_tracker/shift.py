@@ -2,13 +2,13 @@
 
 import numpy as np
 
+from foundation.arrays import FloatArray, IntArray
 from tracker.association import lowest_of_groups
-from tracker.camera_tracker.people import TRACKED
+from tracker.camera_tracker.track_states import TRACKED
 from tracker.geometry import grow, overlapping_pairs
-from tracker.types import FloatArray, IntArray
 
 MIN_PEOPLE = 4
-"""Of fewer nobody can tell whether they walk alike or the camera turns."""
+"""Fewer do not tell whether they walk alike or the camera turns."""
 MAX_PEOPLE = 50
 """As many tell it as well as more, in bounded time."""
 STEADY_FRAMES = 3
@@ -31,11 +31,12 @@ def common_shift(
 ) -> FloatArray:
     """What all people are off by, beyond their own motion: (2,) pixels along x and y, zeros if it is nothing.
 
-    Whoever was followed steadily is paired with the nearest detection if that has nobody nearer. The median
-    of the ways between them is the camera's, since people do not all change their speed at one moment.
+    Whoever was followed steadily is paired with the nearest detection if no other track is nearer to that.
+    The median of the ways between them is the camera's, since people do not all change their speed at one
+    moment.
 
     Args:
-        status, seen_counts: (M,) as in `People`.
+        status, seen_counts: (M,) as in `TrackStates`.
         predicted: (M, 4) x1, y1, x2, y2 where the people are if the camera did as it was said to do.
         boxes: (N, 4) of likely detections.
     """

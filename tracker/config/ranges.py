@@ -19,7 +19,7 @@ class Tunable:
     Attributes:
         low, high: Both included.
         log: Search evenly in the logarithm, for numbers that matter by their ratio.
-        appearance: It matters only where somebody looks at people.
+        appearance: It matters only where there are embeddings.
     """
 
     low: float

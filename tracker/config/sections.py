@@ -1,6 +1,7 @@
 """What can be set: the sections of a configuration, frozen."""
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -191,8 +192,8 @@ class ReidEmbedderConfig(Section):
     """The most crops that the network gets at a time; those of all cameras of a tick are taken together."""
 
     every_s: float = Field(default=1.0, ge=0)
-    """People who are new or could be taken for each other are looked at in every frame, everybody else once
-    in so many seconds; 0 looks at every detection in every frame."""
+    """People who are new or could be taken for each other are embedded in every frame, all others once in
+    this many seconds; 0 embeds every detection of every frame."""
 
 
 EmbedderConfig = Annotated[
@@ -239,7 +240,7 @@ CameraMotionConfig = Annotated[
 ]
 
 
-class LikenessConfig(Section):
+class SimilarityConfig(Section):
     """What cosines between tracks mean before this site was seen: of the network that ships.
 
     Means and standard deviations, once the mean of each camera is taken out. Measured on people
@@ -308,13 +309,15 @@ class IdentityConfig(Section):
     """The share of new people that may be taken for somebody who was seen before."""
 
     decide_s: float = Field(default=2.0, ge=0)
-    """Seconds after which a track that is like nobody is a new person; before, it is undecided."""
+    """Seconds after which a track that is like no known person is a new one; before, it is undecided."""
 
-    min_looks: int = Field(default=3, ge=1)
-    """A track that was looked at less often is not compared with anybody before ``decide_s``."""
+    min_embeddings: int = Field(default=3, ge=1)
+    """A track with fewer embeddings is not compared before ``decide_s``."""
 
     maturity: MaturityConfig = MaturityConfig()
-    likeness: LikenessConfig = LikenessConfig()
+    similarity: SimilarityConfig = SimilarityConfig()
+
+    renamed: ClassVar[Mapping[str, str]] = {"min_looks": "min_embeddings", "likeness": "similarity"}
 
 
 class GroundConfig(Section):
@@ -328,15 +331,15 @@ class GroundConfig(Section):
     """Standard deviation of a position, along each axis. Where one pixel is more, people have no position."""
 
     max_speed_m_s: float = Field(default=3.0, gt=0)
-    """Nobody is taken to move faster; 3 m/s is a slow run."""
+    """No person is taken to move faster; 3 m/s is a slow run."""
 
 
 class GalleryConfig(Section):
     """What is remembered of people between runs; docs/gallery.md."""
 
     path: str | None = None
-    """The file that keeps people from run to run, made if it is not there. Without one a run knows nobody at
-    its beginning, and its own people go to ``gallery.sqlite`` in its folder, for ``tracker.search``."""
+    """The file that keeps people from run to run, made if it is not there. Without one a run begins without
+    known people, and its own people go to ``gallery.sqlite`` in its folder, for ``tracker.search``."""
 
     thumbnails: bool = False
     """Whether small pictures of the people are kept too."""
@@ -372,7 +375,7 @@ class RunConfig(Section):
     """How people are found in a frame; its kinds: docs/detectors.md."""
 
     embedder: EmbedderConfig = ReidEmbedderConfig()
-    """What says what people look like; its kinds: docs/embedder.md."""
+    """What makes embeddings, vectors of appearance; its kinds: docs/embedder.md."""
 
     camera_motion: CameraMotionConfig = FlowCameraMotionConfig()
     """How the motion of the camera itself is found; its kinds: docs/camera-motion.md. Left out, it is

@@ -1,6 +1,7 @@
 """How boxes become tracks: the sections of a configuration that the camera tracker and the smoother read."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -66,11 +67,11 @@ class AssociationStage(Section):
     height together. With it, boxes need not overlap."""
 
     appearance_weight: Annotated[float, Tunable(0.0, 0.9, appearance=True)] = Field(default=0.0, ge=0, le=1)
-    """Share of the cosine distance in the cost, where an embedder says what people look like. At 1 it is all
+    """Share of the cosine distance in the cost, where there is an embedder. At 1 it is all
     of it, and motion only gates."""
 
     max_cosine_distance: Annotated[float, Tunable(0.1, 1.0, appearance=True)] = Field(default=0.5, ge=0, le=2)
-    """A pair that looks less alike is never made, where ``appearance_weight`` is above 0."""
+    """A pair whose embeddings are further apart is never made, where ``appearance_weight`` is above 0."""
 
 
 class TrackingConfig(Section):
@@ -107,7 +108,7 @@ class TrackingConfig(Section):
     """Rounds of matching in this order; whoever is matched in one takes no part in the next."""
 
     confirm_frames: int = Field(default=2, ge=1)
-    """A track is reported once it was found in so many frames without a miss; those of the first frame at
+    """A track is reported once it was found in this many frames without a miss; those of the first frame at
     once."""
 
     max_birth_iou: Annotated[float, Tunable(0.3, 1.0)] = Field(default=0.5, ge=0, le=1)
@@ -116,12 +117,12 @@ class TrackingConfig(Section):
     max_lost_s: Annotated[float, Tunable(0.3, 10.0, log=True)] = Field(default=1.5, gt=0)
     """Seconds without a match before a track ends."""
 
-    carry_s: float = Field(default=0.1, ge=0)
-    """For so many seconds a track that the detector misses is reported where its motion leads, with score 0;
-    it must have been followed for as long."""
+    coast_s: float = Field(default=0.1, ge=0)
+    """For this many seconds a track that the detector misses coasts: it is reported where its motion leads,
+    with score 0. It must have been followed for as long."""
 
-    carry_min_share: float = Field(default=0.6, ge=0, le=1)
-    """Of its frames a track must have been found in this share to be carried so."""
+    coast_min_share: float = Field(default=0.6, ge=0, le=1)
+    """Of its frames a track must have been found in this share to coast."""
 
     score_doubt: Annotated[float, Tunable(0.0, 6.0)] = Field(default=3.0, ge=0)
     """The measurement noise of a detection of score s is 1 + score_doubt x (1 - s) times as high."""
@@ -129,15 +130,21 @@ class TrackingConfig(Section):
     cover_doubt: Annotated[float, Tunable(0.0, 4.0)] = Field(default=1.0, ge=0)
     """It is 1 + cover_doubt x c times as high where a nearer detection hides a share c of it."""
 
-    feature_memory_s: Annotated[float, Tunable(0.1, 10.0, log=True, appearance=True)] = Field(
+    embedding_ema_s: Annotated[float, Tunable(0.1, 10.0, log=True, appearance=True)] = Field(
         default=0.5, gt=0
     )
-    """Time constant of the moving average of what a track looks like, in seconds."""
+    """Time constant of the exponential moving average (EMA) of a track's embeddings, in seconds."""
 
     common_shift: bool = True
     """Whether what all people are off by, beyond their own motion, is taken to be the camera's."""
 
     motion: MotionConfig = MotionConfig()
+
+    renamed: ClassVar[Mapping[str, str]] = {
+        "carry_s": "coast_s",
+        "carry_min_share": "coast_min_share",
+        "feature_memory_s": "embedding_ema_s",
+    }
 
 
 class OfflineConfig(Section):

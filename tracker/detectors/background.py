@@ -1,4 +1,4 @@
-"""What a camera that stands still sees when nobody is there, and where it sees something else now."""
+"""What a camera that stands still sees when no person is there, and where it sees something else now."""
 
 from dataclasses import dataclass, fields
 from typing import Self
@@ -6,7 +6,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.types import BoolArray, Image, State
+from foundation.arrays import BoolArray, Image
+from tracker.types import State
 
 Float32Array = NDArray[np.float32]
 

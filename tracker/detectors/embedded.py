@@ -7,6 +7,7 @@ from typing import Self
 import cv2
 import numpy as np
 
+from foundation.arrays import FloatArray, Image
 from tracker.config import EmbeddedDetectorConfig
 from tracker.detectors.background import Background
 from tracker.detectors.hog import HogJudge
@@ -17,7 +18,7 @@ from tracker.detectors.silhouettes import (
     find_blobs,
     looks_like_one_person,
 )
-from tracker.types import CameraName, Detections, FloatArray, Frame, Image, State, Tick
+from tracker.types import CameraName, Detections, Frame, State, Tick
 
 # Values without a source were chosen on PETS09-S2L1 and the sample scene (benchmarks/detectors.py).
 LONGER_SIDE_PX = 384
@@ -70,7 +71,7 @@ class Camera:
 
     @property
     def settled(self) -> bool:
-        """Whether so many sure heights are known that the line changes little."""
+        """Whether enough sure heights are known that the line changes little."""
         return float(self.samples[:, 2].sum()) >= SETTLED_SURENESS
 
     def learn_heights(self, samples: FloatArray, min_gain: float) -> None:
@@ -129,7 +130,6 @@ class EmbeddedDetector:
         return state
 
     def restore(self, state: State) -> None:
-        """Take up what ``state`` gave."""
         arrays: dict[CameraName, State] = {}
         for key, array in state.items():
             name, _, column = key.rpartition("/")

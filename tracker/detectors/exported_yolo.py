@@ -18,6 +18,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from foundation.arrays import Image
+from foundation.errors import ReuniteError
 from foundation.images import is_hidden
 from foundation.onnx_session import GPU, onnx_providers, open_onnx
 from foundation.weights import find_weights, weights_folder
@@ -31,15 +33,14 @@ from tracker.detectors.openvino_yolo import (
     read_yolo,
 )
 from tracker.detectors.yolo_layout import Layout, classes_of, find_layout, person_class, read_names, to_v8
-from tracker.errors import ReuniteError
 from tracker.letterbox import letterbox
-from tracker.types import Detections, Frame, Image, State, Tick
+from tracker.types import Detections, Frame, State, Tick
 
 GREY = 114
 MAX_PEOPLE = 300
 """In one picture; the best ones stay, as ultralytics has it."""
 MAX_STREAMS = 8
-"""More would need much memory; beyond so many cores a stream has several threads."""
+"""More would need much memory; beyond this many cores a stream has several threads."""
 TASKS = ("detect", "segment", "pose")
 
 Size = tuple[int, int]

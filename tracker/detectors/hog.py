@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from tracker.types import FloatArray, Image
+from foundation.arrays import FloatArray, Image
 
 WINDOW = (64, 128)
 """Width and height of the picture that it judges."""

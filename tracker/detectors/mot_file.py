@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from foundation.arrays import IntArray
+from foundation.errors import ReuniteError
 from foundation.mot_files import read_mot
 from tracker.config import FileDetectorConfig
-from tracker.errors import ReuniteError
 from tracker.geometry import xywh_to_xyxy
-from tracker.types import CameraName, Detections, IntArray, State, Tick
+from tracker.types import CameraName, Detections, State, Tick
 
 MAX_LOGIT = 500.0
 """e^500 is finite, and a sigmoid is 0 or 1 long before."""
@@ -44,7 +45,7 @@ class FileDetector:
             self._frames[camera] = table.frames[good]
 
     def detect(self, tick: Tick) -> Sequence[Detections]:
-        """The people of each frame; nobody where the file has no row. See `Detector`."""
+        """The people of each frame; none where the file has no row. See `Detector`."""
         people = []
         for frame in tick.frames:
             numbers = self._frames[frame.camera]

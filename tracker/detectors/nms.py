@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from foundation.arrays import FloatArray, IntArray
 from tracker.geometry import iou_matrix
-from tracker.types import FloatArray, IntArray
 
 
 def suppress_overlaps(boxes: FloatArray, scores: FloatArray, max_iou: float) -> IntArray:

@@ -7,13 +7,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation.arrays import FloatArray
+from foundation.errors import ReuniteError
 from foundation.onnx_session import open_onnx
 from foundation.weights import WEIGHTS_VARIABLE, find_weights, weights_folder
 from tracker.config import OnnxDetectorConfig
 from tracker.detectors.nms import suppress_overlaps
-from tracker.errors import ReuniteError
 from tracker.letterbox import letterbox
-from tracker.types import Detections, FloatArray, State, Tick
+from tracker.types import Detections, State, Tick
 
 STRIDES = (8, 16, 32)
 GREY = 114

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.errors import ReuniteError
-from tracker.types import BoolArray, Image
+from foundation.arrays import BoolArray, Image
+from foundation.errors import ReuniteError
 
 STRIDES = (8, 16, 32)
 MAX_SUPPRESSED = 300

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation.arrays import BoolArray, FloatArray, IntArray
 from tracker.geometry import xywh_to_xyxy
-from tracker.types import BoolArray, FloatArray, IntArray
 
 MIN_HEIGHT_PX = 12.0
 """Of a person in the picture that the background is learned in; smaller ones are noise."""
@@ -259,7 +259,7 @@ class PersonPlacer:
                     support += weight * (
                         total[corner[3]] - total[corner[2]] - total[corner[1]] + total[corner[0]]
                     )
-        # Shadow-like trousers need a moving coat: a shadow alone is nobody.
+        # Shadow-like trousers need a moving coat: a shadow alone is no person.
         gains = supports[0] + np.minimum(supports[1], np.maximum(supports[0], 0)) + supports[2]
         shares: FloatArray = gains / self._full[places]
         return shares

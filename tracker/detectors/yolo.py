@@ -9,12 +9,13 @@ from typing import Any
 import cv2
 import numpy as np
 
+from foundation.arrays import Image
+from foundation.errors import ReuniteError
 from foundation.extras import install_hint
 from foundation.weights import WEIGHTS_VARIABLE, find_weights, weights_folder
 from tracker.config import UltralyticsDetectorConfig
 from tracker.detectors.yolo_layout import person_class, read_names
-from tracker.errors import ReuniteError
-from tracker.types import Detections, Image, State, Tick
+from tracker.types import Detections, State, Tick
 
 QUIET_ENVIRONMENT = {
     "YOLO_AUTOINSTALL": "false",  # a tracker never runs pip

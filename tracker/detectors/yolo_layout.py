@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from tracker.errors import ReuniteError
+from foundation.errors import ReuniteError
 
 ANCHORS = 3
 """Boxes for each cell of YOLOv5 and v7; later ones have one."""

@@ -6,18 +6,9 @@ from hashlib import sha256
 import cv2
 import numpy as np
 
+from foundation.arrays import BoolArray, EmbeddingArray, FloatArray, IntArray
 from tracker.config import ColorEmbedderConfig
-from tracker.types import (
-    BoolArray,
-    Detections,
-    FeatureArray,
-    FloatArray,
-    Frame,
-    IntArray,
-    Network,
-    Observations,
-    Tick,
-)
+from tracker.types import Detections, Frame, Network, Observations, Tick
 
 # Chosen on PETS09-S2L1: who of the people in the picture is most alike one second later?
 SAMPLES = (32, 12)
@@ -51,18 +42,18 @@ class ColorEmbedder:
         self.network: Network | None = Network(
             "color", sha256(repr(settings).encode()).hexdigest(), self._length()
         )
-        """All numbers that the colours hang on make its fingerprint."""
+        """All numbers that the colours depend on make its fingerprint."""
 
     def embed(
-        self, tick: Tick, detections: Sequence[Detections], wanted: Sequence[BoolArray]
+        self, tick: Tick, detections: Sequence[Detections], needed: Sequence[BoolArray]
     ) -> Sequence[Observations]:
         """The people of each frame with their colours, wanted or not, for it costs little; see `Embedder`."""
         return [
-            Observations(people.boxes, people.scores, self._features(frame, people.boxes))
+            Observations(people.boxes, people.scores, self._embeddings(frame, people.boxes))
             for frame, people in zip(tick.frames, detections, strict=True)
         ]
 
-    def _features(self, frame: Frame, boxes: FloatArray) -> FeatureArray:
+    def _embeddings(self, frame: Frame, boxes: FloatArray) -> EmbeddingArray:
         """(N, 4) boxes to (N, D). Pixels beyond the picture count nothing; a part without any is even."""
         count, (rows, columns) = len(boxes), SAMPLES
         width, height = frame.size

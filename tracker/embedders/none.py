@@ -4,16 +4,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tracker.types import BoolArray, Detections, Network, Observations, Tick
+from foundation.arrays import BoolArray
+from tracker.types import Detections, Network, Observations, Tick
 
 
 class NoEmbedder:
-    """Gives features of length 0."""
+    """Gives embeddings of length 0."""
 
     network: Network | None = None
 
     def embed(
-        self, tick: Tick, detections: Sequence[Detections], wanted: Sequence[BoolArray]
+        self, tick: Tick, detections: Sequence[Detections], needed: Sequence[BoolArray]
     ) -> Sequence[Observations]:
         """The people of each frame without appearance; see `Embedder`."""
         return [

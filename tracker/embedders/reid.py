@@ -1,4 +1,4 @@
-"""What people look like to a re-identification network, ours or another."""
+"""Embeddings from a re-identification network, ours or another."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from foundation.arrays import BoolArray, Image
+from foundation.errors import ReuniteError
 from foundation.weights import weights_folder
 from reid.runtime import Embedder, Runtime, open_embedder
 from reid.weights import DEFAULT_WEIGHTS
 from reid.zoo import find_network
 from tracker.config import ReidEmbedderConfig
-from tracker.errors import ReuniteError
 from tracker.geometry import pixel_boxes
-from tracker.types import BoolArray, Detections, Image, Network, Observations, Tick
+from tracker.types import Detections, Network, Observations, Tick
 
 
 class ReidEmbedder:
@@ -25,7 +26,6 @@ class ReidEmbedder:
     """
 
     def __init__(self, config: ReidEmbedderConfig) -> None:
-        """Open the network."""
         try:
             path, self._embedder = _open(config)
         except ReuniteError as error:
@@ -35,23 +35,23 @@ class ReidEmbedder:
         )
 
     def embed(
-        self, tick: Tick, detections: Sequence[Detections], wanted: Sequence[BoolArray]
+        self, tick: Tick, detections: Sequence[Detections], needed: Sequence[BoolArray]
     ) -> Sequence[Observations]:
         """The people of each frame, the wanted ones with their appearance; see `Embedder`."""
         crops: list[Image] = []
-        looked: list[BoolArray] = []
-        for frame, people, want in zip(tick.frames, detections, wanted, strict=True):
+        is_embedded: list[BoolArray] = []
+        for frame, people, want in zip(tick.frames, detections, needed, strict=True):
             pixels = pixel_boxes(people.boxes, frame)
             is_inside = (pixels[:, 2:] > pixels[:, :2]).all(axis=1)
-            looked.append(want & is_inside & (not frame.is_blank))
-            crops += [frame.image[y1:y2, x1:x2] for x1, y1, x2, y2 in pixels[looked[-1]].tolist()]
-        embeddings = self._embedder.embed(crops)
-        ends = np.cumsum([look.sum() for look in looked])
+            is_embedded.append(want & is_inside & (not frame.is_blank))
+            crops += [frame.image[y1:y2, x1:x2] for x1, y1, x2, y2 in pixels[is_embedded[-1]].tolist()]
+        rows = self._embedder.embed(crops)
+        ends = np.cumsum([is_here.sum() for is_here in is_embedded])
         observations = []
-        for people, look, end in zip(detections, looked, ends, strict=True):
-            features = np.zeros((len(people), embeddings.shape[1]), np.float32)
-            features[look] = embeddings[end - look.sum() : end]
-            observations.append(Observations(people.boxes, people.scores, features))
+        for people, is_here, end in zip(detections, is_embedded, ends, strict=True):
+            embeddings = np.zeros((len(people), rows.shape[1]), np.float32)
+            embeddings[is_here] = rows[end - is_here.sum() : end]
+            observations.append(Observations(people.boxes, people.scores, embeddings))
         return observations
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from foundation.command import Command
-from tracker.errors import ReuniteError
+from foundation.errors import ReuniteError
 from tracker.evaluate.files import ALL_FRAMES
 from tracker.evaluate.report import Report, evaluate_results
 from tracker.evaluate.tables import scores_table

@@ -4,9 +4,9 @@ import os
 import re
 from pathlib import Path
 
+from foundation.errors import ReuniteError
 from foundation.images import is_hidden
 from foundation.mot_files import MotTable, SequenceInfo, read_mot, read_seqinfo
-from tracker.errors import ReuniteError
 from tracker.metrics import GroundTruth
 from tracker.metrics.overlap import IGNORED_CLASSES, NON_MOTORISED_VEHICLE
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from foundation.errors import ReuniteError
 from foundation.mot_files import MotTable, read_mot
-from tracker.errors import ReuniteError
 from tracker.evaluate.files import (
     ALL_FRAMES,
     find_ground_truth,
@@ -24,7 +24,7 @@ from tracker.metrics.reentry import (
     Reentry,
     count_reentries,
     find_presence,
-    find_stays,
+    find_visits,
 )
 from tracker.reports.tracks import read_tracks
 
@@ -38,12 +38,12 @@ class Report:
         combined: Of all sequences, from the sums of their counts; with ``many_cameras`` of all cameras,
             where the same id in every camera is the same person.
         many_cameras: Which of the two ``combined`` is.
-        missing: Sequences with ground truth and no result; scored as if nobody had been found.
+        missing: Sequences with ground truth and no result; scored as if no people had been found.
         reentry: With ``many_cameras``: what became of people who came back; None where a camera is untimed.
         untimed: Cameras without a seqinfo.ini, whose frames have no known time.
         pairs: Ground truth and result of every frame that was scored, by sequence and frame number.
-        has_other_tracks: The tracks.csv beside the results has other tracks or another clock, so nobody knows
-            when it was decided who they are.
+        has_other_tracks: The tracks.csv beside the results has other tracks or another clock, so it is not
+            known when it was decided who they are.
     """
 
     sequences: Mapping[str, Scores]
@@ -150,11 +150,11 @@ def judge_returns(
     presence: Presence, min_away_s: float, results: Path, cameras: Sequence[str]
 ) -> tuple[Reentry, bool]:
     """What became of people who came back, beside what a run folder says; see `Report.has_other_tracks`."""
-    stays = find_stays(presence, min_away_s)
+    visits = find_visits(presence, min_away_s)
     decided_s, table = None, read_tracks(results / "tracks.csv")
     tracks = None if table is None else find_tracks(presence, cameras, table)
     if table is not None and tracks is not None:
-        decided_s = decided_after(stays, presence, tracks, table.decided_s, min_away_s)
+        decided_s = decided_after(visits, presence, tracks, table.decided_s, min_away_s)
     calibration = read_calibration(results / "calibration.json")
-    reentry = Reentry(min_away_s, count_reentries(stays), calibration, decided_s)
+    reentry = Reentry(min_away_s, count_reentries(visits), calibration, decided_s)
     return reentry, table is not None and tracks is None

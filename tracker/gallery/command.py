@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from foundation.command import EXIT_NOT_ALL_WELL, Command
-from tracker.errors import ReuniteError
+from foundation.errors import ReuniteError
 from tracker.gallery.export import export_gallery, person_as_dict, pictures_of
 from tracker.gallery.people import PersonSummary, PictureKey
 from tracker.gallery.store import Gallery, UnknownPersonError

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tracker.errors import ReuniteError
+from foundation.errors import ReuniteError
 from tracker.types import Network
 
 APPLICATION = 0x5245554E
@@ -107,7 +107,6 @@ class Database:
             raise
 
     def close(self) -> None:
-        """Let go of the file."""
         self._connection.close()
 
     @property

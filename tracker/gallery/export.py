@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tracker.errors import ReuniteError
+from foundation.errors import ReuniteError
 from tracker.gallery.people import HalfArray, PersonSummary, PictureKey
 from tracker.gallery.store import Gallery
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.types import FeatureArray, IntArray, check_shape
+from foundation.arrays import EmbeddingArray, IntArray, check_shape
 
 CANDIDATES = 512
 """How many people the first pass lets through. What that loses: docs/gallery.md."""
@@ -23,7 +23,7 @@ class Ranking:
     """
 
     numbers: IntArray
-    similarities: FeatureArray
+    similarities: EmbeddingArray
 
 
 class GalleryIndex:
@@ -51,7 +51,7 @@ class GalleryIndex:
             )
         self._dimension, self._top, self._candidates = dimension, top, candidates
         # Row or item s of all three is the same person. Rows after the last person are spare.
-        self._pictures: list[FeatureArray] = []
+        self._pictures: list[EmbeddingArray] = []
         self._numbers = np.zeros(0, np.int64)
         self._means = np.zeros((0, dimension), np.float32)
         self._rows: dict[int, int] = {}
@@ -102,7 +102,7 @@ class GalleryIndex:
             self._means[row] = self._means[last]
             self._rows[int(self._numbers[row])] = row
 
-    def best(self, queries: FeatureArray, count: int, forbidden: Collection[int] = ()) -> Ranking:
+    def best(self, queries: EmbeddingArray, count: int, forbidden: Collection[int] = ()) -> Ranking:
         """The people that are most like each query.
 
         Args:
@@ -131,7 +131,7 @@ class GalleryIndex:
             numbers[query], similarities[query] = self._numbers[rows[best]], exact[best]
         return Ranking(numbers, similarities)
 
-    def similarities(self, queries: FeatureArray, numbers: Collection[int]) -> FeatureArray:
+    def similarities(self, queries: EmbeddingArray, numbers: Collection[int]) -> EmbeddingArray:
         """How similar each query (Q, D) is to each of P named people: (Q, P), exact.
 
         Raises:
@@ -140,7 +140,7 @@ class GalleryIndex:
         check_shape("queries", queries, (None, self._dimension))
         return self._exact(queries, np.array([self._rows[number] for number in numbers], np.int64))
 
-    def _exact(self, queries: FeatureArray, rows: IntArray) -> FeatureArray:
+    def _exact(self, queries: EmbeddingArray, rows: IntArray) -> EmbeddingArray:
         """Similarity of Q queries to the people in S rows: (Q, S)."""
         if not rows.size:
             return np.empty((len(queries), 0), np.float32)
@@ -156,11 +156,11 @@ class GalleryIndex:
         total = np.zeros(ranked.shape[:2], np.float32)
         for place in range(1, min(self._top, ranked.shape[2]) + 1):
             total += np.where(counts >= place, ranked[:, :, -place], 0)
-        similarities: FeatureArray = total / np.minimum(counts, self._top).astype(np.float32)
+        similarities: EmbeddingArray = total / np.minimum(counts, self._top).astype(np.float32)
         return similarities
 
     def _make_room(self, people: int) -> None:
-        """Let the matrix hold so many people; it at least doubles, so adding one by one stays cheap."""
+        """Let the matrix hold this many people; it at least doubles, so adding one by one stays cheap."""
         if people > len(self._numbers):
             spare = max(people, 2 * len(self._numbers)) - len(self._numbers)
             self._numbers = np.concatenate([self._numbers, np.zeros(spare, np.int64)])

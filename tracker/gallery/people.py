@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.types import CameraName, Columns, FeatureArray, FloatArray, IntArray, check_shape
+from foundation.arrays import Columns, EmbeddingArray, FloatArray, IntArray, check_shape
+from tracker.types import CameraName
 
 HalfArray = NDArray[np.float16]
 """Embeddings as the gallery keeps them; docs/gallery.md has what half precision costs."""
@@ -63,7 +64,7 @@ class Pictures(Columns):
 
     cameras: NDArray[np.object_]
     times: FloatArray
-    embeddings: FeatureArray
+    embeddings: EmbeddingArray
 
     def __post_init__(self) -> None:
         check_shape("Pictures.embeddings", self.embeddings, (None, None))

@@ -10,7 +10,7 @@ from typing import Self
 
 import numpy as np
 
-from tracker.errors import ReuniteError
+from foundation.errors import ReuniteError
 from tracker.gallery.database import Database
 from tracker.gallery.people import (
     Appearances,

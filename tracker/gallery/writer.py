@@ -8,11 +8,12 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from tracker.errors import ReuniteError
+from foundation.arrays import check_shape
+from foundation.errors import ReuniteError
 from tracker.gallery.database import Database, GalleryBusyError
 from tracker.gallery.people import Person, PictureKey
 from tracker.gallery.store import STORED, WAIT_S, Gallery
-from tracker.types import Network, check_shape
+from tracker.types import Network
 
 MAX_DIGITS = 21
 """Of a process number, and one more."""

@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tracker.identity.likeness import Likeness
-from tracker.identity.people import People
+from foundation.arrays import BoolArray, FloatArray, IntArray
+from tracker.identity.centroids import IdentityCentroids
 from tracker.identity.places import Places
-from tracker.identity.stays import Stays
-from tracker.types import BoolArray, FloatArray, IntArray
+from tracker.identity.similarity import SimilarityCalibration
+from tracker.identity.tracklets import TrackletTable
 
 EXTRA_STEP = 0.01
 """Log odds of time and place are rounded to this where their share of errors is added up."""
@@ -18,68 +18,72 @@ class Candidates(NamedTuple):
     """The P people whom a track, or all tracks of a person, may be.
 
     Attributes:
-        people: (P,) identities.
+        identity_ids: (P,) identities.
         cosines: (P,) how alike they are.
         extra: (P,) log odds of time and place.
-        log_odds: (P,) of looks, time and place together that it is this person.
+        log_odds: (P,) of appearance, time and place together that it is this person.
     """
 
-    people: IntArray
+    identity_ids: IntArray
     cosines: FloatArray
     extra: FloatArray
     log_odds: FloatArray
 
 
 def find_candidates(
-    stays: Stays, people: People, own: IntArray, likeness: Likeness, places: Places
+    tracklets: TrackletTable,
+    centroids: IdentityCentroids,
+    own: IntArray,
+    similarity: SimilarityCalibration,
+    places: Places,
 ) -> Candidates:
     """Everybody whom the tracks in these rows (M,), of one person, may be."""
-    known = people.rows()
+    known = centroids.rows()
     others = ~np.isin(known.rows, own)
     starts = np.searchsorted(np.nonzero(others)[0], known.starts)
-    has_other = np.diff(starts, append=int(others.sum())) > 0  # nobody is known by these tracks alone
+    has_other = np.diff(starts, append=int(others.sum())) > 0  # no other is known by these tracks alone
     if not has_other.any():
-        nobody, nothing = np.empty(0, np.int64), np.empty(0)
-        return Candidates(nobody, nothing, nothing, nothing)
-    cannot, extra = evidence(stays, places, own, known.rows[others], starts[has_other])
-    cosines = people.cosines(own)[has_other]
-    log_odds = likeness.log_odds(cosines) + extra
-    identities, free = known.people[has_other], ~cannot
+        none, nothing = np.empty(0, np.int64), np.empty(0)
+        return Candidates(none, nothing, nothing, nothing)
+    cannot, extra = evidence(tracklets, places, own, known.rows[others], starts[has_other])
+    cosines = centroids.cosines(own)[has_other]
+    log_odds = similarity.log_odds(cosines) + extra
+    identities, free = known.identity_ids[has_other], ~cannot
     return Candidates(identities[free], cosines[free], extra[free], log_odds[free])
 
 
 def evidence(
-    stays: Stays, places: Places, own: IntArray, rows: IntArray, starts: IntArray
+    tracklets: TrackletTable, places: Places, own: IntArray, rows: IntArray, starts: IntArray
 ) -> tuple[BoolArray, FloatArray]:
     """Whether somebody cannot be each of P people, and what time and place say about it.
 
     Args:
-        stays: All tracks.
-        places: What is known of the ways between them, and of the ground.
+        tracklets: All tracks.
+        places: Transit times between them, and the ground.
         own: (M,) the rows of somebody, in the order in which they began.
         rows: (R,) those of the others, each one's side by side and in the order in which they began.
         starts: (P,) where the rows of each begin.
 
     Returns:
         (P,) who was seen at the same time, not in cameras that see the same place; and (P,) the mean log
-        odds of the passages that one person would have made: where, in the order of all, a stay of one
-        follows a stay of the other.
+        odds of the transitions that one person would have made: where, in the order of all, a tracklet of one
+        follows a tracklet of the other.
     """
-    cannot = np.logical_or.reduceat(places.conflicts(stays, rows, own), starts)
+    cannot = np.logical_or.reduceat(places.conflicts(tracklets, rows, own), starts)
     group = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(rows)))
-    place = np.searchsorted(stays.begin[own], stays.begin[rows], side="right")
+    place = np.searchsorted(tracklets.begin[own], tracklets.begin[rows], side="right")
     changes = (np.diff(place) != 0) | (np.diff(group) != 0)
     into = np.nonzero(np.concatenate(([True], changes)) & (place > 0))[0]
     out = np.nonzero(np.concatenate((changes, [True])) & (place < len(own)))[0]
     before = np.concatenate((own[place[into] - 1], rows[out]))
     after = np.concatenate((rows[into], own[place[out]]))
-    log_odds = places.log_odds(stays, before, after)
+    log_odds = places.log_odds(tracklets, before, after)
     whose = group[np.concatenate((into, out))]
     counts = np.bincount(whose, minlength=len(starts))
     return cannot, np.bincount(whose, log_odds, len(starts)) / np.maximum(counts, 1)
 
 
-def required_log_odds(extra: FloatArray, likeness: Likeness, rate: float) -> float:
+def required_log_odds(extra: FloatArray, similarity: SimilarityCalibration, rate: float) -> float:
     """What somebody's log odds must be so that a stranger reaches them with at most this chance.
 
     The chance is shared out among P people, for whom time and place speak with ``extra`` (P,): somebody who
@@ -87,9 +91,9 @@ def required_log_odds(extra: FloatArray, likeness: Likeness, rate: float) -> flo
     chances of all are added up (Boole).
     """
     steps, counts = np.unique(np.ceil(extra / EXTRA_STEP), return_counts=True)  # up is on the safe side
-    low, high = 0.0, 60.0  # nobody is taken for somebody who is more likely another
+    low, high = 0.0, 60.0  # no one is taken for somebody who is more likely another
     while high - low > 1e-4:
         middle = (low + high) / 2
-        chance = likeness.stranger_rate_at(middle - EXTRA_STEP * steps) @ counts
+        chance = similarity.stranger_rate_at(middle - EXTRA_STEP * steps) @ counts
         low, high = (middle, high) if chance > rate else (low, middle)
     return high

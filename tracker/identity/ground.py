@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from foundation.arrays import FloatArray, IntArray
 from tracker.config import GroundConfig
-from tracker.types import FloatArray, IntArray, State
+from tracker.types import State
 
 WALK_M_S, WANDER_S = 0.9, 10.0
 """How many metres from the old place people are found for each second; after how long half may be anywhere.
@@ -15,16 +16,16 @@ but turn and stop. Of 0.9 and 1.3 m/s, and 10, 30, 100 and 300 s, these have the
 simulated worlds (docs/ground.md)."""
 
 WRONG_SHARE = 0.05
-"""Of so many positions nothing follows: feet are hidden, a box is cut."""
+"""Of this share of positions nothing follows: feet are hidden, a box is cut."""
 
 COMPANY_SHARE, COMPANY_M = 0.1, 1.0
-"""So many pairs of different people who are in view at once are together, at about this distance."""
+"""This share of the pairs of different people in view at once are together, at about this distance."""
 
 STEP_S = 0.5
 """Positions are remembered for each multiple of this time, so that those of two cameras are of one moment."""
 
 MAX_GAP_S = 1.0
-"""Nobody knows the way of a person who was not seen for longer."""
+"""The path of a person who was not seen for longer is not known."""
 
 MAX_POSITIONS = 1 << 19
 """Positions remembered, the newest: of 60 people in view half an hour and more, in 15 MB."""
@@ -34,7 +35,7 @@ CELL_M = 2.0
 
 
 class Together(NamedTuple):
-    """How near N stays were to another while both were in view.
+    """How near N tracklets were to another while both were in view.
 
     Attributes:
         distance_m: (N,) mean distance; nan where they share no time.
@@ -55,7 +56,7 @@ def transition_log_odds(
     positions, each ``position_sd_m`` more makes it 2.7 times less likely.
 
     Args:
-        end_xy: (N, 2) metres, where N stays ended.
+        end_xy: (N, 2) metres, where N tracklets ended.
         begin_xy: (2,) metres, where another began.
         absence_s: (N,) seconds between; below 0 (clocks differ) counts as 0.
         area_m2: The area over which strangers are spread; `GroundLog.area_m2`.
@@ -75,18 +76,18 @@ def transition_log_odds(
 
 
 def together_log_odds(together: Together, area_m2: float, config: GroundConfig) -> FloatArray:
-    """How much likelier two stays in view at once are one person than two, from how near they were.
+    """How much likelier two tracklets in view at once are one person than two, from how near they were.
 
     One person is measured twice at one place; two people are anywhere, but `COMPANY_SHARE` of them go
     together. Of a moment less is believed than of a while: half after one second.
 
     Args:
-        together: Of N stays.
+        together: Of N tracklets.
         area_m2: The area over which strangers are spread; `GroundLog.area_m2`.
         config: How exact positions are.
 
     Returns:
-        (N,) natural logarithm; 0 where the stays share no time.
+        (N,) natural logarithm; 0 where the tracklets share no time.
     """
     distance_m, seconds = together
     variance = 2 * config.position_sd_m**2
@@ -98,15 +99,14 @@ def together_log_odds(together: Together, area_m2: float, config: GroundConfig) 
 
 
 class GroundLog:
-    """Where the N stays so far were: first, last, and on the way.
+    """Where the N tracklets so far were: first, last, and on the way.
 
     Attributes:
-        first_s, last_s: (N,) seconds, when a stay first and last had a position; nan before.
+        first_s, last_s: (N,) seconds, when a tracklet first and last had a position; nan before.
         first_xy, last_xy: (N, 2) metres, where; nan before.
     """
 
     def __init__(self) -> None:
-        """Nobody was anywhere."""
         self.first_s, self.last_s = np.empty(0), np.empty(0)
         self.first_xy, self.last_xy = np.empty((0, 2)), np.empty((0, 2))
         self._cells: set[tuple[int, int]] = set()
@@ -118,11 +118,11 @@ class GroundLog:
 
     @property
     def area_m2(self) -> float:
-        """Square metres on which stays began: where strangers come into view."""
+        """Square metres on which tracklets began: where strangers come into view."""
         return max(len(self._cells), 1) * CELL_M**2
 
     def add(self, rows: IntArray, time_s: float, xy: FloatArray) -> None:
-        """Stays (M,), each once, are at places (M, 2) in metres, nan where nobody knows."""
+        """Tracklets (M,), each once, are at places (M, 2) in metres, nan where it is not known."""
         self._reserve(int(rows.max(initial=-1)) + 1)
         known = np.isfinite(xy[:, 0])
         rows, xy = rows[known], xy[known]
@@ -137,7 +137,7 @@ class GroundLog:
         self.last_s[rows], self.last_xy[rows] = time_s, xy
 
     def together(self, rows: IntArray, row: int) -> Together:
-        """How near different stays (N,) were to another one while both were in view."""
+        """How near different tracklets (N,) were to another one while both were in view."""
         if np.isnan(self.first_s[row]):
             return Together(np.full(len(rows), np.nan), np.zeros(len(rows)))
         self._sort()
@@ -157,14 +157,12 @@ class GroundLog:
         return Together(mean_m, np.asarray(count * STEP_S, np.float64))
 
     def state(self) -> State:
-        """All that `restore` needs."""
         names = ("first_s", "last_s", "first_xy", "last_xy")
-        stays = {name: getattr(self, name).copy() for name in names}
+        tracklets = {name: getattr(self, name).copy() for name in names}
         log = {name: getattr(self, f"_{name}")[: self._count].copy() for name in ("row", "step", "xy")}
-        return stays | log
+        return tracklets | log
 
     def restore(self, state: State) -> None:
-        """Take up a state that `state` gave."""
         for name in ("first_s", "last_s", "first_xy", "last_xy"):
             setattr(self, name, state[name].copy())
         self._row, self._step, self._xy = (state[name].copy() for name in ("row", "step", "xy"))

@@ -4,51 +4,51 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from foundation.arrays import BoolArray, FloatArray, IntArray
 from tracker.config import IdentityConfig
 from tracker.ground import GroundPlane
 from tracker.identity.candidates import Candidates, find_candidates, required_log_odds
+from tracker.identity.centroids import IdentityCentroids
 from tracker.identity.ground import GroundLog
-from tracker.identity.likeness import GRID, Likeness
 from tracker.identity.offline import link_all
-from tracker.identity.passages import HIT_RATE, Passages
-from tracker.identity.people import People
 from tracker.identity.places import Places
-from tracker.identity.stays import UNKNOWN, Stays
+from tracker.identity.similarity import GRID, SimilarityCalibration
 from tracker.identity.table import UNDECIDED, IdentityTable, Reserve
+from tracker.identity.tracklets import UNKNOWN, TrackletTable
+from tracker.identity.transit_times import HIT_RATE, TransitTimes
 from tracker.types import (
-    BoolArray,
     CameraName,
-    FloatArray,
     Frame,
     IdentityEvent,
-    IntArray,
-    KnownPeople,
-    SiteCalibration,
+    KnownIdentities,
+    SimilarityReport,
     State,
+    Tracklets,
     Tracks,
-    TrackTable,
 )
 
-MATURE_LOOKS = 6
-"""With so many looks a track says how alike different people are."""
+MATURE_EMBEDDINGS = 6
+"""With this many embeddings a track says how alike different people are."""
 
 SURE_LOG_ODDS = 3.0
-"""A match teaches the ways between cameras if looks alone are so much likelier than for the next person."""
+"""A match teaches the transit times between cameras if appearance alone is this much likelier than for the
+next person."""
 
 MAX_PAIRS = 4096
 """Pairs of tracks seen together that are remembered; the newest."""
 
 GROWTH = 1.1
-"""What cosines mean here is learnt anew when there are so many times more pairs than the last time."""
+"""What cosines mean here is learnt anew when there are this many times more pairs than the last time."""
 
 TOGETHER_S = 1.0
-"""Tracks of two cameras that were seen at once for so long say whether both see the same place."""
+"""Tracks of two cameras that were seen at once for this long say whether both see the same place."""
 
 AGAIN = 1.5
-"""Who a track is is asked again when there are so many times more looks than the last time."""
+"""Who a track is is asked again when there are this many times more embeddings than the last time."""
 
 ROUNDS = 3
-"""After the last frame all are linked so often: first without ways, then with those of the people found."""
+"""After the last frame all are linked this many times: first without transitions, then with those of the
+people found."""
 
 SPLIT_LOG_ODDS = -2.0
 """A track is no longer the person it was taken for when its odds are below this."""
@@ -57,7 +57,7 @@ SPLIT_LOG_ODDS = -2.0
 class IdentityLinker:
     """Says which person each track of each camera is; one for a run.
 
-    A new track is undecided until looks, time and place suffice to join it to a person who is not
+    A new track is undecided until appearance, time and place suffice to join it to a person who is not
     in view, at the configured rate of error, or until it is old enough to be a new person. What never
     matures stays undecided. Who is who stands in one `IdentityTable`; all else is what was seen, and learnt.
     """
@@ -69,7 +69,7 @@ class IdentityLinker:
         reserve: Reserve | None = None,
         plane: GroundPlane | None = None,
     ) -> None:
-        """Know nobody yet.
+        """Begin without tracks.
 
         Args:
             config: When two tracks are one person.
@@ -78,7 +78,7 @@ class IdentityLinker:
             plane: The ground of the run; where no camera has a homography it plays no part.
         """
         self._reserve = reserve
-        self.likeness = Likeness(config.likeness)
+        self.similarity = SimilarityCalibration(config.similarity)
         self._pairs = np.empty((0, 2), np.int64)
         self._is_stale = False
         self._learnt_from = 0
@@ -95,54 +95,60 @@ class IdentityLinker:
         """Begin with these cameras, and others that the run does not have but some people are known from."""
         self._cameras = [*cameras, *gone]
         self._index = {camera: index for index, camera in enumerate(self._cameras)}
-        self._stays = Stays(len(self._cameras))
-        self._table = IdentityTable(self._stays, self._cameras, self._reserve)
-        self._people = People(self._stays, self._table)
+        self._tracklets = TrackletTable(len(self._cameras))
+        self._table = IdentityTable(self._tracklets, self._cameras, self._reserve)
+        self._centroids = IdentityCentroids(self._tracklets, self._table)
         self.places = Places(self._cameras, self._plane)
 
-    def remember(self, known: KnownPeople) -> None:
+    def remember(self, known: KnownIdentities) -> None:
         """Take up people from before the run; once, before its first frame, not where a state is restored."""
         if len(known) and self._config.link:
             self._open_for(sorted(set(known.cameras.tolist()) - self._index.keys()), self._cameras)
-            rows = self._stays.remember(known, np.array([self._index[camera] for camera in known.cameras]))
-            self._table.remember(rows, known.numbers)
+            rows = self._tracklets.remember(
+                known, np.array([self._index[camera] for camera in known.cameras])
+            )
+            self._table.remember(rows, known.identity_ids)
 
     def observe(self, frame: Frame, tracks: Tracks) -> IntArray:
-        """Take the tracks of one frame; who they are (M,), `UNDECIDED` where nobody can tell yet.
+        """Take the tracks of one frame; who they are (M,), `UNDECIDED` where it is not known yet.
 
         Called for the frames of all cameras as they come, of one camera in rising order.
         """
-        stays, table, camera = self._stays, self._table, self._index[frame.camera]
+        tracklets, table, camera = self._tracklets, self._table, self._index[frame.camera]
         self._now = max(self._now, frame.time)
-        rows = stays.see(camera, tracks.track_ids, frame.time, tracks.features.shape[1])
-        self.places.see(stays, rows, camera, frame.time, tracks.boxes, frame.size)
+        rows = tracklets.see(camera, tracks.track_ids, frame.time, tracks.embeddings.shape[1])
+        self.places.see(tracklets, rows, camera, frame.time, tracks.boxes, frame.size)
         if self._config.link:
             self._separate(rows, frame.time)
-        looked = tracks.features.any(axis=1)
-        if looked.any():
-            seen = rows[looked]
-            is_first = (stays.looks[seen] == 0) & (table.identity[seen] != UNDECIDED)
-            is_recentred = stays.look(seen, tracks.features[looked])
+        is_embedded = tracks.embeddings.any(axis=1)
+        if is_embedded.any():
+            seen = rows[is_embedded]
+            is_first = (tracklets.num_embeddings[seen] == 0) & (table.identity[seen] != UNDECIDED)
+            is_recentred = tracklets.add_embeddings(seen, tracks.embeddings[is_embedded])
             changed = None if is_recentred else table.identity[seen].tolist()
-            self._people.forget(changed, has_moved=bool(is_first.any()))
-            for row in seen[stays.looks[seen] == MATURE_LOOKS]:
+            self._centroids.forget(changed, has_moved=bool(is_first.any()))
+            for row in seen[tracklets.num_embeddings[seen] == MATURE_EMBEDDINGS]:
                 self._learn(int(row), rows)
-        long_enough = (stays.looks[rows] >= MATURE_LOOKS) & (frame.time - stays.begin[rows] >= TOGETHER_S)
-        for row in rows[long_enough & (stays.compared[rows] == 0)]:
+        long_enough = (tracklets.num_embeddings[rows] >= MATURE_EMBEDDINGS) & (
+            frame.time - tracklets.begin[rows] >= TOGETHER_S
+        )
+        for row in rows[long_enough & (tracklets.compared[rows] == 0)]:
             self._compare_with_other_cameras(int(row))
         undecided = rows[table.identity[rows] == UNDECIDED]
         for row, is_mature in zip(undecided.tolist(), self._are_mature(undecided).tolist(), strict=True):
             self._waiting[row] = self._now
-            # Where nobody ever looks or nobody is joined, waiting brings nothing.
+            # Where nothing is embedded or nothing is joined, waiting brings nothing.
             is_last = is_mature and (
-                not self._compares or frame.time - stays.begin[row] >= self._config.decide_s
+                not self._compares or frame.time - tracklets.begin[row] >= self._config.decide_s
             )
-            is_due = self._config.min_looks <= stays.looks[row] >= AGAIN * stays.tried[row]
-            if is_last or (is_due and stays.looks[row] > stays.tried[row]):
+            is_due = (
+                self._config.min_embeddings <= tracklets.num_embeddings[row] >= AGAIN * tracklets.tried[row]
+            )
+            if is_last or (is_due and tracklets.num_embeddings[row] > tracklets.tried[row]):
                 self._decide(row, is_last, frame.time)
         if self._config.link:
-            looks, tried = stays.looks[rows], stays.tried[rows]
-            again = (looks >= AGAIN * tried) & (looks > tried)
+            num_embeddings, tried = tracklets.num_embeddings[rows], tracklets.tried[rows]
+            again = (num_embeddings >= AGAIN * tried) & (num_embeddings > tried)
             for row in rows[again & (table.identity[rows] != UNDECIDED)]:
                 self._reconsider(int(row), frame.time)
         self._decide_waiting(self._now - self._config.decide_s)
@@ -150,21 +156,27 @@ class IdentityLinker:
 
     @property
     def _compares(self) -> bool:
-        """Whether tracks are compared at all: they may be joined, and somebody ever looked at one."""
-        return self._config.link and self._stays.has_looks
+        """Whether tracks are compared at all: they may be joined, and have embeddings."""
+        return self._config.link and self._tracklets.has_embeddings
 
     def _are_mature(self, rows: IntArray) -> BoolArray:
         """(M,) which tracks were seen enough of to be a person; see `MaturityConfig`."""
-        stays = self._stays
-        return self._is_enough(stays.frames[rows], stays.end[rows] - stays.begin[rows], stays.looks[rows])
+        tracklets = self._tracklets
+        return self._is_enough(
+            tracklets.frames[rows],
+            tracklets.end[rows] - tracklets.begin[rows],
+            tracklets.num_embeddings[rows],
+        )
 
     def _is_enough(
-        self, frames: FloatArray | IntArray, seconds: FloatArray, looks: FloatArray | IntArray
+        self, frames: FloatArray | IntArray, seconds: FloatArray, num_embeddings: FloatArray | IntArray
     ) -> BoolArray:
-        """(N,) of so many frames, seconds and looks, whether they are enough for a person."""
+        """(N,) of this many frames, seconds and embeddings, whether they are enough for a person."""
         least = self._config.maturity
         is_enough = (frames >= least.min_frames) & (seconds >= least.min_s)
-        return np.asarray(is_enough & (looks >= least.min_embeddings)) if self._compares else is_enough
+        return (
+            np.asarray(is_enough & (num_embeddings >= least.min_embeddings)) if self._compares else is_enough
+        )
 
     def _decide_waiting(self, last_seen_s: float) -> None:
         """Decide for the last time on tracks that were not seen since; what is not mature stays undecided."""
@@ -172,32 +184,34 @@ class IdentityLinker:
             del self._waiting[row]
             self._decide(row, bool(self._are_mature(np.array([row]))[0]), self._now)
 
-    def relink(self) -> None:
+    def link_offline(self) -> None:
         """After the last frame: say of all tracks once more who they are, with everything known."""
         if not self._config.link:
             return
         if not self._config.link:
-            self.settle()
+            self.finalize()
             return
-        stays = self._stays
+        tracklets = self._tracklets
         self._is_stale = True  # what was seen since the last pair counts too
         self._refresh()
         rate = self._config.max_false_merge_rate
-        people = np.arange(len(stays))  # nobody took a way yet: the order of what was learnt must not matter
+        clusters = np.arange(len(tracklets))  # no transitions yet
         for _ in range(ROUNDS):
-            people = link_all(stays, self._table, self.likeness, self.places.taught_by(stays, people), rate)
-        seen = stays.frames, stays.end - stays.begin, stays.looks
-        frames, seconds, looks = (np.asarray(np.bincount(people, it), np.float64) for it in seen)
-        self._table.adopt(people, self._is_enough(frames, seconds, looks), self._now)
-        self._people.forget()
+            clusters = link_all(
+                tracklets, self._table, self.similarity, self.places.taught_by(tracklets, clusters), rate
+            )
+        seen = tracklets.frames, tracklets.end - tracklets.begin, tracklets.num_embeddings
+        frames, seconds, num_embeddings = (np.asarray(np.bincount(clusters, it), np.float64) for it in seen)
+        self._table.adopt(clusters, self._is_enough(frames, seconds, num_embeddings), self._now)
+        self._centroids.forget()
         self._waiting.clear()
 
-    def settle(self) -> None:
+    def finalize(self) -> None:
         """At the end of a run: decide on whoever waits; what is not mature stays undecided."""
         self._decide_waiting(self._now)
 
     def prepare(self) -> None:
-        """Have numbers at hand, so that nobody has to wait for them between two frames.
+        """Have numbers at hand, so that no frame has to wait for them between two frames.
 
         Raises:
             ReuniteError: They cannot be had.
@@ -214,24 +228,24 @@ class IdentityLinker:
         Raises:
             ValueError: The camera had no such track.
         """
-        rows = self._stays.find(self._index[camera], track_ids)
+        rows = self._tracklets.find(self._index[camera], track_ids)
         if (rows == UNKNOWN).any():
             raise ValueError(f"camera {camera!r} had no track {track_ids[rows == UNKNOWN][0]}")
         return self._table.numbered()[rows]
 
-    def tracks(self) -> TrackTable:
+    def tracks(self) -> Tracklets:
         """All tracks so far, and who they are as far as it is known."""
-        stays, own = self._stays, self._stays.is_track
-        return TrackTable(
-            cameras=np.array(self._cameras, np.object_)[stays.camera[own]],
-            track_ids=stays.track_id[own],
+        tracklets, own = self._tracklets, self._tracklets.is_track
+        return Tracklets(
+            cameras=np.array(self._cameras, np.object_)[tracklets.camera[own]],
+            track_ids=tracklets.track_id[own],
             identity_ids=self._table.identity[own],
-            begin_s=stays.begin[own],
-            end_s=stays.end[own],
+            begin_s=tracklets.begin[own],
+            end_s=tracklets.end[own],
             decided_s=self._table.decided_s[own],
-            frames=stays.frames[own],
-            looks=stays.looks[own],
-            features=stays.mean[own],
+            frames=tracklets.frames[own],
+            num_embeddings=tracklets.num_embeddings[own],
+            embeddings=tracklets.mean[own],
         )
 
     def events(self) -> list[IdentityEvent]:
@@ -239,47 +253,46 @@ class IdentityLinker:
         return self._table.events()
 
     @property
-    def people(self) -> int:
+    def num_identities(self) -> int:
         """How many different people the tracks are, as far as it is decided."""
-        return self._table.people
+        return self._table.num_identities
 
     @property
     def undecided(self) -> int:
-        """How many tracks are nobody yet or, after the last frame, never became anybody."""
+        """How many tracks are undecided yet or, after the last frame, for good."""
         return self._table.undecided
 
-    def calibration(self) -> SiteCalibration | None:
-        """What looks mean at this site by now, and which errors to expect; None where nobody ever looked."""
-        stays, rate = self._stays, self._config.max_false_merge_rate
-        if not (stays.length and self._config.link):
+    def similarity_report(self) -> SimilarityReport | None:
+        """What a cosine means at this site, and the errors to expect; None where there are no embeddings."""
+        tracklets, rate = self._tracklets, self._config.max_false_merge_rate
+        if not (tracklets.length and self._config.link):
             return None
         self._refresh()
-        likeness = self.likeness
-        people = len(np.setdiff1d(self._table.identity, [UNDECIDED]))
-        threshold = min(likeness.threshold(people, rate), 1.0)
-        of_one = float(likeness.stranger_rate(np.array([threshold]))[0])
-        different, within = likeness.cosines
-        density_different, density_same = likeness.densities()
-        return SiteCalibration(
+        similarity = self.similarity
+        num_identities = len(np.setdiff1d(self._table.identity, [UNDECIDED]))
+        threshold = min(similarity.threshold(num_identities, rate), 1.0)
+        of_one = float(similarity.stranger_rate(np.array([threshold]))[0])
+        different, within = similarity.cosines
+        density_different, density_same = similarity.densities()
+        return SimilarityReport(
             different=different,
             within=within,
-            prior_pairs=self._config.likeness.prior_pairs,
-            mean_sd_different=likeness.different,
-            mean_sd_within=likeness.within,
-            mean_sd_same=likeness.same,
+            prior_pairs=self._config.similarity.prior_pairs,
+            mean_sd_different=similarity.different,
+            mean_sd_within=similarity.within,
+            mean_sd_same=similarity.same,
             grid=GRID,
             density_different=density_different,
             density_same=density_same,
-            people=people,
+            num_identities=num_identities,
             threshold=threshold,
             max_false_merge_rate=rate,
-            expected_false_merge_rate=min(people * of_one, 1.0),  # a bound: the chances are added up (Boole)
-            expected_missed_rate=likeness.miss_rate(threshold),
+            expected_false_merge_rate=min(num_identities * of_one, 1.0),  # Boole's bound
+            expected_missed_rate=similarity.miss_rate(threshold),
         )
 
     def state(self) -> State:
-        """All that `restore` needs."""
-        different, within = self.likeness.cosines
+        different, within = self.similarity.cosines
         own = {"pairs": self._pairs.copy(), "different": different, "within": within}
         own |= {"learnt_from": np.array(self._learnt_from), "now": np.array(self._now)}
         own |= {"waiting": np.array(list(self._waiting), np.int64)}
@@ -295,38 +308,37 @@ class IdentityLinker:
         )
 
     def restore(self, state: State) -> None:
-        """Take up a state that `state` gave."""
         self._pairs, self._is_stale = state["pairs"].copy(), bool(state["is_stale"])
         self._learnt_from, self._now = int(state["learnt_from"]), float(state["now"])
         self._waiting = dict(zip(state["waiting"].tolist(), state["waiting_s"].tolist(), strict=True))
         cameras = [CameraName(camera) for camera in state["cameras"].tolist()]
         self._open_for(cameras[len(self._cameras) :], self._cameras)
-        self.likeness = Likeness(self._config.likeness, state["different"], state["within"])
+        self.similarity = SimilarityCalibration(self._config.similarity, state["different"], state["within"])
         for name, part in self._parts().items():
             start = f"{name}:"
             own = {key.removeprefix(start): state[key] for key in state if key.startswith(start)}
             part.restore(own)
 
-    def _parts(self) -> dict[str, GroundLog | IdentityTable | Passages | Stays]:
+    def _parts(self) -> dict[str, GroundLog | IdentityTable | TransitTimes | TrackletTable]:
         places = self.places
         return {
-            "stays": self._stays,
+            "tracklets": self._tracklets,
             "table": self._table,
             "ground": places.log,
-            "passages": places.passages,
+            "transit_times": places.transit_times,
         }
 
     def _decide(self, row: int, is_last: bool, time: float) -> None:
         """Join the track to a person, or, at the last try, open a new one."""
-        stays = self._stays
-        stays.tried[row] = stays.looks[row]
+        tracklets = self._tracklets
+        tracklets.tried[row] = tracklets.num_embeddings[row]
         identity = UNDECIDED
-        if stays.looks[row] and self._config.link:
+        if tracklets.num_embeddings[row] and self._config.link:
             self._refresh()
             found = self._candidates(np.array([row]))
             identity = self._known_person(found)
             if identity != UNDECIDED:
-                self._learn_passage(row, found, identity)
+                self._learn_transit(row, found, identity)
         if identity != UNDECIDED:
             self._table.join(row, identity, time)
         elif is_last:
@@ -334,37 +346,37 @@ class IdentityLinker:
         else:
             return
         self._waiting.pop(row, None)
-        self._people.forget([int(self._table.identity[row])])
+        self._centroids.forget([int(self._table.identity[row])])
 
     def _reconsider(self, row: int, time: float) -> None:
-        """With more looks: somebody new may be known after all, and somebody known may be another."""
-        stays, now = self._stays, int(self._table.identity[row])
-        stays.tried[row] = stays.looks[row]
+        """With more embeddings: somebody new may be known after all, and somebody known may be another."""
+        tracklets, now = self._tracklets, int(self._table.identity[row])
+        tracklets.tried[row] = tracklets.num_embeddings[row]
         self._refresh()
         own = self._table.rows_of(now)
         if len(own) > 1 and self._is_somebody_else(row, own):
             self._split(row, time)
             return
-        if not stays.is_track[own].all():
+        if not tracklets.is_track[own].all():
             return  # whoever was remembered keeps the number
         identity = self._known_person(self._candidates(own))
         if identity != UNDECIDED:
             kept, gone = sorted((now, identity))  # the older number stays
             self._table.merge(gone, kept, time)
-            self._people.forget((gone, kept))
+            self._centroids.forget((gone, kept))
 
     def _is_somebody_else(self, row: int, own: IntArray) -> bool:
         """Whether a track is not the person of the tracks ``own`` (M,), itself among them."""
         others = own[own != row]
-        cannot = others[self.places.conflicts(self._stays, others, np.array([row]))]
+        cannot = others[self.places.conflicts(self._tracklets, others, np.array([row]))]
         if len(cannot):  # a lost track was found again; whoever began first keeps the number
             return bool(cannot.min() < row)
         found = self._candidates(np.array([row]))
-        of_own = found.log_odds[found.people == self._table.identity[row]]
+        of_own = found.log_odds[found.identity_ids == self._table.identity[row]]
         return bool(of_own.max(initial=-np.inf) < SPLIT_LOG_ODDS)
 
     def _separate(self, rows: IntArray, time: float) -> None:
-        """Nobody is twice in one frame: a lost track was found again that another was taken for."""
+        """No identity is twice in one frame: a lost track was found again that another was taken for."""
         identity = self._table.identity[rows]
         named = rows[identity != UNDECIDED]
         firsts = np.unique(identity[identity != UNDECIDED], return_index=True)[1]
@@ -376,68 +388,70 @@ class IdentityLinker:
         before = int(self._table.identity[row])
         self._table.split(row, time, bool(self._are_mature(np.array([row]))[0]))
         now = int(self._table.identity[row])
-        self._people.forget((before, now))
+        self._centroids.forget((before, now))
         if now == UNDECIDED:
             self._waiting[row] = self._now
 
     def _candidates(self, own: IntArray) -> Candidates:
-        return find_candidates(self._stays, self._people, own, self.likeness, self.places)
+        return find_candidates(self._tracklets, self._centroids, own, self.similarity, self.places)
 
     def _known_person(self, found: Candidates) -> int:
-        """Who somebody is among those it may be; `UNDECIDED` if nobody is sure enough."""
-        needed = required_log_odds(found.extra, self.likeness, self._config.max_false_merge_rate)
-        best = int(found.log_odds.argmax()) if len(found.people) else -1
-        return int(found.people[best]) if best >= 0 and found.log_odds[best] >= needed else UNDECIDED
+        """Who somebody is among those it may be; `UNDECIDED` if none is sure enough."""
+        needed = required_log_odds(found.extra, self.similarity, self._config.max_false_merge_rate)
+        best = int(found.log_odds.argmax()) if len(found.identity_ids) else -1
+        return int(found.identity_ids[best]) if best >= 0 and found.log_odds[best] >= needed else UNDECIDED
 
     def _refresh(self) -> None:
         """Learn what cosines mean here from all tracks so far, if there are new ones."""
         if not self._is_stale:
             return
-        stays = self._stays
+        tracklets = self._tracklets
         first, second = self._pairs.T
-        self.likeness = Likeness(
-            self._config.likeness,
-            (stays.centred[first] * stays.centred[second]).sum(axis=1).astype(np.float64),
-            stays.within(),
+        self.similarity = SimilarityCalibration(
+            self._config.similarity,
+            (tracklets.centred[first] * tracklets.centred[second]).sum(axis=1).astype(np.float64),
+            tracklets.within(),
         )
         self._is_stale, self._learnt_from = False, self._known_pairs()
 
     def _known_pairs(self) -> int:
-        """How many pairs of looks, of two people or of one, can be learnt from."""
-        return len(self._pairs) + int((self._stays.looks >= MATURE_LOOKS).sum())
+        """How many pairs of embeddings, of two people or of one, can be learnt from."""
+        return len(self._pairs) + int((self._tracklets.num_embeddings >= MATURE_EMBEDDINGS).sum())
 
     def _learn(self, row: int, seen: IntArray) -> None:
-        """A track has enough looks: who is beside it in its camera is somebody else."""
-        stays = self._stays
-        beside = seen[(seen != row) & (stays.looks[seen] >= MATURE_LOOKS)]
+        """A track has enough embeddings: who is beside it in its camera is somebody else."""
+        tracklets = self._tracklets
+        beside = seen[(seen != row) & (tracklets.num_embeddings[seen] >= MATURE_EMBEDDINGS)]
         pairs = np.column_stack((np.full(len(beside), row), beside))
         self._pairs = np.concatenate((self._pairs, pairs))[-MAX_PAIRS:]
         self._is_stale |= self._known_pairs() > GROWTH * self._learnt_from
 
     def _compare_with_other_cameras(self, row: int) -> None:
         """Who is in another camera while this track lasts, and alike, says that both see one place."""
-        stays = self._stays
-        stays.compared[row] = 1
-        shared_s = stays.end[row] - np.maximum(stays.begin, stays.begin[row])
+        tracklets = self._tracklets
+        tracklets.compared[row] = 1
+        shared_s = tracklets.end[row] - np.maximum(tracklets.begin, tracklets.begin[row])
         # Of two tracks the one that is compared later counts, so that none counts twice.
-        elsewhere = (stays.camera != stays.camera[row]) & (stays.compared > 0)
-        is_now = (stays.end >= stays.end[row] - TOGETHER_S) & (shared_s >= TOGETHER_S)
+        elsewhere = (tracklets.camera != tracklets.camera[row]) & (tracklets.compared > 0)
+        is_now = (tracklets.end >= tracklets.end[row] - TOGETHER_S) & (shared_s >= TOGETHER_S)
         away = np.nonzero(elsewhere & is_now)[0]
         if len(away):
             self._refresh()
-            cosines = (stays.centred[away] @ stays.centred[row]).astype(np.float64)
-            hits = self.likeness.stranger_rate(cosines) <= HIT_RATE
-            self.places.passages.add_together(stays.camera[away], int(stays.camera[row]), hits)
+            cosines = (tracklets.centred[away] @ tracklets.centred[row]).astype(np.float64)
+            hits = self.similarity.stranger_rate(cosines) <= HIT_RATE
+            self.places.transit_times.add_together(tracklets.camera[away], int(tracklets.camera[row]), hits)
 
-    def _learn_passage(self, row: int, found: Candidates, identity: int) -> None:
-        """A track was taken for somebody: if looks alone are sure of it, they teach the way."""
-        looks, is_it = self.likeness.log_odds(found.cosines), found.people == identity
-        if looks[is_it][0] - looks[~is_it].max(initial=0.0) >= SURE_LOG_ODDS:
-            stays = self._stays
-            # The time between two runs, of files above all, says nothing of the way.
+    def _learn_transit(self, row: int, found: Candidates, identity: int) -> None:
+        """A track was taken for somebody: if appearance alone is sure of it, it teaches the transit time."""
+        log_odds, is_it = self.similarity.log_odds(found.cosines), found.identity_ids == identity
+        if log_odds[is_it][0] - log_odds[~is_it].max(initial=0.0) >= SURE_LOG_ODDS:
+            tracklets = self._tracklets
+            # The time between two runs, of files above all, says nothing of the transit time.
             others = self._table.rows_of(identity)
-            others = others[(stays.looks[others] > 0) & stays.is_track[others]]
+            others = others[(tracklets.num_embeddings[others] > 0) & tracklets.is_track[others]]
             if len(others):
-                last = int(others[stays.end[others].argmax()])
-                absence_s = float(stays.begin[row] - stays.end[last])
-                self.places.passages.add(int(stays.camera[last]), int(stays.camera[row]), absence_s)
+                last = int(others[tracklets.end[others].argmax()])
+                absence_s = float(tracklets.begin[row] - tracklets.end[last])
+                self.places.transit_times.add(
+                    int(tracklets.camera[last]), int(tracklets.camera[row]), absence_s
+                )

@@ -4,15 +4,15 @@ import heapq
 
 import numpy as np
 
+from foundation.arrays import BoolArray, FloatArray, IntArray
 from tracker.identity.candidates import evidence, required_log_odds
-from tracker.identity.likeness import Likeness
 from tracker.identity.places import Places
-from tracker.identity.stays import Stays
+from tracker.identity.similarity import SimilarityCalibration
 from tracker.identity.table import IdentityTable
-from tracker.types import BoolArray, FloatArray, IntArray
+from tracker.identity.tracklets import TrackletTable
 
 NEIGHBOURS = 32
-"""So many of the most alike tracks are tried with each."""
+"""This many of the most alike tracks are tried with each."""
 
 ROWS_AT_ONCE = 512
 """Rows of the matrix of all cosines that are in memory together."""
@@ -21,72 +21,86 @@ Pair = tuple[float, int, int]
 """Minus the log odds that two people are one, and the two."""
 
 
-def link_all(stays: Stays, table: IdentityTable, likeness: Likeness, places: Places, rate: float) -> IntArray:
-    """The person (N,) of every stay, from 0, by first appearance; the order of the cameras plays no part.
+def link_all(
+    tracklets: TrackletTable,
+    table: IdentityTable,
+    similarity: SimilarityCalibration,
+    places: Places,
+    rate: float,
+) -> IntArray:
+    """The person (N,) of every tracklet, from 0, by first appearance; the order of the cameras plays no part.
 
     Agglomerative: the two people with the highest log odds of being one are joined, as long as a stranger
     would reach them with at most the chance ``rate`` against all who came before. How alike two people
-    are is the cosine between the means of their stays. Two who were seen at one time are never
+    are is the cosine between the means of their tracklets. Two who were seen at one time are never
     joined, unless both cameras see the place, nor are two who were remembered from before.
     """
-    people = _People(stays, table, likeness, places)
-    waiting, has_joined = people.first_pairs(), True
+    clusters = _Clusters(tracklets, table, similarity, places)
+    waiting, has_joined = clusters.first_pairs(), True
     while has_joined:  # the fewer people are left, the less is needed
         heap, waiting, has_joined = waiting, [], False
         heapq.heapify(heap)
-        people.forget_required()
+        clusters.forget_required()
         while heap:
             negative, first, second = pair = heapq.heappop(heap)
-            if not (people.is_whole(first) and people.is_whole(second)):
+            if not (clusters.is_whole(first) and clusters.is_whole(second)):
                 continue
-            if all(-negative >= people.required(person, rate) for person in people.newer(first, second)):
+            if all(
+                -negative >= clusters.required(cluster, rate) for cluster in clusters.newer(first, second)
+            ):
                 has_joined = True
-                for new in people.join(first, second):
+                for new in clusters.join(first, second):
                     heapq.heappush(heap, new)
             else:
                 waiting.append(pair)
-    return people.numbers()
+    return clusters.numbers()
 
 
-class _People:
-    """People so far: single stays first, then what joining makes; their indices are never used again."""
+class _Clusters:
+    """People so far: single tracklets first, then what joining makes; their indices are never used again."""
 
-    def __init__(self, stays: Stays, table: IdentityTable, likeness: Likeness, places: Places) -> None:
-        self._stays, self._likeness, self._places = stays, likeness, places
-        remembered = np.nonzero(~stays.is_track)[0]
+    def __init__(
+        self,
+        tracklets: TrackletTable,
+        table: IdentityTable,
+        similarity: SimilarityCalibration,
+        places: Places,
+    ) -> None:
+        self._tracklets, self._similarity, self._places = tracklets, similarity, places
+        remembered = np.nonzero(~tracklets.is_track)[0]
         known = table.identity[remembered]
         numbers = np.unique(known).tolist()
         self._members = [self._sorted(remembered[known == number]) for number in numbers]
-        self._members += [np.array([row]) for row in np.nonzero(stays.is_track)[0]]
-        self._root = np.zeros(len(stays), np.int64)  # the person, not joined with anybody yet, of each stay
-        for person, rows in enumerate(self._members):
-            self._root[rows] = person
-        self._seen = self._sorted(np.nonzero(stays.looks > 0)[0])
+        self._members += [np.array([row]) for row in np.nonzero(tracklets.is_track)[0]]
+        self._root = np.zeros(len(tracklets), np.int64)  # the person, not joined yet, of each tracklet
+        for cluster, rows in enumerate(self._members):
+            self._root[rows] = cluster
+        self._seen = self._sorted(np.nonzero(tracklets.num_embeddings > 0)[0])
         most = 2 * max(len(self._members), 1)  # each joining makes one of two
-        self._sums = np.zeros((most, stays.length))
-        np.add.at(self._sums, self._root, stays.centred)
+        self._sums = np.zeros((most, tracklets.length))
+        np.add.at(self._sums, self._root, tracklets.centred)
         self._is_whole = np.ones(most, np.bool_)
         self._begin = np.full(most, np.inf)
-        np.minimum.at(self._begin, self._root, stays.begin)
+        np.minimum.at(self._begin, self._root, tracklets.begin)
         self._was_known = np.arange(most) < len(numbers)
         self._partners: list[set[int]] = [set() for _ in self._members]
         self._required: dict[int, float] = {}
 
-    def is_whole(self, person: int) -> bool:
-        """Whether it was not joined with anybody yet."""
-        return bool(self._is_whole[person])
+    def is_whole(self, cluster: int) -> bool:
+        """Whether it was not joined yet."""
+        return bool(self._is_whole[cluster])
 
     def first_pairs(self) -> list[Pair]:
-        """Each stay with those that are most alike, where they may be one person."""
-        stays = self._stays
-        seen = np.nonzero(stays.looks > 0)[0]
-        looks = stays.centred[seen]
+        """Each tracklet with those that are most alike, where they may be one person."""
+        tracklets = self._tracklets
+        seen = np.nonzero(tracklets.num_embeddings > 0)[0]
+        embeddings = tracklets.centred[seen]
         count = min(NEIGHBOURS, len(seen) - 1)
         if count < 1:
             return []
         found = []
         for start in range(0, len(seen), ROWS_AT_ONCE):
-            cosines = looks[start : start + ROWS_AT_ONCE] @ looks.T
+            cosines = embeddings[start : start + ROWS_AT_ONCE] @ embeddings.T
             here = np.arange(len(cosines))
             cosines[here, start + here] = -np.inf
             nearest = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
@@ -101,26 +115,26 @@ class _People:
             for pair in self._pairs(int(others[0, 0]), others[:, 1])
         ]
 
-    def required(self, person: int, rate: float) -> float:
+    def required(self, cluster: int, rate: float) -> float:
         """The log odds at which somebody is taken for one of those who came before, as of `forget_required`.
 
         Whoever is joined meanwhile leaves fewer people to be taken for, so it is on the safe side.
         """
-        if person not in self._required:
-            own = self._members[person]
+        if cluster not in self._required:
+            own = self._members[cluster]
             roots = self._root[self._seen]
-            begun = self._begin[roots] <= self._begin[person]
-            rows = self._seen[begun & (roots != person)]
+            begun = self._begin[roots] <= self._begin[cluster]
+            rows = self._seen[begun & (roots != cluster)]
             rows = rows[np.argsort(self._root[rows], kind="stable")]
             starts = np.unique(self._root[rows], return_index=True)[1]
-            cannot, extra = evidence(self._stays, self._places, own, rows, starts)
-            self._required[person] = required_log_odds(extra[~cannot], self._likeness, rate)
-        return self._required[person]
+            cannot, extra = evidence(self._tracklets, self._places, own, rows, starts)
+            self._required[cluster] = required_log_odds(extra[~cannot], self._similarity, rate)
+        return self._required[cluster]
 
-    def newer(self, *people: int) -> list[int]:
+    def newer(self, *clusters: int) -> list[int]:
         """Who of two was first seen later, and may be new; both, if they came at one time."""
-        begin = max(self._begin[person] for person in people)
-        return [person for person in people if self._begin[person] == begin]
+        begin = max(self._begin[cluster] for cluster in clusters)
+        return [cluster for cluster in clusters if self._begin[cluster] == begin]
 
     def forget_required(self) -> None:
         """Find out anew what is needed, with the people that are left."""
@@ -140,37 +154,37 @@ class _People:
         return self._pairs(new, np.array(tried, np.int64)) if tried else []
 
     def numbers(self) -> IntArray:
-        """(N,) the person of each stay, from 0, in the order in which they were first seen."""
-        stays, roots = self._stays, self._root
-        order = np.lexsort((stays.track_id, stays.camera, stays.begin))
-        people, firsts, group = np.unique(roots[order], return_index=True, return_inverse=True)
-        rank = np.empty(len(people), np.int64)
-        rank[np.argsort(firsts)] = np.arange(len(people))
-        numbers = np.empty(len(stays), np.int64)
+        """(N,) the person of each tracklet, from 0, in the order in which they were first seen."""
+        tracklets, roots = self._tracklets, self._root
+        order = np.lexsort((tracklets.track_id, tracklets.camera, tracklets.begin))
+        clusters, firsts, group = np.unique(roots[order], return_index=True, return_inverse=True)
+        rank = np.empty(len(clusters), np.int64)
+        rank[np.argsort(firsts)] = np.arange(len(clusters))
+        numbers = np.empty(len(tracklets), np.int64)
         numbers[order] = rank[group]
         return numbers
 
     def _sorted(self, rows: IntArray) -> IntArray:
-        """Stays in the order in which they began."""
-        return rows[np.argsort(self._stays.begin[rows], kind="stable")]
+        """Tracklets in the order in which they began."""
+        return rows[np.argsort(self._tracklets.begin[rows], kind="stable")]
 
-    def _pairs(self, person: int, others: IntArray) -> list[Pair]:
+    def _pairs(self, cluster: int, others: IntArray) -> list[Pair]:
         """One person with each of others (M,), where both are more likely one than two."""
-        cannot, log_odds = self._evidence(person, others)
-        lengths = np.linalg.norm(self._sums[others], axis=1) * np.linalg.norm(self._sums[person])
-        cosines = self._sums[others] @ self._sums[person] / np.maximum(lengths, 1e-12)
-        log_odds += self._likeness.log_odds(cosines)
-        cannot |= self._was_known[person] & self._was_known[others]
+        cannot, log_odds = self._evidence(cluster, others)
+        lengths = np.linalg.norm(self._sums[others], axis=1) * np.linalg.norm(self._sums[cluster])
+        cosines = self._sums[others] @ self._sums[cluster] / np.maximum(lengths, 1e-12)
+        log_odds += self._similarity.log_odds(cosines)
+        cannot |= self._was_known[cluster] & self._was_known[others]
         pairs = []
         for index in np.nonzero(~cannot & (log_odds > 0))[0].tolist():
             other = int(others[index])
-            self._partners[person].add(other)
-            self._partners[other].add(person)
-            pairs.append((-float(log_odds[index]), min(person, other), max(person, other)))
+            self._partners[cluster].add(other)
+            self._partners[other].add(cluster)
+            pairs.append((-float(log_odds[index]), min(cluster, other), max(cluster, other)))
         return pairs
 
-    def _evidence(self, person: int, others: IntArray) -> tuple[BoolArray, FloatArray]:
+    def _evidence(self, cluster: int, others: IntArray) -> tuple[BoolArray, FloatArray]:
         """Whom of others (M,) somebody cannot be, and the log odds of time and place."""
         parts = [self._members[other] for other in others.tolist()]
         starts = np.cumsum([0, *(len(part) for part in parts)])[:-1]
-        return evidence(self._stays, self._places, self._members[person], np.concatenate(parts), starts)
+        return evidence(self._tracklets, self._places, self._members[cluster], np.concatenate(parts), starts)

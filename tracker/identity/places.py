@@ -4,39 +4,40 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from foundation.arrays import BoolArray, FloatArray, IntArray
 from tracker.ground import GroundPlane
-from tracker.identity.doors import Doors
+from tracker.identity.entry_exit_zones import EntryExitZones
 from tracker.identity.ground import GroundLog, together_log_odds, transition_log_odds
-from tracker.identity.passages import SHARED_LOG_ODDS, Passages
-from tracker.identity.stays import Stays
-from tracker.types import BoolArray, CameraName, FloatArray, IntArray
+from tracker.identity.tracklets import TrackletTable
+from tracker.identity.transit_times import SHARED_LOG_ODDS, TransitTimes
+from tracker.types import CameraName
 
 CLOCK_TOLERANCE_S = 0.5
-"""Cameras may disagree by so much about when somebody left one and came into another."""
+"""Cameras may disagree by this much about when somebody left one and came into another."""
 
 NEAR_S = 10.0
-"""After a longer absence the place says less than what is known of the way (docs/ground.md)."""
+"""After a longer absence the place says less than the transit time (docs/ground.md)."""
 
 
 class Places:
-    """What is known of the ways between cameras and, where they have homographies, of the ground.
+    """Transit times and transitions between cameras and, where they have homographies, of the ground.
 
     Attributes:
-        passages: The ways, and how long they take.
-        doors: Where in the pictures they begin and end; None but for what `taught_by` gives, as sure matches
-            on the way are too few.
+        transit_times: How long people take from camera to camera.
+        zones: Entry and exit zones, and the transitions between them; None but for what `taught_by` gives, as
+            sure matches before the last frame are too few.
         log: Where everybody was.
     """
 
     def __init__(self, cameras: Sequence[CameraName], plane: GroundPlane | None) -> None:
-        """Know nothing yet of these cameras; tracks name them by their place here."""
-        self.passages, self.log = Passages(len(cameras)), GroundLog()
-        self.doors: Doors | None = None
+        """Begin with what is known of no camera; tracks name cameras by their place here."""
+        self.transit_times, self.log = TransitTimes(len(cameras)), GroundLog()
+        self.zones: EntryExitZones | None = None
         self._cameras, self._plane = cameras, plane
 
     def see(
         self,
-        stays: Stays,
+        tracklets: TrackletTable,
         rows: IntArray,
         camera: int,
         time: float,
@@ -44,25 +45,25 @@ class Places:
         size: tuple[int, int],
     ) -> None:
         """The tracks in these rows (M,) are at these boxes (M, 4) of a camera's picture of this size."""
-        doors, is_new = Doors.of(camera, boxes, size), stays.frames[rows] == 1
-        stays.exit[rows] = doors
-        stays.entry[rows[is_new]] = doors[is_new]
+        zones, is_new = EntryExitZones.of(camera, boxes, size), tracklets.frames[rows] == 1
+        tracklets.exit[rows] = zones
+        tracklets.entry[rows[is_new]] = zones[is_new]
         if self._plane is not None:
             self.log.add(rows, time, self._plane.positions(self._cameras[camera], boxes))
 
-    def conflicts(self, stays: Stays, rows: IntArray, own: IntArray) -> BoolArray:
+    def conflicts(self, tracklets: TrackletTable, rows: IntArray, own: IntArray) -> BoolArray:
         """(R,) which tracks cannot be of the person who has the tracks ``own`` (M,).
 
-        They were seen at one time by one camera, or by two of which nobody knows that they see one place,
+        They were seen at one time by one camera, or by two of which it is not known that they see one place,
         unless both were on the ground then: `log_odds` says how near.
         """
-        cannot, overlap = np.zeros(len(rows), np.bool_), self.passages.overlap
-        camera, begin, end = stays.camera[rows], stays.begin[rows], stays.end[rows]
+        cannot, overlap = np.zeros(len(rows), np.bool_), self.transit_times.overlap
+        camera, begin, end = tracklets.camera[rows], tracklets.begin[rows], tracklets.end[rows]
         placed = self._placed(rows)
         for row in own.tolist():
-            shared_s = np.minimum(end, stays.end[row]) - np.maximum(begin, stays.begin[row])
-            in_one = camera == stays.camera[row]
-            in_two = ~in_one & ~overlap[camera, stays.camera[row]] & (shared_s > CLOCK_TOLERANCE_S)
+            shared_s = np.minimum(end, tracklets.end[row]) - np.maximum(begin, tracklets.begin[row])
+            in_one = camera == tracklets.camera[row]
+            in_two = ~in_one & ~overlap[camera, tracklets.camera[row]] & (shared_s > CLOCK_TOLERANCE_S)
             # The ground speaks only where both were on it at one time.
             told = np.nonzero(in_two & placed & self._placed(np.array([row])))[0]
             if len(told):
@@ -70,15 +71,15 @@ class Places:
             cannot |= np.where(in_one, shared_s >= 0, in_two)
         return cannot
 
-    def log_odds(self, stays: Stays, before: IntArray, after: IntArray) -> FloatArray:
-        """(N,) how much likelier it is that one person had stays ``before`` (N,) and then ``after`` (N,)."""
-        absence_s = stays.begin[after] - stays.end[before]
-        log_odds = self.passages.log_odds(stays.camera[before], stays.camera[after], absence_s)
+    def log_odds(self, tracklets: TrackletTable, before: IntArray, after: IntArray) -> FloatArray:
+        """(N,) log odds that one person had tracklets ``before`` (N,) and then ``after`` (N,)."""
+        absence_s = tracklets.begin[after] - tracklets.end[before]
+        log_odds = self.transit_times.log_odds(tracklets.camera[before], tracklets.camera[after], absence_s)
         shared = absence_s < -CLOCK_TOLERANCE_S
-        if self.doors is not None:
-            log_odds += self.doors.log_odds(stays.exit[before], stays.entry[after])
+        if self.zones is not None:
+            log_odds += self.zones.log_odds(tracklets.exit[before], tracklets.entry[after])
         log_odds[shared] = SHARED_LOG_ODDS
-        log_odds[~stays.is_track[before]] = 0.0  # how long it was between two runs says nothing
+        log_odds[~tracklets.is_track[before]] = 0.0  # how long it was between two runs says nothing
         placed = self._placed(before) & self._placed(after)
         if not placed.any() or self._plane is None:
             return log_odds
@@ -93,20 +94,20 @@ class Places:
             log_odds[here] = together_log_odds(log.together(before[here], row), log.area_m2, config)
         return log_odds
 
-    def taught_by(self, stays: Stays, people: IntArray) -> "Places":
-        """The same, but for the ways: those of the people (N,) that all stays are, not of sure matches."""
+    def taught_by(self, tracklets: TrackletTable, clusters: IntArray) -> "Places":
+        """The same, with the transitions of the clusters (N,) of all tracklets, not of sure matches."""
         taught = Places(self._cameras, self._plane)
-        taught.log, taught.passages = self.log, self.passages.without_ways()
-        taught.doors = doors = Doors(len(self._cameras), stays.entry[stays.is_track])
-        rows = np.lexsort((stays.begin, people))
+        taught.log, taught.transit_times = self.log, self.transit_times.only_overlaps()
+        taught.zones = zones = EntryExitZones(len(self._cameras), tracklets.entry[tracklets.is_track])
+        rows = np.lexsort((tracklets.begin, clusters))
         before, after = rows[:-1], rows[1:]
-        # When cameras last saw somebody before the run says nothing of the way.
-        of_one = (people[before] == people[after]) & stays.is_track[before]
+        # When cameras last saw somebody before the run says nothing of the transit time.
+        of_one = (clusters[before] == clusters[after]) & tracklets.is_track[before]
         for last, row in zip(before[of_one].tolist(), after[of_one].tolist(), strict=True):
-            absence_s = float(stays.begin[row] - stays.end[last])
+            absence_s = float(tracklets.begin[row] - tracklets.end[last])
             if absence_s > 0:
-                taught.passages.add(int(stays.camera[last]), int(stays.camera[row]), absence_s)
-                doors.add(int(stays.exit[last]), int(stays.entry[row]))
+                taught.transit_times.add(int(tracklets.camera[last]), int(tracklets.camera[row]), absence_s)
+                zones.add(int(tracklets.exit[last]), int(tracklets.entry[row]))
         return taught
 
     def _placed(self, rows: IntArray) -> BoolArray:

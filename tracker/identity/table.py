@@ -5,11 +5,12 @@ from typing import Literal
 
 import numpy as np
 
-from tracker.identity.stays import UNKNOWN, Stays
-from tracker.types import BoolArray, CameraName, FloatArray, IdentityEvent, IntArray, State
+from foundation.arrays import BoolArray, FloatArray, IntArray
+from tracker.identity.tracklets import UNKNOWN, TrackletTable
+from tracker.types import CameraName, IdentityEvent, State
 
 UNDECIDED = 0
-"""The identity of a track that nobody can tell yet, or never could."""
+"""The identity of a track that is not decided yet, or never was."""
 
 NOBODY_FROM = 1_000_000
 """The least number that stands for an undecided track in files that must number every track."""
@@ -18,72 +19,74 @@ RESERVED_AT_ONCE = 64
 """Numbers that are taken from a gallery together; each time is a write to the disk."""
 
 Reserve = Callable[[int], Sequence[int]]
-"""Gives so many numbers that nobody ever had, above all that were given."""
+"""Gives this many numbers that were never used, above all that were given."""
 
 
 class IdentityTable:
-    """Which person each track is, by the row that it has in `Stays`.
+    """Which person each track is, by the row that it has in `TrackletTable`.
 
     Asking changes nothing. What changes somebody's identity is a verb, and leaves an event: whoever replays
     the events knows at each moment what stands here (`IdentityEvent`). Numbers are never used again; they
     start at 1 where nobody gives them.
 
     Args:
-        stays: The tracks; a row that it has and that is not known here is undecided.
+        tracklets: The tracks; a row that it has and that is not known here is undecided.
         cameras: The name of each camera index.
         reserve: Gives numbers for new people; None: 1, 2, 3, and so on.
     """
 
-    def __init__(self, stays: Stays, cameras: Sequence[CameraName], reserve: Reserve | None = None) -> None:
-        self._stays, self._cameras = stays, cameras
+    def __init__(
+        self, tracklets: TrackletTable, cameras: Sequence[CameraName], reserve: Reserve | None = None
+    ) -> None:
+        self._tracklets, self._cameras = tracklets, cameras
         self._identity = np.full(64, UNDECIDED)
         self._decided = np.full(64, np.nan)
         self._reserve = reserve
         self._free: list[int] = []
-        self._last = 0  # the highest number that ever stood for anybody
+        self._last = 0  # the highest number that was ever used
         self._events: list[IdentityEvent] = []
 
     # Asking
 
     @property
     def identity(self) -> IntArray:
-        """(N,) who each row is, `UNDECIDED` where nobody can tell; a view that cannot be written to."""
+        """(N,) who each row is, `UNDECIDED` where it is not decided; a view that cannot be written to."""
         self._grow()
-        identity = self._identity[: len(self._stays)]
+        identity = self._identity[: len(self._tracklets)]
         identity.flags.writeable = False
         return identity
 
     @property
     def decided_s(self) -> FloatArray:
-        """(N,) seconds, when somebody first could tell who it is; nan where nobody can."""
+        """(N,) seconds, when somebody first could tell who it is; nan where it is not known."""
         self._grow()
-        return self._decided[: len(self._stays)]
+        return self._decided[: len(self._tracklets)]
 
     def lookup(self, camera: int, track_ids: IntArray) -> IntArray:
-        """The identities (R,) of tracks (R,), repeated ones too; `UNDECIDED` where nobody knows."""
+        """The identities (R,) of tracks (R,), repeated ones too; `UNDECIDED` where it is not known."""
         self._grow()
-        rows = self._stays.find(camera, track_ids)
+        rows = self._tracklets.find(camera, track_ids)
         return np.where(rows == UNKNOWN, UNDECIDED, self._identity[rows])
 
     def rows_of(self, identity: int) -> IntArray:
         """The rows (M,) of a person, in the order in which they began."""
         rows = np.nonzero(self.identity == identity)[0]
-        return rows[np.argsort(self._stays.begin[rows], kind="stable")]
+        return rows[np.argsort(self._tracklets.begin[rows], kind="stable")]
 
     @property
-    def people(self) -> int:
+    def num_identities(self) -> int:
         """How many different people the tracks of this run are."""
-        return len(np.setdiff1d(self.identity[self._stays.is_track], [UNDECIDED]))
+        return len(np.setdiff1d(self.identity[self._tracklets.is_track], [UNDECIDED]))
 
     @property
     def undecided(self) -> int:
-        """How many tracks of this run are nobody yet, or never became anybody."""
+        """How many tracks of this run are undecided, yet or for good."""
         return int((self.identity == UNDECIDED).sum())
 
     def numbered(self) -> IntArray:
-        """(N,) who each row is, or, where it is undecided, a number of its own that is nobody's.
+        """(N,) who each row is, or, where it is undecided, a number of its own that is no identity.
 
-        Those begin at `NOBODY_FROM`, or at the next power of ten above every number that stands for anybody.
+        Those begin at `NOBODY_FROM`, or at the next power of ten above every number that is used.
         """
         numbers = self.identity.copy()
         start, none = NOBODY_FROM, np.nonzero(numbers == UNDECIDED)[0]
@@ -97,7 +100,7 @@ class IdentityTable:
     def remember(self, rows: IntArray, identities: IntArray) -> None:
         """These rows (R,) are people from before the run, which is no event of it."""
         self._grow()
-        self._identity[rows], self._decided[rows] = identities, self._stays.end[rows]
+        self._identity[rows], self._decided[rows] = identities, self._tracklets.end[rows]
         self._last = max(self._last, int(identities.max(initial=0)))
 
     def open(self, row: int, time: float) -> None:
@@ -115,26 +118,26 @@ class IdentityTable:
     def merge(self, gone: int, kept: int, time: float) -> None:
         """Two numbers are one person: all tracks of the first get the second."""
         rows = self.rows_of(gone)
-        self._tell("merged", int(rows[self._stays.end[rows].argmax()]), kept, time)
+        self._tell("merged", int(rows[self._tracklets.end[rows].argmax()]), kept, time)
         self._identity[rows] = kept
 
-    def adopt(self, people: IntArray, is_somebody: BoolArray, time: float) -> None:
+    def adopt(self, clusters: IntArray, is_somebody: BoolArray, time: float) -> None:
         """All tracks were linked once more; every number that was told stays with its person.
 
         A number is the person's who now has most frames of it. Where several are one person's the oldest
         stays and the others are merged into it; tracks of others are split from it.
 
         Args:
-            people: (N,) the person of each row, from 0, by first appearance.
+            clusters: (N,) the person of each row, from 0, by first appearance.
             is_somebody: (P,) whether a person who has no number yet gets one, or stays undecided.
             time: When this was found out.
         """
-        if not len(people):
+        if not len(clusters):
             return
-        stays, before = self._stays, self.identity.copy()
+        tracklets, before = self._tracklets, self.identity.copy()
         told, index = np.unique(before, return_inverse=True)
         frames = np.zeros((len(told), len(is_somebody)))
-        np.add.at(frames, (index, people), np.where(stays.is_track, stays.frames, np.inf))
+        np.add.at(frames, (index, clusters), np.where(tracklets.is_track, tracklets.frames, np.inf))
         home = dict(zip(told.tolist(), frames.argmax(axis=1).tolist(), strict=True))
         home.pop(UNDECIDED, None)
         numbers: dict[int, int] = {}
@@ -143,9 +146,9 @@ class IdentityTable:
         for person, is_new in enumerate(is_somebody.tolist()):
             if person not in numbers:
                 numbers[person] = self._next_number() if is_new else UNDECIDED
-        now = np.array([numbers[person] for person in people.tolist()], np.int64)
-        of_home = np.array([home.get(number, -1) for number in before.tolist()]) == people
-        order = np.lexsort((stays.track_id, stays.camera, stays.begin, before))
+        now = np.array([numbers[person] for person in clusters.tolist()], np.int64)
+        of_home = np.array([home.get(number, -1) for number in before.tolist()]) == clusters
+        order = np.lexsort((tracklets.track_id, tracklets.camera, tracklets.begin, before))
         for row in order[((before != UNDECIDED) & (now != before) & ~of_home)[order]].tolist():
             self._tell("split", row, int(now[row]), time)
         for number, person in home.items():
@@ -173,7 +176,7 @@ class IdentityTable:
         return numbers | {"identity": self.identity.copy(), "decided": self.decided_s.copy()}
 
     def restore(self, state: State) -> None:
-        """Take up a state that `state` gave; that of the stays is restored before."""
+        """Take up a state that `state` gave; that of the tracklets is restored before."""
         self._free, self._last = state["free"].tolist(), int(state["last"])
         self._identity, self._decided = state["identity"].copy(), state["decided"].copy()
 
@@ -191,7 +194,7 @@ class IdentityTable:
     ) -> None:
         """The one place where somebody becomes somebody: say so, and write it down."""
         self._grow()
-        camera, track_id = self._cameras[self._stays.camera[row]], int(self._stays.track_id[row])
+        camera, track_id = self._cameras[self._tracklets.camera[row]], int(self._tracklets.track_id[row])
         before = int(self._identity[row])
         self._events.append(IdentityEvent(time, kind, camera, track_id, identity, before))
         self._identity[row] = identity
@@ -201,8 +204,8 @@ class IdentityTable:
             self._decided[row] = time
 
     def _grow(self) -> None:
-        """Every row of the stays has a place here; a new one is undecided."""
-        missing = len(self._stays) - len(self._identity)
+        """Every row of the tracklets has a place here; a new one is undecided."""
+        missing = len(self._tracklets) - len(self._identity)
         if missing > 0:
             more = max(missing, len(self._identity), 64)
             self._identity = np.concatenate((self._identity, np.full(more, UNDECIDED)))

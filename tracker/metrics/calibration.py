@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from tracker.errors import ReuniteError
+from foundation.errors import ReuniteError
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from typing import Self
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from foundation.arrays import BoolArray, FloatArray, IntArray
 from tracker.metrics.overlap import EPSILON, MIN_IOU, FramePair, match_highest
-from tracker.types import BoolArray, FloatArray, IntArray
 
 MIN_IOUS = np.arange(0.05, 0.99, 0.05)
 """(19,) the overlaps alpha over which HOTA is averaged (Luiten et al.)."""
@@ -35,7 +35,7 @@ class ClearCounts(Counts):
     Attributes:
         true_positives: Boxes of people that were found.
         false_negatives: Boxes of people that were missed.
-        false_positives: Result boxes on nobody.
+        false_positives: Result boxes on no person.
         switches: Times a person was found under another track than the last time.
         fragmentations: Times a person was found again after a frame in which it was not.
         mostly_tracked: People found in more than 80 % of their frames.

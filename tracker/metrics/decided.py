@@ -5,22 +5,27 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from foundation.arrays import FloatArray, IntArray
 from tracker.metrics.reentry import (
     MIN_AWAY_S,
     NOT_FOUND,
     ROUNDING_S,
     Presence,
-    Stays,
+    Visits,
     seconds_until_decided,
 )
-from tracker.types import FloatArray, IntArray, TrackTable
+from tracker.types import Tracklets
 
 CLOCK_SLACK_S = 1.0
 """Frames of a video are not quite evenly spaced, so its times are not quite those that its rate gives."""
 
 
 def decided_after(
-    stays: Stays, presence: Presence, tracks: IntArray, decided_s: FloatArray, min_away_s: float = MIN_AWAY_S
+    visits: Visits,
+    presence: Presence,
+    tracks: IntArray,
+    decided_s: FloatArray,
+    min_away_s: float = MIN_AWAY_S,
 ) -> tuple[float, float]:
     """Median and 95 % quantile of the seconds from when somebody was found to when it was clear who it is.
 
@@ -28,15 +33,15 @@ def decided_after(
     over from somebody else. Then it is clear at once.
 
     Args:
-        stays: What ``presence`` makes; those that were never found are left out.
+        visits: What ``presence`` makes; those that were never found are left out.
         presence: Who was in view, under the identities that the tracks have.
         tracks: (R,) the track that found each, from 0; anything where `NOT_FOUND`.
         decided_s: (T,) when the identity of each track was settled, on the clock of ``presence``; nan or inf
             for never.
-        min_away_s: As for `find_stays`.
+        min_away_s: As for `find_visits`.
 
     Returns:
-        Seconds, inf where more than half, or than 5 %, were never decided; 0 where nobody was found.
+        Seconds, inf where more than half, or than 5 %, were never decided; 0 where no person was found.
     """
     found = np.flatnonzero(presence.identity_ids != NOT_FOUND)
     found = found[np.lexsort((presence.times[found], presence.people[found], tracks[found]))]
@@ -47,12 +52,12 @@ def decided_after(
     known_s = np.maximum(decided_s[keys[begins]], seen.times[begins])
     is_known = np.isfinite(known_s)
     waited_s = seconds_until_decided(
-        stays[stays.identity_ids != NOT_FOUND], seen.identity_ids[begins][is_known], known_s[is_known]
+        visits[visits.identity_ids != NOT_FOUND], seen.identity_ids[begins][is_known], known_s[is_known]
     )
     return _quantile(waited_s, 0.5), _quantile(waited_s, 0.95)
 
 
-def find_tracks(presence: Presence, cameras: Sequence[str], table: TrackTable) -> IntArray | None:
+def find_tracks(presence: Presence, cameras: Sequence[str], table: Tracklets) -> IntArray | None:
     """Which row of a table of tracks each box of the result is of.
 
     A camera never has two tracks of one identity at one time, so camera, identity and time say which. A
@@ -64,7 +69,7 @@ def find_tracks(presence: Presence, cameras: Sequence[str], table: TrackTable) -
         table: The tracks, with the same identities.
 
     Returns:
-        (R,) rows of the table, `NOT_FOUND` where nobody was found; None where a box has no track within
+        (R,) rows of the table, `NOT_FOUND` where no person was found; None where a box has no track within
         `CLOCK_SLACK_S`: the table is of another result, or of a live run, which has another clock.
     """
     rows_of: dict[tuple[str, int], list[int]] = {}

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from foundation.arrays import BoolArray, FloatArray, IntArray, check_shape
+from foundation.errors import ReuniteError
 from foundation.mot_files import MotTable
-from tracker.errors import ReuniteError
 from tracker.geometry import iou_matrix, xywh_to_xyxy
-from tracker.types import BoolArray, FloatArray, IntArray, check_shape
 
 MIN_IOU = 0.5
 """Overlap from which a box counts as found, in CLEAR, identity and preprocessing (MOT16)."""

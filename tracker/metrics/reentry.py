@@ -1,6 +1,6 @@
 """Re-entry: whether people who come back are known again, and newcomers are not taken for somebody else.
 
-A *stay* is a stretch of time in which a person is out of all cameras for less than ``min_away_s`` at a time;
+A *visit* is a stretch of time in which a person is out of all cameras for less than ``min_away_s`` at a time;
 it may lead through several cameras. docs/evaluation.md says in plain words what is counted.
 """
 
@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from foundation.arrays import BoolArray, Columns, FloatArray, IntArray, check_shape
 from tracker.metrics.calibration import Calibration
 from tracker.metrics.counts import Counts
 from tracker.metrics.overlap import EPSILON, MIN_IOU, PEDESTRIAN, FramePair, GroundTruth, match_highest
-from tracker.types import BoolArray, Columns, FloatArray, IntArray, check_shape
 
 MIN_AWAY_S = 1.0
 """Whoever was out of all cameras for this long has come back; shorter gaps are the camera tracker's."""
@@ -53,17 +53,17 @@ class Presence(Columns):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stays(Columns):
-    """The S stays of all people, by person and then by time; those with no box to be found are left out.
+class Visits(Columns):
+    """The S visits of all people, by person and then by time; those with no box to be found are left out.
 
     Attributes:
         people: (S,) true person.
         begin_s, end_s: (S,) first and last moment in view, seconds.
-        is_elsewhere: (S,) no camera that saw the person last, before the stay, is one that sees them first.
-        identity_ids: (S,) the identity of most boxes of the stay, at a tie the earlier one;
+        is_elsewhere: (S,) no camera that saw the person last, before the visit, is one that sees them first.
+        identity_ids: (S,) the identity of most boxes of the visit, at a tie the earlier one;
             `NOT_FOUND` where the person was never found.
         found_s: (S,) when the person was first found; inf for never.
-        carried_s: (S,) when the person first had the identity, in this stay; inf for never.
+        identified_s: (S,) when the person first had the identity, in this visit; inf for never.
     """
 
     people: IntArray
@@ -72,7 +72,7 @@ class Stays(Columns):
     is_elsewhere: BoolArray
     identity_ids: IntArray
     found_s: FloatArray
-    carried_s: FloatArray
+    identified_s: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +83,13 @@ class ReentryCounts(Counts):
     made: who is taken for somebody else and comes back under the same identity is recognised.
 
     Attributes:
-        returns: Stays of people who had been there before.
+        returns: Visits of people who had been there before.
         returns_elsewhere: Of these, the ones into another camera.
         returns_found: Of all returns, those that were found and whose person had been found before.
-        returns_recognised: Of the found ones, those under the identity of an earlier stay of the person.
-        returns_missed: Those under an identity that nobody had had.
+        returns_recognised: Of the found ones, those under the identity of an earlier visit of the person.
+        returns_missed: Those under an identity that no person had had.
         returns_mistaken: Those under an identity that only other people had had.
-        strangers: People who were found at all, each at the first stay in which they were.
+        strangers: People who were found at all, each at the first visit in which they were.
         strangers_mistaken: Those under an identity that somebody else had had.
     """
 
@@ -189,57 +189,57 @@ def find_presence(
     )
 
 
-def find_stays(presence: Presence, min_away_s: float = MIN_AWAY_S) -> Stays:
-    """Put the rows of all cameras together into stays.
+def find_visits(presence: Presence, min_away_s: float = MIN_AWAY_S) -> Visits:
+    """Put the rows of all cameras together into visits.
 
     Args:
         presence: Rows in any order.
-        min_away_s: Seconds in no camera that end a stay; longer than the time between two frames, or every
-            frame is a stay of its own.
+        min_away_s: Seconds in no camera that end a visit; longer than the time between two frames, or every
+            frame is a visit of its own.
     """
     rows = presence[np.lexsort((presence.times, presence.people))]
     is_other = np.diff(rows.people, prepend=rows.people[:1] - 1) != 0
     away_s = np.diff(rows.times, prepend=-np.inf)
     begins = np.flatnonzero(is_other | (away_s >= min_away_s - ROUNDING_S))
     ends = np.append(begins[1:], len(rows)) if len(begins) else begins
-    num_stays = len(begins)
-    is_scored, is_elsewhere = np.zeros(num_stays, np.bool_), np.zeros(num_stays, np.bool_)
-    identity_ids = np.full(num_stays, NOT_FOUND)
-    found_s, carried_s = np.full(num_stays, np.inf), np.full(num_stays, np.inf)
+    num_visits = len(begins)
+    is_scored, is_elsewhere = np.zeros(num_visits, np.bool_), np.zeros(num_visits, np.bool_)
+    identity_ids = np.full(num_visits, NOT_FOUND)
+    found_s, identified_s = np.full(num_visits, np.inf), np.full(num_visits, np.inf)
     last_cameras: set[int] = set()
     for index, (begin, end) in enumerate(zip(begins, ends, strict=True)):
-        stay = rows[begin:end]
-        first_cameras = set(stay.cameras[stay.times == stay.times[0]].tolist())
+        visit = rows[begin:end]
+        first_cameras = set(visit.cameras[visit.times == visit.times[0]].tolist())
         is_elsewhere[index] = not is_other[begin] and not first_cameras & last_cameras
-        last_cameras = set(stay.cameras[stay.times == stay.times[-1]].tolist())
-        is_scored[index] = stay.is_scored.any()
-        found = stay[stay.identity_ids != NOT_FOUND]
+        last_cameras = set(visit.cameras[visit.times == visit.times[-1]].tolist())
+        is_scored[index] = visit.is_scored.any()
+        found = visit[visit.identity_ids != NOT_FOUND]
         if len(found):
-            identity_ids[index], carried_s[index] = _main_identity(found)
+            identity_ids[index], identified_s[index] = _main_identity(found)
             found_s[index] = found.times[0]
-    stays = Stays(
+    visits = Visits(
         people=rows.people[begins],
         begin_s=rows.times[begins],
         end_s=rows.times[ends - 1],
         is_elsewhere=is_elsewhere,
         identity_ids=identity_ids,
         found_s=found_s,
-        carried_s=carried_s,
+        identified_s=identified_s,
     )
-    return stays[is_scored]
+    return visits[is_scored]
 
 
-def count_reentries(stays: Stays) -> ReentryCounts:
-    """Say of every stay that was found whether its identity is the person's own, new, or another's."""
-    is_return = _is_repeated(stays.people)
-    found = stays[stays.identity_ids != NOT_FOUND]
-    found = found[np.lexsort((found.people, found.carried_s))]
+def count_reentries(visits: Visits) -> ReentryCounts:
+    """Say of every visit that was found whether its identity is the person's own, new, or another's."""
+    is_return = _is_repeated(visits.people)
+    found = visits[visits.identity_ids != NOT_FOUND]
+    found = found[np.lexsort((found.people, found.identified_s))]
     is_known = _is_repeated(found.people)
     is_new = ~_is_repeated(found.identity_ids)
     is_own = _is_repeated(np.column_stack([found.people, found.identity_ids]))
     return ReentryCounts(
         returns=int(is_return.sum()),
-        returns_elsewhere=int((is_return & stays.is_elsewhere).sum()),
+        returns_elsewhere=int((is_return & visits.is_elsewhere).sum()),
         returns_found=int(is_known.sum()),
         returns_recognised=int(is_own.sum()),
         returns_missed=int((is_known & is_new).sum()),
@@ -249,20 +249,20 @@ def count_reentries(stays: Stays) -> ReentryCounts:
     )
 
 
-def seconds_until_decided(stays: Stays, identity_ids: IntArray, decided_s: FloatArray) -> FloatArray:
-    """How long each stay was found before its identity was settled.
+def seconds_until_decided(visits: Visits, identity_ids: IntArray, decided_s: FloatArray) -> FloatArray:
+    """How long each visit was found before its identity was settled.
 
     Args:
-        stays: Those of the truth.
+        visits: Those of the truth.
         identity_ids, decided_s: (D,) decisions of a live run, in any order: a track was given this identity
-            at this time, in seconds of the clock of ``stays``.
+            at this time, in seconds of the clock of ``visits``.
 
     Returns:
-        (S,) seconds from when the person was found to the first decision for the stay's identity since
+        (S,) seconds from when the person was found to the first decision for the visit's identity since
         then; inf where there was none.
     """
-    waited_s = np.full(len(stays), np.inf)
-    for row, (identity, found_s) in enumerate(zip(stays.identity_ids, stays.found_s, strict=True)):
+    waited_s = np.full(len(visits), np.inf)
+    for row, (identity, found_s) in enumerate(zip(visits.identity_ids, visits.found_s, strict=True)):
         since = decided_s[(identity_ids == identity) & (decided_s >= found_s - ROUNDING_S)]
         if len(since):
             waited_s[row] = max(0.0, since.min() - found_s)

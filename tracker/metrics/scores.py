@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 
+from foundation.arrays import FloatArray
 from foundation.mot_files import MotTable
 from tracker.metrics.counts import (
     ClearCounts,
@@ -16,7 +17,6 @@ from tracker.metrics.counts import (
     count_identity,
 )
 from tracker.metrics.overlap import FramePair, GroundTruth, compare
-from tracker.types import FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

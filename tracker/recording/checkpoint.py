@@ -12,11 +12,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from foundation.errors import ReuniteError
 from foundation.files import write_whole
-from tracker.errors import ReuniteError
 from tracker.types import CameraName, State, Tick
 
-VERSION = 8
+VERSION = 9
 
 REST = 20
 """Between two checkpoints lies as many times what the last one took: a run of days has much to save."""
@@ -33,7 +33,7 @@ class Progress:
         seconds: Seconds for which each stage was at work, over all parts of a run; stages overlap.
         journal_rows: Sightings that are safe in the journal.
         detections: How many people the detector found, over all frames.
-        embedded: Of how many of them anybody looked at the appearance.
+        embedded: How many of them were embedded.
         event_bytes: How much of ``events.jsonl`` is safe.
         elapsed_s: Seconds from the first tick to the last one, over all parts.
         waited: Seconds of those in which tracking stood still, for ``read`` or for ``detect``.

@@ -3,9 +3,9 @@
 import shutil
 from pathlib import Path
 
+from foundation.errors import ReuniteError
 from foundation.files import write_whole
 from tracker.config import RunConfig, dump_config, load_config
-from tracker.errors import ReuniteError
 
 
 class RunFolder:

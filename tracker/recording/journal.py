@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.errors import ReuniteError
+from foundation.errors import ReuniteError
 from tracker.types import CameraName, Frame, Sightings
 
 ROW = np.dtype(

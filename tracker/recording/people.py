@@ -5,11 +5,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from foundation.errors import ReuniteError
 from tracker.config import RunConfig
-from tracker.errors import ReuniteError
 from tracker.identity import IdentityLinker
 from tracker.identity.table import Reserve
-from tracker.memory import OWN_GALLERY, RunMemory
+from tracker.recording.gallery import OWN_GALLERY, RunGallery
 from tracker.sinks.portraits import Portraits
 from tracker.stages import Remembering
 from tracker.types import Network
@@ -30,7 +30,7 @@ class RunPeople:
 
     def __init__(self, config: RunConfig, network: Network | None, *, is_live: bool) -> None:
         self._network, self._is_live = _network_of_gallery(config, network), is_live
-        self._memory: RunMemory | None = None
+        self._gallery: RunGallery | None = None
         self._stack = ExitStack()
         self.portraits = Portraits() if self._network and config.gallery.thumbnails else None
         self.problem = ""
@@ -39,27 +39,27 @@ class RunPeople:
 
     @property
     def reserve(self) -> Reserve | None:
-        """Gives numbers that nobody in the gallery ever had; None where the run numbers people itself."""
-        return self._memory.reserve if self._memory else None
+        """Gives numbers that were never used in the gallery; None where the run numbers people itself."""
+        return self._gallery.reserve if self._gallery else None
 
     @property
     def gallery(self) -> Path | None:
         """The gallery; None where there is none."""
-        return self._memory.path if self._memory else None
+        return self._gallery.path if self._gallery else None
 
     def tell(self, identities: IdentityLinker) -> None:
         """Say who is remembered from before the run."""
-        if self._memory:
-            identities.remember(self._memory.known())
+        if self._gallery:
+            identities.remember(self._gallery.known())
 
     def open_own(self, folder: Path) -> None:
         """Where no gallery is named, the run has one of its own."""
-        if not self._memory:
+        if not self._gallery:
             self._open(folder / OWN_GALLERY, is_own=True)
 
     def stages(self) -> dict[str, Remembering]:
         """What remembers something that a resumed run needs."""
-        stages = {"memory": self._memory, "portraits": self.portraits}
+        stages = {"gallery": self._gallery, "portraits": self.portraits}
         return {name: stage for name, stage in stages.items() if stage is not None}
 
     def save(self, identities: IdentityLinker, checkpoint: Callable[[], None]) -> bool:
@@ -67,36 +67,35 @@ class RunPeople:
 
         In this order a resumed run saves the same people under the same numbers again.
         """
-        if self._memory is None:
+        if self._gallery is None:
             checkpoint()
             return True
         try:
             try:
                 portraits = self.portraits.portraits() if self.portraits else {}
-                self._memory.update(identities.tracks(), portraits)
+                self._gallery.update(identities.tracks(), portraits)
             finally:
                 checkpoint()  # whether or not the gallery can be read
-            self._memory.save()
+            self._gallery.save()
         except ReuniteError as error:
             if self.problem != str(error):
                 logger.warning("%s", error)
             self.problem = str(error)
             return False
-        self.problem = self._memory.problem
+        self.problem = self._gallery.problem
         return True
 
     def close(self) -> None:
-        """Let go of the gallery."""
         self._stack.close()
 
     def _open(self, path: Path, *, is_own: bool) -> None:
         if self._network:
-            self._memory = RunMemory(path, self._network, is_live=self._is_live, is_own=is_own)
-            self._stack.callback(self._memory.close)
+            self._gallery = RunGallery(path, self._network, is_live=self._is_live, is_own=is_own)
+            self._stack.callback(self._gallery.close)
 
 
 def _network_of_gallery(config: RunConfig, network: Network | None) -> Network | None:
-    """The network whose people the run remembers; None where it remembers nobody.
+    """The network whose people the run remembers; None where it remembers no people.
 
     Raises:
         ReuniteError: A setting asks for what the others make impossible.

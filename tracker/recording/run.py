@@ -9,11 +9,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from foundation.errors import ReuniteError
 from foundation.passwords import mask_password
 from tracker.build import build_camera_motion, build_detector, build_embedder
 from tracker.clock import StageClock
 from tracker.config import RunConfig
-from tracker.errors import ReuniteError
 from tracker.multi_camera_tracker import MultiCameraTracker
 from tracker.pipeline import read_ahead, steps_of
 from tracker.recording.checkpoint import Checkpoints, Progress, load_checkpoint, save_checkpoint
@@ -22,9 +22,9 @@ from tracker.recording.journal import Journal
 from tracker.recording.people import RunPeople
 from tracker.recording.sightings import SightingsReader, known_sightings
 from tracker.recording.summary import write_summary
-from tracker.reports.calibration import write_calibration
 from tracker.reports.map import WayFinder, write_map
 from tracker.reports.offline import OfflineFiles
+from tracker.reports.similarity import write_similarity
 from tracker.reports.tables import ResultFiles
 from tracker.reports.timeline import write_timeline
 from tracker.reports.tracks import write_tracks
@@ -185,8 +185,8 @@ class TrackingRun:
                 files += write_map(folder / "map.png", ways.ways(), cameras, is_y_down=is_y_down)
             if is_all_known:
                 files += offline.write()
-        if (calibration := identities.calibration()) is not None:
-            files += write_calibration(folder, calibration)
+        if (similarity := identities.similarity_report()) is not None:
+            files += write_similarity(folder, similarity)
         return files
 
     def _refuse_changed_cameras(self) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation.arrays import IntArray
 from tracker.identity import IdentityLinker
 from tracker.recording.journal import ROW, Journal
-from tracker.types import CameraName, Frame, IntArray, Sightings
+from tracker.types import CameraName, Frame, Sightings
 
 AROUND_S = 1.0
 """Frames of one tick are closer, unless they are those of a time lapse."""
@@ -22,8 +23,8 @@ def known_sightings(
 ) -> Iterator[tuple[NDArray[np.void], IntArray]]:
     """The journal's rows (R,) in pieces of whole frames, each with its identity (R,) as it is known now.
 
-    Who was carried on as one track while they were seen as another turns out to be there twice; then the
-    first row stays, since those who were seen stand before those who were carried.
+    Whoever coasted as one track while they were seen as another turns out to be there twice; then the
+    first row stays, since those who were seen stand before those who coasted.
     """
     left = np.empty(0, ROW)
     for chunk in journal.read():

@@ -28,11 +28,11 @@ def write_summary(
     summary = {
         "complete": complete,
         "frames": frames,
-        "people": identities.people,
+        "people": identities.num_identities,
         "undecided": identities.undecided,
         "sightings": progress.journal_rows,
         "detections": progress.detections,
-        # Of how many the embedder looked at, and the share of crops that this saved.
+        # How many of them were embedded, and the share of crops that this saved.
         "embedded": progress.embedded,
         "crops_saved": round(1 - progress.embedded / max(progress.detections, 1), 4),
         "frames_per_second": round(frames / progress.elapsed_s, 2) if progress.elapsed_s else 0.0,

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation.arrays import Columns, FloatArray, IntArray
 from foundation.figures import (
     GRID,
     Label,
@@ -23,7 +24,7 @@ from foundation.figures import (
 )
 from tracker.colors import camera_color, ink_on, person_color
 from tracker.ground import GroundPlane
-from tracker.types import CameraName, Columns, FloatArray, IntArray
+from tracker.types import CameraName
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +35,7 @@ STEP_S = 0.5
 MAX_PLACES = 400_000
 """Of longer runs the stretches are twice as long, four times, ... until no more are needed."""
 MAX_EMPTY = 1
-"""A way goes on over so many stretches in which nobody saw the person; beyond, it is cut."""
+"""A way goes on over this many stretches in which no camera saw the person; beyond, it is cut."""
 MAX_NAMED = 40
 """Of more people only those seen longest have a colour and their number in the map."""
 
@@ -97,7 +98,7 @@ class WayFinder:
 
     Args:
         cameras: All cameras of the run, as the indices count them.
-        ground: The plane on which they see people; cameras without a homography see nobody.
+        ground: The plane on which they see people; cameras without a homography see none.
     """
 
     def __init__(self, cameras: Sequence[CameraName], ground: GroundPlane) -> None:

@@ -9,13 +9,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation.arrays import BoolArray, IntArray
 from foundation.files import open_whole
 from foundation.mot_files import MotTable, format_results
 from tracker.config import RunConfig
 from tracker.geometry import xyxy_to_xywh
 from tracker.identity import UNDECIDED, IdentityLinker
 from tracker.smoothing import MayJoin, is_of_likely_track, join_tracks, smooth_ways
-from tracker.types import BoolArray, CameraName, IntArray
+from tracker.types import CameraName
 
 SMOOTHED_AT_ONCE = 1 << 19
 """Rows of a camera that are smoothed together, in about 300 MB; ten people make so many in half an hour.
@@ -123,15 +124,15 @@ def _numbers_of_ways(
 
 
 def _may_join(camera: CameraName, identities: IdentityLinker, is_linking: bool) -> MayJoin:
-    """Which tracks motion may join: those of one identity, and those that were compared with nobody.
+    """Which tracks motion may join: those of one identity, and those that were not compared with others.
 
-    The latter are alone with their identity or undecided, because nobody looked at them or nobody was to be
+    The latter are alone with their identity or undecided, because they have no embedding or nothing was to be
     joined.
     """
     tracks = identities.tracks()
     _, person, count = np.unique(tracks.identity_ids, return_inverse=True, return_counts=True)
     is_alone = ((count[person] == 1) | (tracks.identity_ids == UNDECIDED)) & (
-        (tracks.looks == 0) | (not is_linking)
+        (tracks.num_embeddings == 0) | (not is_linking)
     )
     alone = tracks.track_ids[is_alone & (tracks.cameras == camera)]
 

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from foundation.arrays import IntArray
 from foundation.files import open_whole
 from foundation.mot_files import MotTable, format_results
 from tracker.geometry import xyxy_to_xywh
 from tracker.identity import IdentityLinker
-from tracker.types import CameraName, IntArray
+from tracker.types import CameraName
 
 SIGHTINGS = pa.schema(
     [
@@ -37,7 +38,7 @@ class ResultFiles:
 
     A track that stayed undecided has identity 0 in the table. The text must number every track, or scoring
     one camera would lose its boxes: there it has a number of its own (`IdentityTable.numbered`).
-    A camera that ``failed`` before its first frame gets no file: nobody knows who was there.
+    A camera that ``failed`` before its first frame gets no file: it is not known who was there.
     Memory does not grow with the length of the run. A cut leaves the files of before, or all of
     the new one; writing again gives the same bytes.
 

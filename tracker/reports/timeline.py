@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from foundation.arrays import BoolArray, FloatArray, IntArray
 from foundation.figures import FAINT, PALETTE, color, count, drawing, fonts_for, short_name, write_figure
 from tracker.colors import camera_color, person_color
 from tracker.reports.visits import Visits
-from tracker.types import BoolArray, CameraName, FloatArray, IntArray
+from tracker.types import CameraName
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

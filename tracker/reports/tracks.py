@@ -7,18 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
+from foundation.errors import ReuniteError
 from foundation.files import write_whole
-from tracker.errors import ReuniteError
-from tracker.types import TrackTable
+from tracker.types import Tracklets
 
-HEADER = ("camera", "track", "identity", "first_seen", "last_seen", "decided", "frames", "looks")
+HEADER = ("camera", "track", "identity", "first_seen", "last_seen", "decided", "frames", "embeddings")
 
 
-def write_tracks(path: Path, tracks: TrackTable) -> Path:
+def write_tracks(path: Path, tracks: Tracklets) -> Path:
     """Write ``tracks.csv``; a cut leaves the file of before, or all of the new one.
 
-    Times are seconds with three decimals, by the clock of `Frame.time`; ``decided`` is empty where nobody
-    could tell, and identity 0 where nobody can yet. What the people look like is not in it.
+    Times are seconds with three decimals, by the clock of `Frame.time`; ``decided`` is empty where it is
+    undecided, as is identity 0. The embeddings are not in it.
     """
     text = io.StringIO(newline="")
     lines = csv.writer(text, lineterminator="\n")
@@ -33,15 +33,15 @@ def write_tracks(path: Path, tracks: TrackTable) -> Path:
                 f"{tracks.end_s[row]:.3f}",
                 "" if math.isnan(tracks.decided_s[row]) else f"{tracks.decided_s[row]:.3f}",
                 tracks.frames[row],
-                tracks.looks[row],
+                tracks.num_embeddings[row],
             )
         )
     write_whole(path, text.getvalue().encode())
     return path
 
 
-def read_tracks(path: Path) -> TrackTable | None:
-    """Read what `write_tracks` wrote, features (T, 0); None where there is no such file.
+def read_tracks(path: Path) -> Tracklets | None:
+    """Read what `write_tracks` wrote, embeddings (T, 0); None where there is no such file.
 
     Raises:
         ReuniteError: The file cannot be read, or is not such a table.
@@ -56,8 +56,8 @@ def read_tracks(path: Path) -> TrackTable | None:
             raise ValueError("a line is cut off, or has too many columns")
         columns = zip(*lines[1:], strict=True) if lines[1:] else [()] * len(HEADER)
         cameras, *numbers = columns
-        track_ids, identity_ids, begin_s, end_s, decided_s, frames, looks = numbers
-        return TrackTable(
+        track_ids, identity_ids, begin_s, end_s, decided_s, frames, num_embeddings = numbers
+        return Tracklets(
             cameras=np.array(cameras, object),
             track_ids=np.array(track_ids, np.int64),
             identity_ids=np.array(identity_ids, np.int64),
@@ -65,8 +65,8 @@ def read_tracks(path: Path) -> TrackTable | None:
             end_s=np.array(end_s, np.float64),
             decided_s=np.array([second or "nan" for second in decided_s], np.float64),
             frames=np.array(frames, np.int64),
-            looks=np.array(looks, np.int64),
-            features=np.zeros((len(cameras), 0), np.float32),
+            num_embeddings=np.array(num_embeddings, np.int64),
+            embeddings=np.zeros((len(cameras), 0), np.float32),
         )
     except (OSError, ValueError, OverflowError, csv.Error) as error:
         raise ReuniteError(f"{path}: cannot be read: {error}; delete it to do without") from None

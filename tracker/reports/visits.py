@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tracker.types import Columns, FloatArray, IntArray
+from foundation.arrays import Columns, FloatArray, IntArray
 
 MAX_GAP_S = 1.0
 """A person who is not seen for longer was away, and a new visit begins."""

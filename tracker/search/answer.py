@@ -11,10 +11,10 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from foundation.arrays import EmbeddingArray, Image
 from tracker.gallery import Gallery, PersonSummary, PictureKey
 from tracker.gallery.export import person_as_dict, pictures_of
 from tracker.search.ranking import Suspects
-from tracker.types import FeatureArray, Image
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +111,7 @@ def find_matches(
     gallery: Gallery,
     people: Mapping[int, PersonSummary],
     suspects: Suspects,
-    photo: FeatureArray,
+    photo: EmbeddingArray,
     count: int,
 ) -> list[Match]:
     """The first ``count`` of the suspects; ``photo`` (D,) is what the network made of it."""

@@ -12,13 +12,14 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from foundation.arrays import Image
 from foundation.command import EXIT_NOT_ALL_WELL, Command
+from foundation.errors import ReuniteError
 from foundation.figures import png_of
 from foundation.files import write_whole
 from tracker.build import build_detector, build_embedder
 from tracker.config import DetectorConfig, RunConfig, load_config
 from tracker.config.options import add_settings
-from tracker.errors import ReuniteError
 from tracker.gallery import Gallery
 from tracker.gallery.command import DEFAULT_PATH
 from tracker.search.answer import Answer, find_matches
@@ -26,7 +27,7 @@ from tracker.search.photo import cut_out, embed_person, find_people, open_photo,
 from tracker.search.ranking import PRIOR_REMEMBERED, rank_people
 from tracker.search.sheet import contact_sheet
 from tracker.sinks.overlay import OverlayPainter
-from tracker.types import Detections, Frame, Image, Sightings
+from tracker.types import Detections, Frame, Sightings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -125,9 +126,9 @@ def search(arguments: argparse.Namespace, console: Console) -> Answer:
             found = look_for_people(photo, arguments.photo, config.detector)
             person = choose_person(photo, found, arguments, sheet, console)
         crop = cut_out(photo, person)
-        features = embed_person(photo, person, embedder)
-        suspects = rank_people(known, features, config.identity.likeness)
-        matches = find_matches(gallery, people, suspects, features, arguments.count)
+        embeddings = embed_person(photo, person, embedder)
+        suspects = rank_people(known, embeddings, config.identity.similarity)
+        matches = find_matches(gallery, people, suspects, embeddings, arguments.count)
     answer = Answer(matches, suspects.nobody, arguments.sure)
     console.print(answer.sentence(), soft_wrap=True)
     console.print(answer.table())
@@ -264,7 +265,7 @@ COMMAND = Command(
     ),
     add_arguments=add_arguments,
     run=run,
-    remarks="Before anybody looks it is somebody of the gallery with "
+    remarks="Before the comparison it is somebody of the gallery with "
     f"{PRIOR_REMEMBERED:.0%}%, and each of its people alike.\n"
     "Exit code: 0 if somebody is as sure as asked, 1 if nobody is.",
 )

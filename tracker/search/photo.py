@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tracker.errors import ReuniteError
+from foundation.arrays import EmbeddingArray, Image
+from foundation.errors import ReuniteError
 from tracker.geometry import pixel_boxes
 from tracker.sources.addresses import VIDEO_SUFFIXES
 from tracker.sources.images import read_image
 from tracker.stages import Detector, Embedder
-from tracker.types import CameraName, Detections, FeatureArray, Frame, Image, Tick
+from tracker.types import CameraName, Detections, Frame, Tick
 
 
 def open_photo(path: Path) -> Frame:
@@ -60,8 +61,8 @@ def cut_out(photo: Frame, person: Detections) -> Image:
     return crop
 
 
-def embed_person(photo: Frame, person: Detections, embedder: Embedder) -> FeatureArray:
+def embed_person(photo: Frame, person: Detections, embedder: Embedder) -> EmbeddingArray:
     """What the network makes of one person, who is inside the photo: (D,), length 1."""
     (seen,) = embedder.embed(Tick(photo.time, (photo,)), [person], [np.ones(1, np.bool_)])
-    features: FeatureArray = seen.features[0]
-    return features
+    embeddings: EmbeddingArray = seen.embeddings[0]
+    return embeddings

@@ -4,18 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tracker.config import LikenessConfig
+from foundation.arrays import EmbeddingArray, FloatArray, IntArray, check_shape
+from tracker.config import SimilarityConfig
 from tracker.gallery import Appearances, GalleryIndex
-from tracker.identity.likeness import Likeness
-from tracker.identity.stays import CENTRE_STAYS, directions
-from tracker.types import FeatureArray, FloatArray, IntArray, check_shape
+from tracker.identity.similarity import SimilarityCalibration
+from tracker.identity.tracklets import CENTRE_TRACKLETS, directions
 
 PRIOR_REMEMBERED = 0.5
-"""Before anybody looks, the chance that the photo shows somebody of the gallery, spread evenly over them."""
+"""Before the comparison, the chance that the photo shows somebody of the gallery, spread evenly over them."""
 
 ONE_PICTURE = 0.88
-"""A photo is one picture, a stay the mean of several: this much is left of a cosine between two stays. It is
-0.62 of 0.70: `python -m benchmarks.search` and the mean that `LikenessConfig` has."""
+"""A photo is one picture, a tracklet the mean of several: this much is left of a cosine between two
+tracklets. It is 0.62 of 0.70: `python -m benchmarks.search` and the mean that `SimilarityConfig` has."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,12 +35,12 @@ class Suspects:
     nobody: float
 
 
-def rank_people(known: Appearances, photo: FeatureArray, config: LikenessConfig) -> Suspects:
+def rank_people(known: Appearances, photo: EmbeddingArray, config: SimilarityConfig) -> Suspects:
     """Compare a photo with everybody, and let Bayes' rule say how sure the answer is.
 
     What all people of a camera have in common is taken out, as the linker does; of the photo, whose camera
-    nobody knows, what those of all cameras have. A cosine is as likely as `Likeness` says for one person and
-    for two, and the cosines of different people say nothing about each other.
+    nobody knows, what those of all cameras have. A cosine is as likely as `SimilarityCalibration` says for
+    one person and for two, and the cosines of different people say nothing about each other.
 
     Of one photo and P people at least P - 1 pairs are of different people, so the cosines with all but
     the nearest show what strangers look like here. A gallery's people among themselves would not: two numbers
@@ -59,13 +59,13 @@ def rank_people(known: Appearances, photo: FeatureArray, config: LikenessConfig)
     if not len(known):
         raise ValueError("known must have a picture or more")
     pictures = known.embeddings.astype(np.float32)
-    overall = pictures.sum(axis=0) / (len(pictures) + CENTRE_STAYS)
+    overall = pictures.sum(axis=0) / (len(pictures) + CENTRE_TRACKLETS)
     photo = directions(photo - overall)
     for camera in set(known.cameras.tolist()):
         here = known.cameras == camera
-        # As in `Stays`: a camera that saw few people is drawn to the mean of all.
-        total = pictures[here].sum(axis=0) + CENTRE_STAYS * overall
-        pictures[here] = directions(pictures[here] - total / (here.sum() + CENTRE_STAYS))
+        # As in `TrackletTable`: a camera that saw few people is drawn to the mean of all.
+        total = pictures[here].sum(axis=0) + CENTRE_TRACKLETS * overall
+        pictures[here] = directions(pictures[here] - total / (here.sum() + CENTRE_TRACKLETS))
     index = GalleryIndex(len(photo))
     index.put(known.numbers, pictures)
     ranking = index.best(photo[None], count=len(index))
@@ -76,8 +76,8 @@ def rank_people(known: Appearances, photo: FeatureArray, config: LikenessConfig)
     if len(strangers) > most:
         strangers = np.quantile(strangers, (np.arange(most) + 0.5) / most)
     mean = config.mean_different + ONE_PICTURE * (config.mean_same - config.mean_different)
-    likeness = Likeness(config.model_copy(update={"mean_same": mean}), different=strangers)
+    similarity = SimilarityCalibration(config.model_copy(update={"mean_same": mean}), different=strangers)
     prior_odds = PRIOR_REMEMBERED / (1 - PRIOR_REMEMBERED) / len(index)
-    odds = prior_odds * np.exp(likeness.log_odds(cosines))
+    odds = prior_odds * np.exp(similarity.log_odds(cosines))
     nobody = float(1 / (1 + odds.sum()))
     return Suspects(ranking.numbers[0], cosines, odds * nobody, nobody)

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from foundation.arrays import Image
 from foundation.figures import FAINT, GRID, PALETTE, color, drawing, short_name
 from tracker.search.answer import Answer, local_time
-from tracker.types import Image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,8 +10,8 @@ from typing import Literal
 
 import numpy as np
 
+from foundation.arrays import Columns, FloatArray, IntArray
 from tracker.simulate.world import Motion, stride_length
-from tracker.types import Columns, FloatArray, IntArray
 
 Colour = tuple[float, float, float]
 """Blue, green, red, 0 to 255."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tracker.types import CameraName, FloatArray, check_shape
+from foundation.arrays import FloatArray, check_shape
+from tracker.types import CameraName
 
 
 @dataclass(frozen=True, slots=True, eq=False)

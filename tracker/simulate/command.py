@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from foundation.command import Command
-from tracker.errors import ReuniteError
+from foundation.errors import ReuniteError
 from tracker.simulate.config import SimulationConfig
 from tracker.simulate.simulation import simulate
 

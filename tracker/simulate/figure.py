@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation.arrays import FloatArray, Image
 from tracker.simulate.body import JOINT, Bodies, Look, Poses
 from tracker.simulate.cameras import Camera
-from tracker.types import FloatArray, Image
 
 SIDES = 16
 OVERSAMPLING = 2

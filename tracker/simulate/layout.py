@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from foundation.arrays import FloatArray
 from tracker.simulate.cameras import Camera, camera_at
 from tracker.simulate.config import SimulationConfig
-from tracker.types import CameraName, FloatArray
+from tracker.types import CameraName
 
 WALL_HEIGHT_M = 3.6
 DOOR_HEIGHT_M = 2.3

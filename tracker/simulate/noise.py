@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from foundation.arrays import FloatArray, IntArray
 from foundation.mot_files import MotTable
 from tracker.geometry import centers_of
 from tracker.simulate.cameras import Camera
 from tracker.simulate.config import DetectionNoise
 from tracker.simulate.truth import Truth
-from tracker.types import FloatArray, IntArray
 
 
 class NoisyDetector:

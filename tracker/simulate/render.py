@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from foundation.arrays import BoolArray, FloatArray, Image
 from tracker.simulate.body import JOINT, Bodies, Poses
 from tracker.simulate.cameras import Camera
 from tracker.simulate.figure import Paint, Sprite, build_vertices, draw_figures
 from tracker.simulate.layout import Room
 from tracker.simulate.scene import Surface, View, draw_background, lamp_light
-from tracker.types import BoolArray, FloatArray, Image
 
 _SHADOW_SCALE = 4
 """Shadows are soft, so they are drawn this many times smaller."""

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation.arrays import FloatArray, Image
 from tracker.simulate.cameras import Camera
 from tracker.simulate.layout import DOOR_HALF_WIDTH_M, DOOR_HEIGHT_M, WALL_HEIGHT_M, Block, Room
-from tracker.types import FloatArray, Image
 
 _CORRIDOR_M = 1.7
 """Depth of the corridor that an open door shows."""

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from foundation.arrays import BoolArray, FloatArray, IntArray
 from tracker.simulate.body import HEAD_RADIUS, JOINT, Bodies, Poses
 from tracker.simulate.cameras import Camera
 from tracker.simulate.scene import View
-from tracker.types import BoolArray, FloatArray, IntArray
 
 MIN_SHOWN = 0.05
 """People get a row when this share of them is in the picture and not behind a wall or furniture."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation.arrays import BoolArray, FloatArray, IntArray
 from tracker.simulate.layout import Door, Site
-from tracker.types import BoolArray, FloatArray, IntArray
 
 STEP_S = 0.1
 MAX_SPEED = 2.2

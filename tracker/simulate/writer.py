@@ -13,12 +13,12 @@ from typing import Self
 import av
 import numpy as np
 
+from foundation.arrays import FloatArray, Image
+from foundation.errors import ReuniteError
 from foundation.mot_files import MotTable, SequenceInfo, format_ground_truth, format_results, format_seqinfo
-from tracker.errors import ReuniteError
 from tracker.simulate.cameras import Camera
 from tracker.simulate.config import SimulationConfig
 from tracker.simulate.truth import Truth
-from tracker.types import FloatArray, Image
 
 _OURS = re.compile(r"cam\d+(\.mp4)?|calibration\.json|\.unfinished-.*")
 """What ``overwrite`` may remove; the last one is what a killed run leaves."""
@@ -129,7 +129,7 @@ class _Video:
         self._container.close()
 
 
-def write_calibration(folder: Path, cameras: tuple[Camera, ...]) -> None:
+def write_similarity(folder: Path, cameras: tuple[Camera, ...]) -> None:
     """calibration.json: name -> picture size, K, world -> camera (metres), image -> ground (metres), room."""
     values = {
         camera.name: {

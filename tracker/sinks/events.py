@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tracker.errors import ReuniteError
+from foundation.errors import ReuniteError
 from tracker.types import Frame, IdentityEvent, Sightings
 
 
@@ -56,7 +56,6 @@ class EventLog:
         return self._file.seek(0, os.SEEK_END)
 
     def close(self) -> None:
-        """Close the file."""
         with suppress(OSError):  # as in `Journal`: on a full disk writing failed before, and said so
             self._file.close()
 

@@ -9,9 +9,10 @@ import av
 import cv2
 import numpy as np
 
+from foundation.arrays import Image
 from foundation.figures import Color
 from tracker.colors import ink_on, person_color
-from tracker.types import CameraName, Frame, Image, Sightings
+from tracker.types import CameraName, Frame, Sightings
 
 TRAIL_S = 2.0
 """How far back the line behind each person goes."""
@@ -52,7 +53,7 @@ class OverlayPainter:
         ):
             trail = self._trails.setdefault(key, deque())
             if trail and frame.time - trail[-1][0] > TRAIL_S / 4:
-                trail.clear()  # no line through the time in which nobody saw the person
+                trail.clear()  # no line through the time in which no camera saw the person
             trail.append((frame.time, round((x1 + x2) / 2), round(y2)))
         oldest = frame.time - TRAIL_S
         for trail in self._trails.values():

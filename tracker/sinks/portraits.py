@@ -5,14 +5,15 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from foundation.arrays import Image
 from tracker.geometry import pixel_boxes
-from tracker.types import CameraName, Frame, Image, Sightings, State
+from tracker.types import CameraName, Frame, Sightings, State
 
 HEIGHT_PX = 128
 """No portrait is higher."""
 
 BETTER = 1.1
-"""A picture takes the place of another when it is so many times better: each costs an encoding."""
+"""A picture takes the place of another when it is this many times better: each costs an encoding."""
 
 BORDER_PX = 2
 """Whoever is nearer to the border of the picture may be cut off by it: many detectors clip their boxes."""
@@ -21,7 +22,7 @@ CUT = 0.5
 """What a picture is worth that shows somebody cut off."""
 
 MAX_PORTRAITS = 4096
-"""So many are kept, about 12 MB; of the oldest only the time. A live run has saved those long before."""
+"""This many are kept, about 12 MB; of the oldest only the time. A live run has saved those long before."""
 
 TrackKey = tuple[CameraName, int]
 """Camera, and number of the track there."""
@@ -70,7 +71,6 @@ class Portraits:
         return {key: portrait for key, (_, portrait) in self._best.items()}
 
     def state(self) -> State:
-        """All that `restore` needs."""
         portraits = [portrait for _, portrait in self._best.values()]
         return {
             "cameras": np.array([camera for camera, _ in self._best], np.str_),
@@ -82,7 +82,6 @@ class Portraits:
         }
 
     def restore(self, state: State) -> None:
-        """Take up a state that `state` gave."""
         self._best, self._kept = {}, {}
         ends = np.cumsum(state["lengths"])
         columns = ("cameras", "track_ids", "worth", "times", "lengths")

@@ -7,10 +7,11 @@ import threading
 import cv2
 import numpy as np
 
-from tracker.errors import ReuniteError
+from foundation.arrays import Image
+from foundation.errors import ReuniteError
 from tracker.letterbox import letterbox
 from tracker.sinks.overlay import OverlayPainter
-from tracker.types import CameraName, Frame, Image, Sightings
+from tracker.types import CameraName, Frame, Sightings
 
 TILE = (640, 360)
 """Width and height in pixels of one camera's place."""
@@ -42,7 +43,6 @@ class Window:
         self._tiles[frame.camera] = letterbox(picture, TILE, BLACK).picture
 
     def close(self) -> None:
-        """Close the window."""
         cv2.destroyAllWindows()
 
     def _show(self) -> None:

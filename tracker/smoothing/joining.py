@@ -6,11 +6,11 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
+from foundation.arrays import BoolArray, FloatArray, IntArray
 from foundation.mot_files import MotTable
 from tracker.config import OfflineConfig
 from tracker.kalman import BoxNoise, predict_moments
 from tracker.smoothing.moments import smooth_moments
-from tracker.types import BoolArray, FloatArray, IntArray
 
 MayJoin = Callable[[IntArray, IntArray], BoolArray]
 """(P,) earlier ids, (P,) later ids -> (P,) which of these pairs may be one person at all."""
@@ -81,7 +81,7 @@ def _pairs(begins: FloatArray, ends: FloatArray, max_gap_s: float) -> tuple[IntA
 
 
 def _log_density(ends: FloatArray, begins: FloatArray, seconds: FloatArray, noise: BoxNoise) -> FloatArray:
-    """(P,) log density of the (P, 5, 4) moments ``begins``, so many (P,) seconds after ``ends``.
+    """(P,) log density of the (P, 5, 4) moments ``begins``, this many (P,) seconds after ``ends``.
 
     Of centre and height and their velocities, in heights and heights per second. The width says less:
     it changes as people turn, and some detectors give it as a share of the height.
@@ -104,7 +104,7 @@ def _best_pairs(earlier: IntArray, later: IntArray, gain: FloatArray, tracks: in
     """The pairs of highest total gain, each track at most once on either side."""
     if not len(gain):
         return []
-    # The solver matches every row: each track may also be matched with nobody, a column of its own.
+    # The solver matches every row: each track may also be left unmatched, a column of its own.
     apart = np.unique(earlier)
     rows = np.concatenate((np.searchsorted(apart, earlier), np.arange(len(apart))))
     columns = np.concatenate((later, tracks + np.arange(len(apart))))

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from foundation.arrays import BoolArray, FloatArray, IntArray
 from tracker.kalman import BoxNoise, predict_moments, start_moments, update_moments
-from tracker.types import BoolArray, FloatArray, IntArray
 
 
 def smooth_moments(

@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from foundation.arrays import BoolArray, FloatArray, IntArray
 from foundation.mot_files import MotTable
 from tracker.config import OfflineConfig
 from tracker.kalman import BoxNoise
 from tracker.smoothing.joining import HEIGHT, centre_boxes, join_tracks
 from tracker.smoothing.moments import smooth_moments
-from tracker.types import BoolArray, FloatArray, IntArray
 
 
 def smooth_tracks(table: MotTable, times: FloatArray, likely_score: float, config: OfflineConfig) -> MotTable:

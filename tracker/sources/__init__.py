@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from foundation.errors import ReuniteError
 from tracker.config import SourceConfig
-from tracker.errors import ReuniteError
 from tracker.sources.addresses import find_cameras, locate_cameras
 from tracker.sources.files import FileSource
 from tracker.sources.live import LiveSource

@@ -7,9 +7,9 @@ from enum import Enum
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from foundation.errors import ReuniteError
 from foundation.images import is_hidden, is_sequence, list_files, list_images, natural_order
 from foundation.passwords import mask_logins, mask_password
-from tracker.errors import ReuniteError
 from tracker.types import CameraName
 
 STREAMED_SUFFIXES = frozenset({".ts", ".flv", ".mjpg", ".mjpeg", ".h264", ".264", ".h265", ".265", ".hevc"})

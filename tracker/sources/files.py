@@ -83,7 +83,6 @@ class FileSource:
                 yield Tick(min(frame.time for frame in frames), tuple(frames))
 
     def close(self) -> None:
-        """Let go of all files."""
         with self._lock:
             self._is_closed = True
             for reader in self._readers:

@@ -6,14 +6,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from foundation.arrays import Image
+from foundation.errors import ReuniteError
 from foundation.images import numbered_images, sequence_images, sequence_info
 from foundation.mot_files import SequenceInfo
 from foundation.video import UnreadableError
 from tracker.config import SourceConfig
-from tracker.errors import ReuniteError
 from tracker.sources.addresses import Camera, Kind
 from tracker.stages import CameraReport
-from tracker.types import Frame, Image, blank_image
+from tracker.types import Frame, blank_image
 
 
 class ImageReader:

@@ -7,11 +7,12 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 
+from foundation.arrays import Image
 from tracker.config import LiveConfig
 from tracker.sources.addresses import Camera, Kind
 from tracker.sources.streams import LostError, RefusedError, receive_pictures
 from tracker.stages import CameraReport
-from tracker.types import CameraName, Frame, Image, Tick
+from tracker.types import CameraName, Frame, Tick
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,6 @@ class LiveSource:
 
     @property
     def is_live(self) -> bool:
-        """Yes."""
         return True
 
     def ticks(self) -> Iterator[Tick]:

@@ -14,10 +14,10 @@ import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from foundation.arrays import Image
 from foundation.video import ImageConverter
 from tracker.config import LiveConfig
 from tracker.sources.addresses import Camera, Kind
-from tracker.types import Image
 
 RTSP_OPTIONS = {
     "rtsp_transport": "tcp",  # over UDP every lost packet smears the picture

@@ -81,7 +81,6 @@ class VideoReader:
             self.report.problem = f"{self._place}: {count}; people in them may be missing or wrong"
 
     def close(self) -> None:
-        """Let go of the file."""
         self._video.close()
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from foundation.command import EXIT_INTERRUPTED, Command, StopSignals
+from foundation.errors import ReuniteError
 from tracker.config import RunConfig, load_config, with_values
 from tracker.config.options import add_settings
-from tracker.errors import ReuniteError
 from tracker.sources.addresses import find_cameras
 from tracker.tune.keys import Range, choose_ranges
 from tracker.tune.parts import Split, choose_held_out, pair_truth, split_recordings
@@ -100,8 +100,8 @@ def tune(arguments: argparse.Namespace, console: Console, stop: threading.Event)
     from tracker.tune.search import Search, TrialLog
 
     config = load_config(arguments.config, arguments.overrides)
-    # Wrong keys are named before hours of work; whether anybody has looks is known after it.
-    ranges = choose_ranges(config, arguments.keys, has_looks=True)
+    # Wrong keys are named before hours of work; whether there are embeddings is known after it.
+    ranges = choose_ranges(config, arguments.keys, has_embeddings=True)
     path = arguments.output / "trials.jsonl"
     if path.exists() and not arguments.resume:
         raise ReuniteError(
@@ -131,7 +131,7 @@ def tune(arguments: argparse.Namespace, console: Console, stop: threading.Event)
         console.print("stopped; the sequences that were complete are kept: give the same command again")
         return EXIT_INTERRUPTED
     split = split_recordings(recordings, truth, whole, arguments.held_out)
-    ranges = choose_ranges(config, arguments.keys, any(recording.has_looks for recording in recordings))
+    ranges = choose_ranges(config, arguments.keys, any(recording.has_embeddings for recording in recordings))
     console.print(
         f"searching {len(ranges)} number(s) for {arguments.metric} on {split.tuning_name}; "
         f"held out: {split.held_out_name or 'nothing'}",
@@ -228,7 +228,7 @@ def tried(config: RunConfig, ranges: Mapping[str, Range], values: Mapping[str, f
 def search_settings(
     config: RunConfig, ranges: Mapping[str, Range], split: Split, metric: str, seed: int
 ) -> dict[str, Any]:
-    """All that the trials of a search hang on, under names that a user knows."""
+    """All that the trials of a search depend on, under names that a user knows."""
     sections = config.model_dump(mode="json", include={"tracking", "detector", "camera_motion", "embedder"})
     parts = "".join(part.fingerprint() for part in split.tuning)
     return {

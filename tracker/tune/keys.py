@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from foundation.errors import ReuniteError
 from tracker.config import RunConfig, Tunable, tunable_values
-from tracker.errors import ReuniteError
 
 SECTIONS = ("detector.", "tracking.")
 """What trials can tell about; sections with ranges occur elsewhere too, for what comes after tracking."""
 
 FIGURES = 4
-"""Significant figures of the values that are tried: more would not matter, and nobody could read them."""
+"""Significant figures of the values that are tried: more would not matter, and could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +47,25 @@ class Range:
         return value if exact else min(max(float(f"{value:.{FIGURES}g}"), self.low), self.high)
 
 
-def choose_ranges(config: RunConfig, keys: Sequence[str], has_looks: bool) -> dict[str, Range]:
+def choose_ranges(config: RunConfig, keys: Sequence[str], has_embeddings: bool) -> dict[str, Range]:
     """Range of each number that is searched, by its key, in the order of the configuration.
 
     Args:
         config: What holds now.
         keys: Keys, or sections that stand for all below them; empty takes everything that matters.
-        has_looks: Whether anybody is looked at; if not, what weighs appearance does not matter.
+        has_embeddings: Whether anything is embedded; if not, what weighs appearance does not matter.
 
     Raises:
         ReuniteError: A key is unknown, has no range, or does not matter.
     """
     tunable = {key: (mark, value) for key, mark, value in tunable_values(config) if key.startswith(SECTIONS)}
-    matters = {key: pair for key, pair in tunable.items() if has_looks or not pair[0].appearance}
+    matters = {key: pair for key, pair in tunable.items() if has_embeddings or not pair[0].appearance}
     for asked in keys:
         if _below(asked, matters):
             continue
         if _below(asked, tunable):
             raise ReuniteError(
-                f"--keys {asked}: weighs what people look like, and nobody was looked at; leave it out, or "
+                f"--keys {asked}: weighs appearance, and nothing was embedded; leave it out, or "
                 "give the sequences' pictures and an embedder (--set embedder.kind=reid)"
             )
         known = _all_keys(config.model_dump(mode="json"))

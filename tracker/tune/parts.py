@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from foundation.errors import ReuniteError
 from foundation.mot_files import MotTable
-from tracker.errors import ReuniteError
 from tracker.evaluate import find_ground_truth
 from tracker.evaluate.files import read_ground_truth, read_info
 from tracker.tune.recording import Recording
@@ -145,7 +145,7 @@ def _whole_part(recording: Recording, file: Path) -> Part:
 
 
 def _cut(part: Part, share: float) -> Split:
-    """The end of a sequence is held out, and a gap before it is nobody's."""
+    """The end of a sequence is held out, and a gap before it belongs to neither part."""
     recording, name = part.recording, part.recording.camera
     times = recording.times
     limits = times[0] + (times[-1] - times[0]) * np.array([1 - share - GAP, 1 - share])

@@ -15,18 +15,19 @@ from zipfile import BadZipFile
 import numpy as np
 from rich.console import Console
 
+from foundation.arrays import FloatArray, IntArray
+from foundation.errors import ReuniteError
 from foundation.files import write_whole
 from foundation.weights import find_weights, weights_folder
 from tracker.build import build_camera_motion, build_detector, build_embedder
 from tracker.config import RunConfig
 from tracker.detectors.mot_file import find_detections
-from tracker.errors import ReuniteError
 from tracker.pipeline import READ_AHEAD, work_ahead
 from tracker.sinks.progress import ProgressBars
 from tracker.sources.addresses import Camera
 from tracker.sources.files import FileSource
 from tracker.stages import CameraMotion, Detector
-from tracker.types import CameraName, FloatArray, IntArray, Observations, Sightings
+from tracker.types import CameraName, Observations, Sightings
 
 NONE = np.empty(0, np.int64)
 NOBODY = Sightings(NONE, NONE, np.empty((0, 4)), np.empty(0))
@@ -41,7 +42,7 @@ class Recording:
         numbers: (F,) frame numbers, rising.
         times: (F,) seconds, rising.
         motions: (F, 2, 3) how the camera moved the picture since the frame before; see `CameraMotion`.
-        observations: F, everybody with their appearance; D is 0 where nobody was ever looked at.
+        observations: F, everybody with their appearance; D is 0 where nothing was embedded.
     """
 
     camera: CameraName
@@ -53,7 +54,7 @@ class Recording:
     def within(self, frames: range) -> Self:
         """These frames alone, as far as they were read.
 
-        The first one keeps its motion since a frame that is not there; a new tracker has nobody to move.
+        The first one keeps its motion since a frame that is not there; a new tracker has no tracks to move.
         """
         first, end = np.searchsorted(self.numbers, [frames.start, frames.stop]).tolist()
         kept = slice(first, end)
@@ -62,9 +63,9 @@ class Recording:
         )
 
     @property
-    def has_looks(self) -> bool:
-        """Whether anybody was looked at."""
-        return any(seen.features.any() for seen in self.observations)
+    def has_embeddings(self) -> bool:
+        """Whether anything was embedded."""
+        return any(seen.embeddings.any() for seen in self.observations)
 
     def to_bytes(self) -> bytes:
         """A file that `from_bytes` reads back to the very same numbers."""
@@ -76,7 +77,7 @@ class Recording:
             "counts": np.array([len(seen) for seen in self.observations], np.int64),
             "boxes": np.concatenate([seen.boxes for seen in self.observations]),
             "scores": np.concatenate([seen.scores for seen in self.observations]),
-            "features": np.concatenate([seen.features for seen in self.observations]),
+            "embeddings": np.concatenate([seen.embeddings for seen in self.observations]),
         }
         np.savez(buffer, **columns)
         return buffer.getvalue()
@@ -90,13 +91,13 @@ class Recording:
         """
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             ends = np.cumsum(file["counts"])[:-1]
-            parts = [np.split(file[name], ends) for name in ("boxes", "scores", "features")]
+            parts = [np.split(file[name], ends) for name in ("boxes", "scores", "embeddings")]
             numbers, times, motions = (file[name] for name in ("numbers", "times", "motions"))
             return cls(camera, numbers, times, motions, tuple(map(Observations, *parts)))
 
 
 class Recorder:
-    """Makes recordings, or takes them from its folder where nothing that they hang on has changed.
+    """Makes recordings, or takes them from its folder where nothing that they depend on has changed.
 
     Args:
         config: Source settings, detector, camera motion and embedder.
@@ -167,7 +168,7 @@ class Recorder:
                 for tick, found, *_ in ahead:
                     (frame,) = tick.frames
                     motions.append(camera_motion.estimate(frame, found[0].boxes))
-                    # Which of them a run would look at hangs on its tracks, so on what is being searched.
+                    # Which of them a run would embed depends on its tracks, so on what is being searched.
                     observations += self._embedder.embed(tick, found, [np.ones(len(found[0]), np.bool_)])
                     numbers.append(frame.number)
                     times.append(frame.time)
@@ -182,13 +183,13 @@ class Recorder:
         recording = Recording(
             camera.name, np.array(numbers), np.array(times), np.array(motions), tuple(observations)
         )
-        if recording.has_looks:
+        if recording.has_embeddings:
             return recording
-        blind = (Observations(it.boxes, it.scores, it.features[:, :0]) for it in observations)
+        blind = (Observations(it.boxes, it.scores, it.embeddings[:, :0]) for it in observations)
         return replace(recording, observations=tuple(blind))
 
     def _path(self, camera: Camera) -> Path:
-        """Named by all that the recording hangs on, so a change of any of it makes another file."""
+        """Named by all that the recording depends on, so a change of any of it makes another file."""
         config, network = self._config, self._embedder.network
         files = [Path(camera.address)]
         if config.detector.kind == "file":

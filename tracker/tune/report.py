@@ -10,10 +10,10 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
+from foundation.errors import ReuniteError
 from foundation.files import write_whole
 from foundation.passwords import mask_password
 from tracker.config import RunConfig, dump_config
-from tracker.errors import ReuniteError
 from tracker.metrics import Scores
 from tracker.tune.keys import Range
 from tracker.tune.parts import Split
@@ -58,13 +58,14 @@ class Outcome:
         """One sentence on why not to trust the new values; empty where there is no reason."""
         if not self.tuning[0].clear.true_positives and not self.tuning[1].clear.true_positives:
             return (
-                "Nobody was found where the ground truth has people: does it belong to these sequences, and "
+                "No people were found where the ground truth has some: does it belong to these sequences, "
+                "and "
                 "are the detector's scores as high as detector.likely_score asks?"
             )
         if not self.changed:
             return "Nothing was better than the present values."
         if self.held_out is None:
-            return "Nothing was held out, so nobody knows whether these values are better elsewhere too."
+            return "Nothing was held out, so it is not known whether these values are better elsewhere too."
         before, after = (scores.as_dict()[self.metric] for scores in self.held_out)
         if after < before:
             return (

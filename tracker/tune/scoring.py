@@ -13,10 +13,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation.errors import ReuniteError
 from foundation.mot_files import MotTable
 from tracker.build import build_tracker
 from tracker.config import RunConfig
-from tracker.errors import ReuniteError
 from tracker.geometry import xyxy_to_xywh
 from tracker.metrics import GroundTruth, Scores, score_sequence
 from tracker.metrics.overlap import PEDESTRIAN
@@ -54,16 +54,16 @@ class Part:
         arrays: list[NDArray[Any]] = [recording.numbers, recording.times, recording.motions]
         arrays += [table.frames, table.ids, table.boxes, table.scores, table.classes]
         for seen in recording.observations:
-            arrays += [seen.boxes, seen.scores, seen.features]
+            arrays += [seen.boxes, seen.scores, seen.embeddings]
         for array in arrays:
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
 
 def track(recording: Recording, config: RunConfig) -> MotTable:
-    """Track a recording online, and look at the same people in each frame, as ``tracker.run`` does.
+    """Track a recording online, and embed the same people in each frame, as ``tracker.run`` does.
 
-    Those who were missed are there as well where they are carried on.
+    Those who were missed are there as well where they coast.
     """
     tracker = build_tracker(recording.camera, config)
     tracks = list[Tracks]()
@@ -71,9 +71,9 @@ def track(recording: Recording, config: RunConfig) -> MotTable:
     for time, motion, found in frames:
         seen = found[found.scores >= config.detector.min_score]
         candidates = tracker.compare(tracker.predict(time, motion), seen)
-        if seen.features.shape[1]:
+        if seen.embeddings.shape[1]:
             needed = tracker.needs_embedding(candidates)
-            seen = Observations(seen.boxes, seen.scores, np.where(needed[:, None], seen.features, 0.0))
+            seen = Observations(seen.boxes, seen.scores, np.where(needed[:, None], seen.embeddings, 0.0))
         tracks += tracker.update(candidates, seen)
     if not tracks:
         return MotTable.empty()

@@ -13,12 +13,12 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.samplers import TPESampler
 
+from foundation.errors import ReuniteError
 from foundation.files import write_whole
-from tracker.errors import ReuniteError
 from tracker.tune.keys import Range
 
 IMPORTANCE_TRIALS = 30
-"""Of fewer trials nobody can say which numbers matter."""
+"""Fewer trials do not say which numbers matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class Trial:
 class Search:
     """Says what to try next, by what all trials so far gave. The present values come first.
 
-    What comes next hangs on the trials and the seed alone, so a search that was cut off and one that was not
-    try the same.
+    What comes next depends on the trials and the seed alone, so a search that was cut off and one that was
+    not try the same.
 
     Source: tree-structured Parzen estimator (Bergstra et al. 2011), as Optuna has it.
     """

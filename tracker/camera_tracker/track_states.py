@@ -1,10 +1,10 @@
-"""Whom a camera tracker remembers."""
+"""The tracks of a camera tracker, with their Kalman states."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from tracker.types import Columns, FeatureArray, FloatArray, IntArray, check_shape
+from foundation.arrays import Columns, EmbeddingArray, FloatArray, IntArray, check_shape
 
 STATUS_NAMES = ("tentative", "tracked", "lost")
 TENTATIVE, TRACKED, LOST = range(len(STATUS_NAMES))
@@ -14,8 +14,8 @@ CENTERS, SIZES = slice(0, 2), slice(2, 4)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class People(Columns):
-    """The M people a camera tracker remembers, by rising id.
+class TrackStates(Columns):
+    """The M tracks of a camera, by rising id.
 
     Attributes:
         track_ids: (M,).
@@ -23,14 +23,14 @@ class People(Columns):
         born_times: (M,) seconds, when first matched.
         seen_times: (M,) seconds, when last matched.
         seen_counts: (M,) in how many frames matched.
-        frame_counts: (M,) in how many frames since then anybody looked for them.
+        frame_counts: (M,) in how many frames since then it could be matched.
         scores: (M,) of the last detection.
         moments: (M, 5, 4) Kalman moments of centre x, centre y, width, height at the time of the last frame.
         seen_boxes: (M, 4) x1, y1, x2, y2 of the last detection, where the camera shows that place now.
-        features: (M, D) moving average of the appearance, each row of length 1, or zeros if never looked at.
-        looks: (M, D) the appearance in the last frame, zeros if nobody looked at it there.
-        look_times: (M,) seconds, when last looked at; -inf if never.
-        look_counts: (M,) how often it was looked at.
+        embeddings: (M, D) moving average of the appearance, each row of length 1, zeros before the first one.
+        last_embeddings: (M, D) the appearance in the last frame, zeros where it has none.
+        embedded_times: (M,) seconds, of the last embedding; -inf before the first.
+        num_embeddings: (M,) how often it was embedded.
     """
 
     track_ids: IntArray
@@ -42,31 +42,31 @@ class People(Columns):
     scores: FloatArray
     moments: FloatArray
     seen_boxes: FloatArray
-    features: FeatureArray
-    looks: FeatureArray
-    look_times: FloatArray
-    look_counts: IntArray
+    embeddings: EmbeddingArray
+    last_embeddings: EmbeddingArray
+    embedded_times: FloatArray
+    num_embeddings: IntArray
 
     def check(self) -> None:
         """Raise ValueError unless all shapes fit. Not with every new object: there is one a frame."""
-        people = len(self.track_ids)
-        for name, shape in (("moments", (people, 5, 4)), ("seen_boxes", (people, 4))):
-            check_shape(f"People.{name}", getattr(self, name), shape)
+        tracks = len(self.track_ids)
+        for name, shape in (("moments", (tracks, 5, 4)), ("seen_boxes", (tracks, 4))):
+            check_shape(f"TrackStates.{name}", getattr(self, name), shape)
         for name in ("status", "born_times", "seen_times", "seen_counts", "frame_counts", "scores"):
-            check_shape(f"People.{name}", getattr(self, name), (people,))
-        for name in ("look_times", "look_counts"):
-            check_shape(f"People.{name}", getattr(self, name), (people,))
-        check_shape("People.features", self.features, (people, None))
-        check_shape("People.looks", self.looks, self.features.shape)
+            check_shape(f"TrackStates.{name}", getattr(self, name), (tracks,))
+        for name in ("embedded_times", "num_embeddings"):
+            check_shape(f"TrackStates.{name}", getattr(self, name), (tracks,))
+        check_shape("TrackStates.embeddings", self.embeddings, (tracks, None))
+        check_shape("TrackStates.last_embeddings", self.last_embeddings, self.embeddings.shape)
 
-    def copy(self) -> "People":
-        """The same, for somebody who writes into the columns."""
-        return People(*[getattr(self, name).copy() for name in self.__slots__])
+    def copy(self) -> "TrackStates":
+        """A copy whose columns may be written."""
+        return TrackStates(*[getattr(self, name).copy() for name in self.__slots__])
 
     @classmethod
-    def nobody(cls) -> "People":
-        """No people."""
-        counts, numbers, features = np.empty(0, np.int64), np.empty(0), np.empty((0, 0), np.float32)
+    def empty(cls) -> "TrackStates":
+        """No tracks."""
+        counts, numbers, embeddings = np.empty(0, np.int64), np.empty(0), np.empty((0, 0), np.float32)
         return cls(
             track_ids=counts,
             status=counts,
@@ -77,26 +77,26 @@ class People(Columns):
             scores=numbers,
             moments=np.empty((0, 5, 4)),
             seen_boxes=np.empty((0, 4)),
-            features=features,
-            looks=features,
-            look_times=numbers,
-            look_counts=counts,
+            embeddings=embeddings,
+            last_embeddings=embeddings,
+            embedded_times=numbers,
+            num_embeddings=counts,
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """Where the people of a camera are at the time of a frame.
+    """Where the tracks of a camera are at the time of a frame.
 
     Attributes:
         time: Seconds, of that frame.
         since: Seconds, of the frame that it is predicted from; -inf where there is none.
-        people: Those who are not forgotten by then, in the picture of that frame.
+        tracks: Those that have not ended by then, in the picture of that frame.
     """
 
     time: float
     since: float
-    people: People
+    tracks: TrackStates
 
 
 def coordinates(boxes: FloatArray) -> FloatArray:

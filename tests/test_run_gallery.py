@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from foundation.arrays import EmbeddingArray
+from foundation.errors import ReuniteError
 from tests.galleries import CAMERAS, DIMENSION, MONDAY, NETWORK, content, unit_rows
-from tracker.errors import ReuniteError
 from tracker.gallery import Gallery, GalleryBusyError, Network, PictureKey, Pictures
-from tracker.memory import BEFORE_S, PICTURES, PICTURES_OF_CAMERA, RunMemory, chosen_pictures
+from tracker.recording.gallery import BEFORE_S, PICTURES, PICTURES_OF_CAMERA, RunGallery, chosen_pictures
 from tracker.sinks.portraits import Portrait, TrackKey
-from tracker.types import CameraName, FeatureArray, State, TrackTable
+from tracker.types import CameraName, State, Tracklets
 
 DOOR, HALL, YARD = CAMERAS
 Row = tuple[CameraName, int, int, float, float]
@@ -28,22 +29,22 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def monday(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every run is started at the same moment."""
-    monkeypatch.setattr("tracker.memory.time.time", lambda: MONDAY)
+    monkeypatch.setattr("tracker.recording.gallery.time.time", lambda: MONDAY)
 
 
-def look_of(camera: CameraName, track: int) -> FeatureArray:
-    (look,) = unit_rows(np.random.default_rng([CAMERAS.index(camera), track]), 1)
-    return np.asarray(look)
+def embedding_of(camera: CameraName, track: int) -> EmbeddingArray:
+    (embedding,) = unit_rows(np.random.default_rng([CAMERAS.index(camera), track]), 1)
+    return np.asarray(embedding)
 
 
-def table(*rows: Row, looks: int | list[int] = 9) -> TrackTable:
+def table(*rows: Row, num_embeddings: int | list[int] = 9) -> Tracklets:
     """Tracks of these rows, ten frames each."""
     cameras, tracks, identities, begins, ends = zip(*rows, strict=True) if rows else [()] * 5
     count = len(rows)
-    look_counts = np.broadcast_to(np.array(looks, np.int64), count)
-    features = np.array([look_of(row[0], row[1]) for row in rows], np.float32).reshape(-1, DIMENSION)
-    features = np.where(look_counts[:, None] > 0, features, np.float32(0))
-    return TrackTable(
+    counts = np.broadcast_to(np.array(num_embeddings, np.int64), count)
+    embeddings = np.array([embedding_of(row[0], row[1]) for row in rows], np.float32).reshape(-1, DIMENSION)
+    embeddings = np.where(counts[:, None] > 0, embeddings, np.float32(0))
+    return Tracklets(
         cameras=np.array(cameras, np.object_),
         track_ids=np.array(tracks, np.int64),
         identity_ids=np.array(identities, np.int64),
@@ -51,26 +52,26 @@ def table(*rows: Row, looks: int | list[int] = 9) -> TrackTable:
         end_s=np.array(ends, np.float64),
         decided_s=np.where(np.array(identities) > 0, np.array(ends, np.float64), np.nan),
         frames=np.full(count, 10),
-        looks=look_counts,
-        features=features,
+        num_embeddings=counts,
+        embeddings=embeddings,
     )
 
 
-def open_memory(path: Path, *, is_live: bool = False, is_own: bool = False) -> RunMemory:
-    return RunMemory(path, NETWORK, is_live=is_live, is_own=is_own)
+def open_gallery(path: Path, *, is_live: bool = False, is_own: bool = False) -> RunGallery:
+    return RunGallery(path, NETWORK, is_live=is_live, is_own=is_own)
 
 
 def remember(
-    path: Path, tracks: TrackTable, portraits: Mapping[TrackKey, Portrait] | None = None, reserve: int = 0
+    path: Path, tracks: Tracklets, portraits: Mapping[TrackKey, Portrait] | None = None, reserve: int = 0
 ) -> State:
     """One whole run; the state that its last checkpoint held."""
-    memory = open_memory(path)
+    gallery_of_run = open_gallery(path)
     if reserve:
-        memory.reserve(reserve)
-    memory.update(tracks, portraits or {})
-    state = memory.state()
-    memory.save()
-    memory.close()
+        gallery_of_run.reserve(reserve)
+    gallery_of_run.update(tracks, portraits or {})
+    state = gallery_of_run.state()
+    gallery_of_run.save()
+    gallery_of_run.close()
     return state
 
 
@@ -95,15 +96,15 @@ def test_people_of_a_run_are_remembered_with_when_where_and_how_they_looked(path
         assert (second.number, list(second.presence)) == (2, [HALL])
         pictures = gallery.person(1).pictures
         assert pictures.times.tolist() == [MONDAY + 2, MONDAY + 8]  # the middle of each track
-        assert pictures.embeddings == pytest.approx(tracks.features[[0, 2]], abs=1e-3)
+        assert pictures.embeddings == pytest.approx(tracks.embeddings[[0, 2]], abs=1e-3)
 
 
-def test_who_is_undecided_or_was_never_looked_at_is_left_out(path: Path) -> None:
-    tracks = table((DOOR, 1, 0, 0, 4), (DOOR, 2, 1, 0, 4), (DOOR, 3, 2, 0, 4), looks=[9, 0, 9])
+def test_what_is_undecided_or_was_never_embedded_is_left_out(path: Path) -> None:
+    tracks = table((DOOR, 1, 0, 0, 4), (DOOR, 2, 1, 0, 4), (DOOR, 3, 2, 0, 4), num_embeddings=[9, 0, 9])
     remember(path, tracks, reserve=2)
     assert list(everything(path)) == [2]
-    # A stay that nobody looked at counts as soon as the person is known from another.
-    remember(path, table((DOOR, 1, 1, 0, 4), (HALL, 2, 1, 8, 9), looks=[9, 0]))
+    # A tracklet that nobody looked at counts as soon as the person is known from another.
+    remember(path, table((DOOR, 1, 1, 0, 4), (HALL, 2, 1, 8, 9), num_embeddings=[9, 0]))
     with Gallery(path) as gallery:
         assert list(gallery.people()[0].presence) == [DOOR, HALL]
         assert gallery.person(1).pictures.cameras.tolist() == [DOOR]
@@ -123,18 +124,18 @@ def test_saving_again_or_after_a_crash_counts_nothing_twice(path: Path, is_live:
     earlier, start = (DOOR, 1, 1, 0.0, 4.0), MONDAY if is_live else 0.0
     remember(path, table(earlier), reserve=2)
     tracks = table((HALL, 1, 1, start + 20, start + 30), (DOOR, 7, 2, start + 20, start + 22))
-    memory = open_memory(path, is_live=is_live)
-    memory.update(tracks, {})
-    state = memory.state()
-    memory.save()
+    gallery_of_run = open_gallery(path, is_live=is_live)
+    gallery_of_run.update(tracks, {})
+    state = gallery_of_run.state()
+    gallery_of_run.save()
     once = everything(path)
     assert len(once) == 2
-    memory.update(tracks, {})
-    memory.save()
+    gallery_of_run.update(tracks, {})
+    gallery_of_run.save()
     assert everything(path) == once
-    memory.close()
+    gallery_of_run.close()
     for _ in range(2):
-        resumed = open_memory(path, is_live=is_live)
+        resumed = open_gallery(path, is_live=is_live)
         resumed.restore(state)
         resumed.update(tracks, {})
         resumed.save()
@@ -146,43 +147,43 @@ def test_saving_again_or_after_a_crash_counts_nothing_twice(path: Path, is_live:
 def test_a_live_run_that_finds_two_people_to_be_one_takes_its_own_back(path: Path) -> None:
     remember(path, table((DOOR, 1, 1, 0, 4)), reserve=3)
     before = everything(path)
-    memory = open_memory(path)
-    memory.update(table((HALL, 1, 1, 20, 24), (HALL, 2, 2, 30, 34)), {})
-    memory.save()
+    gallery_of_run = open_gallery(path)
+    gallery_of_run.update(table((HALL, 1, 1, 20, 24), (HALL, 2, 2, 30, 34)), {})
+    gallery_of_run.save()
     assert list(everything(path)) == [1, 2]
-    memory.update(table((HALL, 1, 3, 20, 24), (HALL, 2, 3, 30, 34)), {})  # neither 1 nor 2 after all
-    memory.save()
+    gallery_of_run.update(table((HALL, 1, 3, 20, 24), (HALL, 2, 3, 30, 34)), {})  # neither 1 nor 2 after all
+    gallery_of_run.save()
     after = everything(path)
-    memory.close()
+    gallery_of_run.close()
     assert list(after) == [1, 3]
     assert after[1] == before[1]
     # A number under which somebody else put people meanwhile is left as it is.
-    memory = open_memory(path)
-    (number,) = memory.reserve(1)
-    memory.update(table((HALL, 1, number, 20, 24)), {})
-    memory.save()
+    gallery_of_run = open_gallery(path)
+    (number,) = gallery_of_run.reserve(1)
+    gallery_of_run.update(table((HALL, 1, number, 20, 24)), {})
+    gallery_of_run.save()
     with Gallery(path) as gallery:
         gallery.merge(number, 3)
-    memory.update(table(), {})
-    memory.save()
-    memory.close()
+    gallery_of_run.update(table(), {})
+    gallery_of_run.save()
+    gallery_of_run.close()
     assert list(everything(path)) == [1, number, 3]
 
 
 def test_whoever_is_forgotten_during_a_run_stays_forgotten(path: Path) -> None:
     remember(path, table((DOOR, 1, 1, 0, 4), (DOOR, 2, 2, 0, 4)), reserve=2)
-    memory = open_memory(path)
+    gallery_of_run = open_gallery(path)
     tracks = table((HALL, 1, 1, 9, 12), (HALL, 2, 2, 9, 12))
-    memory.update(tracks, {})
-    state = memory.state()
+    gallery_of_run.update(tracks, {})
+    state = gallery_of_run.state()
     with Gallery(path) as gallery:
         gallery.forget(1)
-    memory.save()
+    gallery_of_run.save()
     assert list(everything(path)) == [2]
-    memory.update(table((HALL, 1, 1, 9, 13), (HALL, 2, 2, 9, 13)), {})
-    memory.save()
-    memory.close()
-    resumed = open_memory(path)
+    gallery_of_run.update(table((HALL, 1, 1, 9, 13), (HALL, 2, 2, 9, 13)), {})
+    gallery_of_run.save()
+    gallery_of_run.close()
+    resumed = open_gallery(path)
     resumed.restore(state)
     resumed.update(tracks, {})
     resumed.save()
@@ -195,32 +196,32 @@ def test_what_is_known_at_the_beginning_has_a_row_for_each_person_and_camera(pat
     remember(path, table((DOOR, 3, 3, 2, 3)))
     with Gallery(path) as gallery:
         gallery.merge(2, 3)
-    memory = open_memory(path)
-    known = memory.known()
-    assert list(zip(known.numbers, known.cameras, strict=True)) == [(1, DOOR), (2, DOOR), (2, HALL)]
-    assert np.linalg.norm(known.features, axis=1) == pytest.approx(1.0)
-    mean = look_of(DOOR, 1) + look_of(DOOR, 2)
-    assert known.features[0] == pytest.approx(mean / np.linalg.norm(mean), abs=1e-3)
+    gallery_of_run = open_gallery(path)
+    known = gallery_of_run.known()
+    assert list(zip(known.identity_ids, known.cameras, strict=True)) == [(1, DOOR), (2, DOOR), (2, HALL)]
+    assert np.linalg.norm(known.embeddings, axis=1) == pytest.approx(1.0)
+    mean = embedding_of(DOOR, 1) + embedding_of(DOOR, 2)
+    assert known.embeddings[0] == pytest.approx(mean / np.linalg.norm(mean), abs=1e-3)
     # By the clocks of those runs all of them are seen after this one began: it knows better.
     assert known.last_seen_s.tolist() == [-BEFORE_S] * 3
-    memory.close()
-    memory = open_memory(path, is_live=True)
-    assert memory.known().last_seen_s.tolist() == [MONDAY - BEFORE_S] * 3
-    memory.close()
+    gallery_of_run.close()
+    gallery_of_run = open_gallery(path, is_live=True)
+    assert gallery_of_run.known().last_seen_s.tolist() == [MONDAY - BEFORE_S] * 3
+    gallery_of_run.close()
 
 
 def test_times_of_files_count_from_the_moment_the_run_was_started(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remember(path, table((DOOR, 1, 1, 0, 4)), reserve=2)
-    monkeypatch.setattr("tracker.memory.time.time", lambda: MONDAY + 3600)
-    memory = open_memory(path)
-    assert memory.known().last_seen_s.tolist() == [-3596]
-    memory.update(table((DOOR, 1, 2, 0, 4)), {})
-    state = memory.state()
-    memory.close()
-    monkeypatch.setattr("tracker.memory.time.time", lambda: MONDAY + 7200)
-    resumed = open_memory(path)
+    monkeypatch.setattr("tracker.recording.gallery.time.time", lambda: MONDAY + 3600)
+    gallery_of_run = open_gallery(path)
+    assert gallery_of_run.known().last_seen_s.tolist() == [-3596]
+    gallery_of_run.update(table((DOOR, 1, 2, 0, 4)), {})
+    state = gallery_of_run.state()
+    gallery_of_run.close()
+    monkeypatch.setattr("tracker.recording.gallery.time.time", lambda: MONDAY + 7200)
+    resumed = open_gallery(path)
     resumed.restore(state)
     resumed.update(table((DOOR, 1, 2, 0, 4)), {})
     resumed.save()
@@ -230,13 +231,13 @@ def test_times_of_files_count_from_the_moment_the_run_was_started(
 
 
 def test_nobody_is_known_from_a_new_gallery(path: Path) -> None:
-    memory = open_memory(path)
-    known = memory.known()
-    memory.update(table(), {})
-    memory.save()
-    memory.close()
+    gallery_of_run = open_gallery(path)
+    known = gallery_of_run.known()
+    gallery_of_run.update(table(), {})
+    gallery_of_run.save()
+    gallery_of_run.close()
     assert len(known) == 0
-    assert known.features.shape == (0, DIMENSION)
+    assert known.embeddings.shape == (0, DIMENSION)
     assert everything(path) == {}
 
 
@@ -244,7 +245,7 @@ def test_a_run_that_others_came_after_adds_nothing_and_says_so(path: Path) -> No
     state = remember(path, table((DOOR, 1, 1, 0, 4)), reserve=2)
     remember(path, table((HALL, 1, 1, 20, 24)))
     both = everything(path)
-    resumed = open_memory(path)
+    resumed = open_gallery(path)
     resumed.restore(state)
     resumed.update(table((DOOR, 1, 1, 0, 4)), {})
     resumed.save()
@@ -254,12 +255,12 @@ def test_a_run_that_others_came_after_adds_nothing_and_says_so(path: Path) -> No
 
 
 def test_a_run_that_had_saved_nothing_adds_to_what_others_did_meanwhile(path: Path) -> None:
-    memory = open_memory(path)
-    memory.reserve(2)
-    state = memory.state()
-    memory.close()
+    gallery_of_run = open_gallery(path)
+    gallery_of_run.reserve(2)
+    state = gallery_of_run.state()
+    gallery_of_run.close()
     remember(path, table((HALL, 1, 1, 20, 24)))
-    resumed = open_memory(path)
+    resumed = open_gallery(path)
     resumed.restore(state)
     resumed.update(table((DOOR, 1, 1, 0, 4)), {})
     resumed.save()
@@ -272,7 +273,7 @@ def test_a_run_that_had_saved_nothing_adds_to_what_others_did_meanwhile(path: Pa
 def test_another_gallery_in_the_place_of_the_first_is_refused(path: Path) -> None:
     state = remember(path, table((DOOR, 1, 1, 0, 4)), reserve=5)
     path.unlink()
-    resumed = open_memory(path)
+    resumed = open_gallery(path)
     with pytest.raises(ReuniteError, match="not the gallery that this run began with"):
         resumed.restore(state)
     resumed.close()
@@ -280,14 +281,14 @@ def test_another_gallery_in_the_place_of_the_first_is_refused(path: Path) -> Non
 
 def test_a_gallery_of_the_run_itself_takes_the_numbers_that_the_run_gives(path: Path) -> None:
     tracks = table((DOOR, 1, 1, 0, 4), (DOOR, 2, 70, 0, 4))
-    memory = open_memory(path, is_own=True)
-    memory.update(tracks, {})
-    state = memory.state()
-    memory.save()
-    memory.close()
+    gallery_of_run = open_gallery(path, is_own=True)
+    gallery_of_run.update(tracks, {})
+    state = gallery_of_run.state()
+    gallery_of_run.save()
+    gallery_of_run.close()
     once = everything(path)
     assert list(once) == [1, 70]
-    resumed = open_memory(path, is_own=True)
+    resumed = open_gallery(path, is_own=True)
     resumed.restore(state)
     resumed.update(tracks, {})
     resumed.save()
@@ -298,14 +299,14 @@ def test_a_gallery_of_the_run_itself_takes_the_numbers_that_the_run_gives(path: 
 def test_a_gallery_that_cannot_serve_is_refused_before_anything_is_read(path: Path) -> None:
     remember(path, table((DOOR, 1, 1, 0, 4)), reserve=1)
     with pytest.raises(ReuniteError, match="embeddings of two networks cannot be compared"):
-        RunMemory(path, Network("another", "beef", DIMENSION), is_live=False, is_own=False)
-    memory = open_memory(path)
+        RunGallery(path, Network("another", "beef", DIMENSION), is_live=False, is_own=False)
+    gallery_of_run = open_gallery(path)
     with pytest.raises(GalleryBusyError, match="another run"):
-        open_memory(path)
-    memory.close()
+        open_gallery(path)
+    gallery_of_run.close()
     path.write_bytes(path.read_bytes()[:-4096])
     with pytest.raises(ReuniteError, match="is damaged"):
-        open_memory(path)
+        open_gallery(path)
 
 
 def test_thumbnails_are_kept_only_where_portraits_are_given(path: Path) -> None:
@@ -321,9 +322,9 @@ def test_thumbnails_are_kept_only_where_portraits_are_given(path: Path) -> None:
         assert MONDAY + 6.5 in gallery.person(1).pictures.times
 
 
-def test_a_track_that_was_hardly_looked_at_is_no_picture_where_there_are_better_ones(path: Path) -> None:
+def test_a_track_with_few_embeddings_is_no_picture_where_there_are_better_ones(path: Path) -> None:
     rows: list[Row] = [(DOOR, track, 1, 10.0 * track, 10.0 * track + 4) for track in (1, 2, 3)]
-    remember(path, table(*rows, (HALL, 1, 1, 50, 52), looks=[9, 2, 9, 1]), reserve=1)
+    remember(path, table(*rows, (HALL, 1, 1, 50, 52), num_embeddings=[9, 2, 9, 1]), reserve=1)
     with Gallery(path) as gallery:
         shown = gallery.person(1).pictures
         assert shown.times.tolist() == [MONDAY + 12, MONDAY + 32, MONDAY + 51]

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from foundation.arrays import BoolArray, FloatArray
 from foundation.figures import FAINT, INK, PALETTE, Color, color, count, drawing, write_figure
 from foundation.files import write_whole
-from tracker.types import BoolArray, FloatArray, SiteCalibration
+from tracker.types import SimilarityReport
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,19 +20,19 @@ BIN = 0.04
 """Width of a bar, in cosine."""
 
 
-def write_calibration(folder: Path, site: SiteCalibration) -> list[Path]:
+def write_similarity(folder: Path, site: SimilarityReport) -> list[Path]:
     """Write ``calibration.json`` and, as PNG and SVG, ``calibration``; the files written."""
     path = folder / "calibration.json"
     write_whole(path, (json.dumps(_as_dict(site), indent=2) + "\n").encode())
-    return [path, *write_figure(draw_calibration(site), folder / "calibration.png")]
+    return [path, *write_figure(draw_similarity(site), folder / "calibration.png")]
 
 
-def draw_calibration(site: SiteCalibration) -> "Figure":
+def draw_similarity(site: SimilarityReport) -> "Figure":
     """The figure: different people above, the same person below, the threshold through both.
 
     Bars are the pairs of this site; they fill the curve as much as the site, not the prior, made it.
     """
-    known = f"{count(site.people, 'person is', 'people are')} known"
+    known = f"{count(site.num_identities, 'person is', 'people are')} known"
     taken = _of_100(site.expected_false_merge_rate, "is taken for somebody", "are taken for somebody")
     missed = _of_100(site.expected_missed_rate, "is missed", "are missed")
     strangers = f"above the threshold: of 100 strangers {taken}"
@@ -66,7 +67,7 @@ def draw_calibration(site: SiteCalibration) -> "Figure":
 
 def _draw_side(
     axes: "Axes",
-    site: SiteCalibration,
+    site: SimilarityReport,
     cosines: FloatArray,
     density: FloatArray,
     is_wrong: BoolArray,
@@ -95,7 +96,7 @@ def _draw_side(
     axes.grid(axis="x")
 
 
-def _say(axes: "Axes", site: SiteCalibration, title: str, verdict: str, pairs: str, curve: str) -> None:
+def _say(axes: "Axes", site: SimilarityReport, title: str, verdict: str, pairs: str, curve: str) -> None:
     """What a plot shows, what bars and curve rest on, and beside the threshold what is expected there."""
     axes.set_title(title)
     bars, line = axes.patches[0], axes.lines[0]
@@ -109,7 +110,7 @@ def _say(axes: "Axes", site: SiteCalibration, title: str, verdict: str, pairs: s
     )
 
 
-def _as_dict(site: SiteCalibration) -> dict[str, Any]:
+def _as_dict(site: SimilarityReport) -> dict[str, Any]:
     def moments(mean_sd: tuple[float, float]) -> dict[str, float]:
         return {"mean": round(mean_sd[0], 4), "standard_deviation": round(mean_sd[1], 4)}
 
@@ -122,26 +123,26 @@ def _as_dict(site: SiteCalibration) -> dict[str, Any]:
         "expected_false_merge_rate": round(site.expected_false_merge_rate, 6),
         "expected_missed_rate": round(site.expected_missed_rate, 6),
         "threshold_cosine": round(site.threshold, 4),
-        "people_known": site.people,
+        "people_known": site.num_identities,
         "cosine_of_different_people": moments(site.mean_sd_different)
         | evidence(site.different)
         | {"pairs_above_threshold": _above(site)[0], "pairs_expected_above": round(_above(site)[1], 2)},
-        "cosine_of_two_looks_at_one_track": moments(site.mean_sd_within) | evidence(site.within),
-        "cosine_of_one_person_in_two_stays": moments(site.mean_sd_same),
+        "cosine_of_two_embeddings_of_one_track": moments(site.mean_sd_within) | evidence(site.within),
+        "cosine_of_one_person_in_two_tracklets": moments(site.mean_sd_same),
     }
 
 
-def _prior_share(site: SiteCalibration, cosines: FloatArray) -> float:
+def _prior_share(site: SimilarityReport, cosines: FloatArray) -> float:
     return site.prior_pairs / (site.prior_pairs + len(cosines))
 
 
-def _above(site: SiteCalibration) -> tuple[int, float]:
+def _above(site: SimilarityReport) -> tuple[int, float]:
     """How many pairs of different people are above the threshold, and how many the curve has there."""
     share = (site.density_different * np.gradient(site.grid))[site.grid >= site.threshold].sum()
     return int((site.different >= site.threshold).sum()), float(share) * len(site.different)
 
 
-def _notes_different(site: SiteCalibration) -> tuple[str, str]:
+def _notes_different(site: SimilarityReport) -> tuple[str, str]:
     """What bars and curve of different people rest on."""
     above, expected = _above(site)
     if not len(site.different):
@@ -151,7 +152,7 @@ def _notes_different(site: SiteCalibration) -> tuple[str, str]:
     return f"{bars}: {above} above the threshold, {expected:.1f} expected", f"expected: {share}"
 
 
-def _notes_same(site: SiteCalibration) -> tuple[str, str]:
+def _notes_same(site: SimilarityReport) -> tuple[str, str]:
     """What bars and curve of the same person rest on."""
     if not len(site.within):
         return "no track was seen for long enough", "expected of two tracklets: the prior alone"

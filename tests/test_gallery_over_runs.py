@@ -11,18 +11,18 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
+from foundation.arrays import BoolArray
 from tests.galleries import unit_rows
 from tests.test_identity_table import replay
 from tracker.config import load_config
 from tracker.gallery import Gallery, Network
 from tracker.identity.table import NOBODY_FROM
-from tracker.memory import OWN_GALLERY
 from tracker.recording.folder import RunFolder
+from tracker.recording.gallery import OWN_GALLERY
 from tracker.recording.run import TrackingRun
 from tracker.reports.tracks import read_tracks
 from tracker.run import main
 from tracker.types import (
-    BoolArray,
     CameraName,
     Detections,
     Frame,
@@ -231,8 +231,8 @@ def test_a_full_disk_costs_neither_the_results_nor_the_people(
 ) -> None:
     config = load_config(None, [f"source={scene}", "detector.kind=file", "embedder.kind=color"])
     with TrackingRun(config, threading.Event()) as full:
-        assert full._people._memory is not None
-        pages = full._people._memory._gallery._database._connection
+        assert full._people._gallery is not None
+        pages = full._people._gallery._gallery._database._connection
         pages.execute(f"PRAGMA max_page_count = {pages.execute('PRAGMA page_count').fetchone()[0]}")
         complete, _ = full.run(Console(quiet=True))
     assert not complete
@@ -307,11 +307,11 @@ def test_a_live_run_saves_at_each_checkpoint_and_after_a_crash_once_more(
     config = load_config(
         None, ["source=rtsp://127.0.0.1:9/door", "detector.kind=embedded", "gallery.path=people.sqlite"]
     )
-    features = unit_rows(np.random.default_rng(1), 1, DIMENSION)
+    embeddings = unit_rows(np.random.default_rng(1), 1, DIMENSION)
 
     def watch(live: TrackingRun, begin_s: float) -> None:
         for step in range(30):
-            tracks = Tracks(np.array([1]), np.array([[1.0, 2, 30, 90]]), np.array([0.9]), features)
+            tracks = Tracks(np.array([1]), np.array([[1.0, 2, 30, 90]]), np.array([0.9]), embeddings)
             frame = Frame(live.cameras[0], step + 1, begin_s + step / 10, blank_image(64, 48))
             live.identities.observe(frame, tracks)
 
@@ -332,14 +332,14 @@ def test_a_gallery_that_cannot_be_written_for_a_while_does_not_stop_a_live_run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tracker.recording.run.build_embedder", lambda config: KnowsByShade())
     config = load_config(None, ["source=rtsp://127.0.0.1:9/door", "detector.kind=embedded"])
-    features = unit_rows(np.random.default_rng(1), 1, DIMENSION)
+    embeddings = unit_rows(np.random.default_rng(1), 1, DIMENSION)
     with TrackingRun(config, threading.Event()) as live:
-        assert live._people._memory is not None
+        assert live._people._gallery is not None
         for step in range(30):
-            tracks = Tracks(np.array([1]), np.array([[1.0, 2, 30, 90]]), np.array([0.9]), features)
+            tracks = Tracks(np.array([1]), np.array([[1.0, 2, 30, 90]]), np.array([0.9]), embeddings)
             frame = Frame(live.cameras[0], step + 1, 1_767_600_000.0 + step / 10, blank_image(64, 48))
             live.identities.observe(frame, tracks)
-        connection = live._people._memory._gallery._database._connection
+        connection = live._people._gallery._gallery._database._connection
         connection.execute("PRAGMA query_only = 1")
         live._save()
         live._save()

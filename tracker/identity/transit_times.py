@@ -1,8 +1,9 @@
-"""When and where help: how long people take from camera to camera, and which cameras see the same place."""
+"""Transit times: how long people take from camera to camera, and which cameras see the same place."""
 
 import numpy as np
 
-from tracker.types import BoolArray, FloatArray, IntArray, State
+from foundation.arrays import BoolArray, FloatArray, IntArray
+from tracker.types import State
 
 SHORTEST_S, LONGEST_S = 0.1, 3600.0
 BROAD = 1 / np.log(LONGEST_S / SHORTEST_S)
@@ -12,30 +13,29 @@ STEP = 0.05
 GRID = np.arange(np.log(SHORTEST_S), np.log(LONGEST_S) + STEP, STEP)
 """Logarithms of absences for which the odds are tabulated; much finer than `WIDTH`."""
 
-PRIOR_PASSAGES = 5.0
-"""So many passages weigh as much as knowing nothing."""
+PRIOR_TRANSITS = 5.0
+"""This many transit times weigh as much as knowing nothing."""
 
 WIDTH = 0.35
 """Standard deviation of each learnt absence on the logarithmic scale: a third longer or shorter."""
 
 MAX_KEPT = 64
-"""Passages remembered of each pair of cameras; the newest."""
+"""Transit times that are kept of each pair of cameras; the newest."""
 
 SHARED_LOG_ODDS = 1.5
 """For somebody who is seen at this moment in a camera that sees the same place."""
 
 HIT_RATE = 0.003
-"""A pair of tracks seen at once in two cameras is a hit when so few strangers are as alike."""
+"""A pair of tracks seen at once in two cameras is a hit when only this share of strangers is as alike."""
 
 MIN_HITS, MIN_RATIO = 5, 10.0
-"""So many hits, and so many times what chance gives, and two cameras see the same place."""
+"""This many hits, and this many times what chance gives, and two cameras see the same place."""
 
 
-class Passages:
-    """What sure matches taught of the ways between C cameras."""
+class TransitTimes:
+    """Transit times between C cameras, learnt from sure matches."""
 
     def __init__(self, cameras: int) -> None:
-        """Know nothing."""
         self._absences: dict[tuple[int, int], list[float]] = {}
         self._tests = np.zeros((cameras, cameras))
         self._hits = np.zeros((cameras, cameras))
@@ -43,14 +43,14 @@ class Passages:
         self._table = np.zeros((cameras, cameras, len(GRID)))
         self._is_known = np.zeros(cameras, np.bool_)  # whether its rows of the table are up to date
 
-    def without_ways(self) -> "Passages":
+    def only_overlaps(self) -> "TransitTimes":
         """What is known of the places that cameras share, and nothing else."""
-        passages = Passages(self._cameras)
-        passages._tests, passages._hits = self._tests.copy(), self._hits.copy()
-        return passages
+        transit_times = TransitTimes(self._cameras)
+        transit_times._tests, transit_times._hits = self._tests.copy(), self._hits.copy()
+        return transit_times
 
     def add(self, before: int, after: int, absence_s: float) -> None:
-        """Somebody surely left one camera and came into another (or the same) so much later."""
+        """Somebody surely left one camera and came into another (or the same) this much later."""
         if absence_s > 0:
             known = self._absences.setdefault((before, after), [])
             known.append(float(np.log(np.clip(absence_s, SHORTEST_S, LONGEST_S))))
@@ -91,7 +91,7 @@ class Passages:
             share = (len(known) + 1) / (from_here + self._cameras) * self._cameras
             density = np.exp(-0.5 * ((GRID[:, None] - known) / WIDTH) ** 2).sum(axis=1)
             density /= WIDTH * np.sqrt(2 * np.pi)
-            mixed = (density + PRIOR_PASSAGES * BROAD) / (len(known) + PRIOR_PASSAGES)
+            mixed = (density + PRIOR_TRANSITS * BROAD) / (len(known) + PRIOR_TRANSITS)
             self._table[before, after] = np.clip(np.log(mixed / BROAD) + np.log(share), -3.0, 3.0)
         self._is_known[before] = True
 
@@ -105,7 +105,6 @@ class Passages:
         }
 
     def restore(self, state: State) -> None:
-        """Take up a state that `state` gave."""
         self._absences = {}
         for before, after, value in state["absences"]:
             self._absences.setdefault((int(before), int(after)), []).append(float(value))

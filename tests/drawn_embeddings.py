@@ -4,21 +4,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from foundation.arrays import EmbeddingArray
 from tests.galleries import unit_rows
 from tracker.gallery import Appearances
-from tracker.identity.stays import directions
-from tracker.types import CameraName, FeatureArray, Network
+from tracker.identity.tracklets import directions
+from tracker.types import CameraName, Network
 
 NETWORK = Network("drawn", "c0ffee", 256)
 PEOPLE = 12
-LOOKS = unit_rows(np.random.default_rng(0), 2 * PEOPLE, NETWORK.dimension)
+EMBEDDINGS = unit_rows(np.random.default_rng(0), 2 * PEOPLE, NETWORK.dimension)
 """What people look like: number n is row n - 1; the second half is never remembered."""
 CAMERAS = (CameraName("door"), CameraName("[bold]yard"))
 
 
-def seen(numbers: Sequence[int], seed: int, noise: float = 0.7) -> FeatureArray:
+def seen(numbers: Sequence[int], seed: int, noise: float = 0.7) -> EmbeddingArray:
     """A picture of each of these people; the cosine of two of one person is about 1 / (1 + noise ** 2)."""
-    rows = LOOKS[np.array(numbers) - 1]
+    rows = EMBEDDINGS[np.array(numbers) - 1]
     noisy = rows + noise * unit_rows(np.random.default_rng(seed), len(rows), NETWORK.dimension)
     return directions(noisy)
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tracker.errors import ReuniteError
+from foundation.arrays import BoolArray, IntArray
+from foundation.errors import ReuniteError
 from tracker.gallery import GalleryWriter, Network, Person, PictureKey, Pictures, Presence, UnknownPersonError
 from tracker.gallery.arrays import people_from_arrays, people_to_arrays
 from tracker.sinks.portraits import Portrait, TrackKey
-from tracker.types import BoolArray, CameraName, IntArray, KnownPeople, State, TrackTable
+from tracker.types import CameraName, KnownIdentities, State, Tracklets
 
 log = logging.getLogger(__name__)
 
@@ -20,17 +21,17 @@ OWN_GALLERY = "gallery.sqlite"
 """In the folder of a run that was given no gallery."""
 
 PICTURES_OF_CAMERA, PICTURES = 4, 16
-"""At most so many pictures of a person are kept, of one camera and in all."""
+"""At most this many pictures of a person are kept, of one camera and in all."""
 
-SURE_LOOKS = 3
-"""A track that was looked at less often is no picture, where its camera has others of the person."""
+SURE_EMBEDDINGS = 3
+"""A track with fewer embeddings is no picture, where its camera has others of the person."""
 
 BEFORE_S = 1.0
-"""Whoever is remembered was last seen so long before the run, or earlier. A run over files may have ended,
+"""Whoever is remembered was last seen this long before the run, or earlier. A run over files may have ended,
 by its own clock, after the next one began."""
 
 
-class RunMemory:
+class RunGallery:
     """The gallery of one run: read once, then written as often as wanted.
 
     What it writes of a person is what was remembered before the run, and all that the run saw. So saving
@@ -71,7 +72,7 @@ class RunMemory:
         """Why nothing more is saved, in one sentence; empty when all is well."""
         return self._problem
 
-    def known(self) -> KnownPeople:
+    def known(self) -> KnownIdentities:
         """Everybody who is remembered, under the numbers that stand for them; last seen before the run."""
         shown = self._gallery.appearances()
         last_seen = {
@@ -84,21 +85,21 @@ class RunMemory:
         row_of = {pair: row for row, pair in enumerate(sorted(last_seen.keys() & set(pairs)))}
         rows = np.array([row_of.get(pair, -1) for pair in pairs], np.int64)
         order = np.argsort(rows, kind="stable")[(rows < 0).sum() :]
-        features = np.zeros((len(row_of), shown.embeddings.shape[1]), np.float32)
+        embeddings = np.zeros((len(row_of), shown.embeddings.shape[1]), np.float32)
         if len(order):
             starts = np.searchsorted(rows[order], np.arange(len(row_of)))
-            features = np.add.reduceat(shown.embeddings[order].astype(np.float32), starts)
-            features /= np.linalg.norm(features, axis=1, keepdims=True)
+            embeddings = np.add.reduceat(shown.embeddings[order].astype(np.float32), starts)
+            embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
         times = np.array([last_seen[pair] for pair in row_of])
-        return KnownPeople(
-            numbers=np.array([number for number, _ in row_of], np.int64),
+        return KnownIdentities(
+            identity_ids=np.array([number for number, _ in row_of], np.int64),
             cameras=np.array([camera for _, camera in row_of], np.object_),
             last_seen_s=np.minimum(times, self._started - BEFORE_S) - self._zero,
-            features=features,
+            embeddings=embeddings,
         )
 
     def reserve(self, count: int) -> Sequence[int]:
-        """So many numbers for new people, which nobody had or will have.
+        """Numbers for new people, which no one had or will have.
 
         Raises:
             ReuniteError: The gallery cannot be written.
@@ -107,18 +108,18 @@ class RunMemory:
         self._last_number = numbers[-1]
         return numbers
 
-    def update(self, tracks: TrackTable, portraits: Mapping[TrackKey, Portrait]) -> None:
+    def update(self, tracks: Tracklets, portraits: Mapping[TrackKey, Portrait]) -> None:
         """Take in what the run knows by now; `state` must be stored before `save` is called.
 
         Args:
-            tracks: All of the run. Who is not decided, or was never looked at, is left out.
+            tracks: All of the run. Whatever is not decided, or has no embedding, is left out.
             portraits: Pictures that may be kept, and when they were taken; empty where none may.
 
         Raises:
             ReuniteError: The gallery cannot be read.
         """
         is_decided = tracks.identity_ids != 0
-        seen = np.unique(tracks.identity_ids[is_decided & (tracks.looks > 0)])
+        seen = np.unique(tracks.identity_ids[is_decided & (tracks.num_embeddings > 0)])
         tracks = tracks[np.isin(tracks.identity_ids, seen)]
         tracks = tracks[np.argsort(tracks.identity_ids, kind="stable")]
         ends = np.searchsorted(tracks.identity_ids, seen, side="right").tolist()
@@ -126,8 +127,13 @@ class RunMemory:
             group = tracks[begin:end]
             keys = zip(group.cameras, group.track_ids.tolist(), strict=True)
             best = [portraits.get(key) for key in keys]
-            # Looks and frames only grow, and tell by how much.
-            columns = (group.track_ids, group.frames, group.looks, [it.time if it else -1.0 for it in best])
+            # Embeddings and frames only grow, and tell by how much.
+            columns = (
+                group.track_ids,
+                group.frames,
+                group.num_embeddings,
+                [it.time if it else -1.0 for it in best],
+            )
             signature = repr(list(group.cameras)).encode() + np.array(columns, np.float64).tobytes()
             if self._tracks.get(number) != signature:
                 self._take(number, group, best)
@@ -162,7 +168,6 @@ class RunMemory:
         self._unsaved, self._thumbnails, self._withdrawn = {}, {}, set()
 
     def state(self) -> State:
-        """All that `restore` needs."""
         own = {
             "runs": np.array([self._run, self._run_before]),
             "started": np.array(self._started),
@@ -207,7 +212,7 @@ class RunMemory:
                 self._before[number] = None
         return self._before[number]
 
-    def _take(self, number: int, tracks: TrackTable, best: Sequence[Portrait | None]) -> None:
+    def _take(self, number: int, tracks: Tracklets, best: Sequence[Portrait | None]) -> None:
         """Put together what is remembered of one person and what the run saw, its T tracks."""
         before = self._person_before(number)
         presence = dict(before.presence) if before else {}
@@ -222,7 +227,7 @@ class RunMemory:
         sure = np.nonzero(_is_sure(tracks))[0].tolist()
         row_at = {(tracks.cameras[row], times[row]): row for row in sure}
         rows = list(row_at.values())
-        shown = Pictures(tracks.cameras[rows], np.array(times)[rows], tracks.features[rows])
+        shown = Pictures(tracks.cameras[rows], np.array(times)[rows], tracks.embeddings[rows])
         portraits = zip(shown.keys(number), [best[row] for row in rows], strict=True)
         jpegs = {key: portrait.jpeg for key, portrait in portraits if portrait and portrait.jpeg}
         if before:
@@ -264,11 +269,14 @@ def chosen_pictures(pictures: Pictures) -> IntArray:
     return np.array(sorted(row for *_, row in sorted(turns)[:PICTURES]), np.int64)
 
 
-def _is_sure(tracks: TrackTable) -> BoolArray:
-    """(T,) whom somebody looked at often enough, or more often than at the others in that camera."""
-    most = {camera: tracks.looks[tracks.cameras == camera].max() for camera in dict.fromkeys(tracks.cameras)}
-    needed = np.array([min(SURE_LOOKS, most[camera]) for camera in tracks.cameras])
-    return (tracks.looks >= needed) & (tracks.looks > 0)
+def _is_sure(tracks: Tracklets) -> BoolArray:
+    """(T,) whether a track has enough embeddings, or the most of its person in that camera."""
+    most = {
+        camera: tracks.num_embeddings[tracks.cameras == camera].max()
+        for camera in dict.fromkeys(tracks.cameras)
+    }
+    needed = np.array([min(SURE_EMBEDDINGS, most[camera]) for camera in tracks.cameras])
+    return (tracks.num_embeddings >= needed) & (tracks.num_embeddings > 0)
 
 
 def _joined(first: Pictures, second: Pictures) -> Pictures:

@@ -1,10 +1,10 @@
-"""How alike is alike enough, here: cosines turned into odds and error rates for this site."""
+"""The similarity calibration: cosines turned into odds and error rates for this site."""
 
 import numpy as np
 from scipy.special import betainc, betaln
 
-from tracker.config import LikenessConfig
-from tracker.types import FloatArray
+from foundation.arrays import FloatArray
+from tracker.config import SimilarityConfig
 
 MIN_SD = 0.03
 """No site is so clear-cut; fewer pairs than a handful may look so."""
@@ -20,29 +20,29 @@ TINY = 1e-30
 """A density below this says no more than that something never happens."""
 
 
-class Likeness:
+class SimilarityCalibration:
     """What cosines between tracks mean at this site.
 
     Every video gives two kinds of pairs for nothing. Tracks that one camera sees together are
-    different people; two looks at one track, seconds apart, are the same person, under the same light. A
+    different people; two embeddings of one track, seconds apart, are the same person, under the same light. A
     prior, worth some pairs, serves until there are enough. What one camera cannot show is
-    how much less alike a person is in another stay: that share is the prior's.
+    how much less alike a person is in another tracklet: that share is the prior's.
 
     Cosines of either kind follow a beta distribution on [-1, 1], as those of random directions do
     exactly: unlike a Gaussian it ends where cosines end, which is where strangers are taken for somebody.
 
     Attributes:
         different: Mean and standard deviation of the cosine of two people.
-        within: Of two looks at one track, seconds apart.
-        same: Of one person in two stays.
-        cosines: (P,) of the pairs of different people, and (W,) of two looks at one track, of this site.
+        within: Of two embeddings of one track, seconds apart.
+        same: Of one person in two tracklets.
+        cosines: (P,) of the pairs of different people, and (W,) of two embeddings of one track, of this site.
         pairs: How many they are.
     """
 
     def __init__(
-        self, config: LikenessConfig, different: FloatArray | None = None, within: FloatArray | None = None
+        self, config: SimilarityConfig, different: FloatArray | None = None, within: FloatArray | None = None
     ) -> None:
-        """Learn from the (P,) cosines of tracks seen together, and the (W,) ones of looks at one track."""
+        """Learn from the (P,) cosines of tracks seen together, and the (W,) ones within a track."""
         nothing = np.empty(0)
         different, within = (nothing if found is None else found for found in (different, within))
         self.cosines, self.pairs = (different, within), (len(different), len(within))
@@ -72,7 +72,7 @@ class Likeness:
         return np.interp(cosines, GRID, self._log_odds)
 
     def stranger_rate(self, cosines: FloatArray) -> FloatArray:
-        """Share of strangers that are at least so alike to a given person."""
+        """Share of strangers that are at least as alike to a given person."""
         return np.interp(cosines, GRID, self._stranger_rate)
 
     def stranger_rate_at(self, log_odds: FloatArray) -> FloatArray:
@@ -85,11 +85,11 @@ class Likeness:
         return float(np.interp(cosine, GRID, self._miss_rate))
 
     def densities(self) -> tuple[FloatArray, FloatArray]:
-        """(G,) how often two people, and one person in two stays, have the cosines of `GRID`; area 1."""
+        """(G,) how often two people, and one person in two tracklets, have the cosines of `GRID`; area 1."""
         return -np.gradient(self._stranger_rate, GRID), np.gradient(self._miss_rate, GRID)
 
     def threshold(self, candidates: int, rate: float) -> float:
-        """The cosine that strangers reach with at most this chance against so many people; inf if none is."""
+        """The cosine that a stranger reaches with at most this chance among the candidates; or inf."""
         place = np.searchsorted(-self._stranger_rate, -rate / max(candidates, 1))
         return float(np.append(GRID, np.inf)[place])
 

@@ -1,45 +1,47 @@
-"""What was seen of each track so far: a growing table of stays. Who they are stands in `IdentityTable`."""
+"""What was seen of each track so far: a growing table of tracklets; `IdentityTable` has who they are."""
 
 import numpy as np
 
-from tracker.types import BoolArray, FeatureArray, FloatArray, IntArray, KnownPeople, State
+from foundation.arrays import BoolArray, EmbeddingArray, FloatArray, IntArray
+from tracker.types import KnownIdentities, State
 
-CENTRE_STAYS = 10.0
-"""The mean over this site, or a camera, counts half when it comes from so many tracks."""
+CENTRE_TRACKLETS = 10.0
+"""The mean over this site, or a camera, counts half when it comes from this many tracks."""
 
 GROWTH = 1.05
-"""The means are taken anew when there are so many times more looks than the last time."""
+"""The means are taken anew when there are this many times more embeddings than the last time."""
 
 REAL = ("begin", "end")
-WHOLE = ("camera", "track_id", "frames", "looks", "tried", "compared", "entry", "exit")
-LOOKS = ("first", "later", "sum", "mean", "centred")
-COLUMNS = (*REAL, *WHOLE, *LOOKS)
+WHOLE = ("camera", "track_id", "frames", "num_embeddings", "tried", "compared", "entry", "exit")
+EMBEDDINGS = ("first", "later", "sum", "mean", "centred")
+COLUMNS = (*REAL, *WHOLE, *EMBEDDINGS)
 
 UNKNOWN = -1
 """The row of a track that was never seen."""
 
 LATER_S = 3.0
-"""A look that was taken so long after the first shows a person in another pose."""
+"""An embedding that was taken this long after the first shows a person in another pose."""
 
 
-class Stays:
+class TrackletTable:
     """The N tracks so far, one row each, in the order in which they were first seen.
 
-    People who were remembered before the run come first, a row for each camera that saw them: `KnownPeople`.
+    People who were remembered before the run come first, a row for each camera that saw them:
+    `KnownIdentities`.
 
     Attributes:
         camera: (N,) index of the camera.
-        track_id: (N,) number of the track in its camera; below 0 for a row of `KnownPeople`.
+        track_id: (N,) number of the track in its camera; below 0 for a row of `KnownIdentities`.
         begin: (N,), end: (N,) seconds, when first and last seen.
         frames: (N,) in how many frames it was seen.
-        looks: (N,) how often it was looked at.
-        tried: (N,) looks at the last try to say who it is.
+        num_embeddings: (N,) how many embeddings it has.
+        tried: (N,) embeddings at the last try to say who it is.
         compared: (N,) 1 where it was compared with the tracks of other cameras; else 0.
-        entry: (N,), exit: (N,) the doors where it was first and last seen; see `Doors`.
-        first: (N, D) the first look, and later: (N, D) the first that was taken `LATER_S` after; zeros until
-            then.
-        sum: (N, D) of all looks.
-        mean: (N, D) its direction; zeros where nobody looked.
+        entry: (N,), exit: (N,) the zones where it was first and last seen; see `EntryExitZones`.
+        first: (N, D) the first embedding, and later: (N, D) the first that was taken `LATER_S` after; zeros
+            until then.
+        sum: (N, D) of all embeddings.
+        mean: (N, D) its direction; zeros where there is none.
         centred: (N, D) the same without what all people of its camera have in common.
     """
 
@@ -48,26 +50,25 @@ class Stays:
     begin: FloatArray
     end: FloatArray
     frames: IntArray
-    looks: IntArray
+    num_embeddings: IntArray
     tried: IntArray
     compared: IntArray
     entry: IntArray
     exit: IntArray
-    first: FeatureArray
-    later: FeatureArray
-    sum: FeatureArray
-    mean: FeatureArray
-    centred: FeatureArray
+    first: EmbeddingArray
+    later: EmbeddingArray
+    sum: EmbeddingArray
+    mean: EmbeddingArray
+    centred: EmbeddingArray
 
     def __init__(self, cameras: int) -> None:
-        """No track of so many cameras."""
         # Of each camera, at t: the row of track t, `UNKNOWN` where there is none and at the end.
         self._rows = [np.full(64, UNKNOWN) for _ in range(cameras)]
         self._count = 0
         self._store: State = {}
         self._cameras = cameras
         self._centre = np.zeros((cameras, 0), np.float32)
-        self._total_looks = self._looks_of_centre = 0
+        self._total_embeddings = self._embeddings_of_centre = 0
         self._reserve(64, 0)
 
     def __len__(self) -> int:
@@ -75,13 +76,13 @@ class Stays:
 
     @property
     def length(self) -> int:
-        """D, 0 before anybody was looked at."""
+        """D, 0 before the first embedding."""
         return int(self.mean.shape[1])
 
     @property
-    def has_looks(self) -> bool:
-        """Whether anybody was ever looked at."""
-        return self._total_looks > 0
+    def has_embeddings(self) -> bool:
+        """Whether there is any embedding."""
+        return self._total_embeddings > 0
 
     @property
     def is_track(self) -> BoolArray:
@@ -104,71 +105,70 @@ class Stays:
         self.frames[found] += 1
         return found
 
-    def remember(self, known: KnownPeople, cameras: IntArray) -> IntArray:
+    def remember(self, known: KnownIdentities, cameras: IntArray) -> IntArray:
         """Add people from before the run, seen last by ``cameras`` (R,); their rows (R,)."""
-        rows = self._add(0, -1 - np.arange(len(known)), 0.0, known.features.shape[1])
+        rows = self._add(0, -1 - np.arange(len(known)), 0.0, known.embeddings.shape[1])
         self.camera[rows] = cameras
         self.begin[rows] = self.end[rows] = known.last_seen_s
         self.frames[rows] = 1
-        self.look(rows, known.features)
+        self.add_embeddings(rows, known.embeddings)
         return rows
 
-    def look(self, rows: IntArray, features: FeatureArray) -> bool:
-        """Add one look (M, D), taken now, at each of M different rows.
+    def add_embeddings(self, rows: IntArray, embeddings: EmbeddingArray) -> bool:
+        """Add one embedding (M, D), taken now, at each of M different rows.
 
         Returns:
             Whether what all people have in common was taken anew, so that every ``centred`` changed.
         """
-        is_first = self.looks[rows] == 0
-        self.first[rows[is_first]] = features[is_first]
+        is_first = self.num_embeddings[rows] == 0
+        self.first[rows[is_first]] = embeddings[is_first]
         is_later = (self.end[rows] - self.begin[rows] >= LATER_S) & ~self.later[rows].any(axis=1) & ~is_first
-        self.later[rows[is_later]] = features[is_later]
-        self.sum[rows] += features
-        self.looks[rows] += 1
-        self._total_looks += len(rows)
+        self.later[rows[is_later]] = embeddings[is_later]
+        self.sum[rows] += embeddings
+        self.num_embeddings[rows] += 1
+        self._total_embeddings += len(rows)
         self.mean[rows] = directions(self.sum[rows])
-        is_recentred = self._total_looks >= GROWTH * self._looks_of_centre
+        is_recentred = self._total_embeddings >= GROWTH * self._embeddings_of_centre
         if is_recentred:
-            self._looks_of_centre = self._total_looks
+            self._embeddings_of_centre = self._total_embeddings
             self._centre = self._new_centre()
             self.centred[:] = self._without_centre(self.mean, self.camera)
-            self.centred[self.looks == 0] = 0
+            self.centred[self.num_embeddings == 0] = 0
         else:
             self.centred[rows] = self._without_centre(self.mean[rows], self.camera[rows])
         return is_recentred
 
     def within(self) -> FloatArray:
-        """(W,) cosines of two looks at one track, `LATER_S` apart, without what its camera has in common."""
+        """(W,) cosines of two centred embeddings of one track, `LATER_S` apart."""
         rows = np.nonzero(self.later.any(axis=1))[0]
         camera = self.camera[rows]
         first = self._without_centre(self.first[rows], camera)
         later = self._without_centre(self.later[rows], camera)
         return np.asarray((first * later).sum(axis=1), np.float64)
 
-    def _without_centre(self, looks: FeatureArray, camera: IntArray) -> FeatureArray:
-        return directions(looks - self._centre[camera])
+    def _without_centre(self, embeddings: EmbeddingArray, camera: IntArray) -> EmbeddingArray:
+        return directions(embeddings - self._centre[camera])
 
-    def _new_centre(self) -> FeatureArray:
+    def _new_centre(self) -> EmbeddingArray:
         """(C, D) what all people of each camera have in common: its light, its view, the network's habits.
 
         Taken out, what is left tells people apart. A camera that saw few people is drawn to the mean of all,
-        and that to zero, so that nobody is taken for the background.
+        and that to zero, so that no person is taken for the background.
         """
-        rows = np.nonzero(self.looks > 0)[0]
+        rows = np.nonzero(self.num_embeddings > 0)[0]
         means, camera = self.mean[rows], self.camera[rows]
-        overall = means.sum(axis=0) / (len(rows) + CENTRE_STAYS)
+        overall = means.sum(axis=0) / (len(rows) + CENTRE_TRACKLETS)
         counts = np.bincount(camera, minlength=self._cameras)[:, None]
         sums = np.stack([means[camera == index].sum(axis=0) for index in range(self._cameras)])
-        return np.asarray((sums + CENTRE_STAYS * overall) / (counts + CENTRE_STAYS), np.float32)
+        return np.asarray((sums + CENTRE_TRACKLETS * overall) / (counts + CENTRE_TRACKLETS), np.float32)
 
     def state(self) -> State:
         """The columns, and the centres."""
-        counts = np.array([self._total_looks, self._looks_of_centre])
+        counts = np.array([self._total_embeddings, self._embeddings_of_centre])
         columns: State = {name: getattr(self, name).copy() for name in COLUMNS}
         return columns | {"centre": self._centre.copy(), "counts": counts}
 
     def restore(self, state: State) -> None:
-        """Take up a state that `state` gave."""
         self._store = {name: state[name].copy() for name in COLUMNS}
         self._count = len(self._store["camera"])
         self._show()
@@ -177,7 +177,7 @@ class Stays:
             self._rows[camera] = np.full(64, UNKNOWN)
             self._index(camera, self.track_id[rows], rows)
         self._centre = state["centre"].copy()
-        self._total_looks, self._looks_of_centre = state["counts"].tolist()
+        self._total_embeddings, self._embeddings_of_centre = state["counts"].tolist()
 
     def _add(self, camera: int, track_ids: IntArray, time: float, length: int) -> IntArray:
         """Begin a row for each track (M,); the rows (M,)."""
@@ -202,7 +202,7 @@ class Stays:
     def _reserve(self, rows: int, length: int) -> None:
         store: State = {name: np.zeros(rows) for name in REAL}
         store |= {name: np.zeros(rows, np.int64) for name in WHOLE}
-        store |= {name: np.zeros((rows, length), np.float32) for name in LOOKS}
+        store |= {name: np.zeros((rows, length), np.float32) for name in EMBEDDINGS}
         for name, old in self._store.items():
             if old.ndim == 1 or old.shape[-1] == length:
                 store[name][: len(old)] = old
@@ -216,6 +216,6 @@ class Stays:
             setattr(self, name, self._store[name][: self._count])
 
 
-def directions(sums: FeatureArray) -> FeatureArray:
+def directions(sums: EmbeddingArray) -> EmbeddingArray:
     """(..., D) to length 1; zeros stay zeros."""
     return np.asarray(sums / np.maximum(np.linalg.norm(sums, axis=-1, keepdims=True), 1e-12), np.float32)

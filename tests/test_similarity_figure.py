@@ -14,25 +14,26 @@ from matplotlib.patches import StepPatch
 from matplotlib.text import Text
 from scipy.stats import beta
 
+from foundation.arrays import FloatArray
 from tests.test_run import write_sequence
 from tracker.metrics.calibration import Calibration, read_calibration
-from tracker.reports import calibration
-from tracker.reports.calibration import BIN, draw_calibration, write_calibration
+from tracker.reports import similarity
+from tracker.reports.similarity import BIN, draw_similarity, write_similarity
 from tracker.run import main
-from tracker.types import FloatArray, SiteCalibration
+from tracker.types import SimilarityReport
 
 GRID: FloatArray = np.linspace(-1, 1, 2001)
 NONE = np.empty(0)
 TWO, ONE = beta(6, 6, -1, 2), beta(17, 3, -1, 2)
-"""Cosines of two people, mean 0, and of one person in two stays, mean 0.7."""
+"""Cosines of two people, mean 0, and of one person in two tracklets, mean 0.7."""
 THRESHOLD = 0.5
 
 
 def site(
     different: FloatArray = NONE, within: FloatArray = NONE, threshold: float = THRESHOLD
-) -> SiteCalibration:
+) -> SimilarityReport:
     """Three people are known; the prior weighs 20 pairs."""
-    return SiteCalibration(
+    return SimilarityReport(
         different=different,
         within=within,
         prior_pairs=20.0,
@@ -42,7 +43,7 @@ def site(
         grid=GRID,
         density_different=TWO.pdf(GRID),
         density_same=ONE.pdf(GRID),
-        people=3,
+        num_identities=3,
         threshold=threshold,
         max_false_merge_rate=0.1,
         expected_false_merge_rate=3 * float(TWO.sf(threshold)),
@@ -50,9 +51,9 @@ def site(
     )
 
 
-def plots(learned: SiteCalibration) -> tuple[Axes, Axes]:
+def plots(learned: SimilarityReport) -> tuple[Axes, Axes]:
     """The plot of different people and that of the same person."""
-    above, below = draw_calibration(learned).axes
+    above, below = draw_similarity(learned).axes
     return above, below
 
 
@@ -75,7 +76,7 @@ def legend(axes: Axes) -> list[str]:
 
 def test_the_file_says_what_was_learned_and_what_is_expected(tmp_path: Path) -> None:
     learned = site(np.array([0.1, 0.5, 0.6, -0.2, 0.3]), np.array([0.9] * 60))
-    write_calibration(tmp_path, learned)
+    write_similarity(tmp_path, learned)
     assert json.loads((tmp_path / "calibration.json").read_text()) == {
         "max_false_merge_rate": 0.1,
         "expected_false_merge_rate": round(3 * TWO.sf(0.5), 6),
@@ -90,45 +91,45 @@ def test_the_file_says_what_was_learned_and_what_is_expected(tmp_path: Path) -> 
             "pairs_above_threshold": 2,
             "pairs_expected_above": round(5 * TWO.sf(0.5), 2),
         },
-        "cosine_of_two_looks_at_one_track": {
+        "cosine_of_two_embeddings_of_one_track": {
             "mean": 0.88,
             "standard_deviation": 0.1,
             "pairs_of_this_site": 60,
             "prior_share": 0.25,
         },
-        "cosine_of_one_person_in_two_stays": {"mean": 0.7, "standard_deviation": round(ONE.std(), 4)},
+        "cosine_of_one_person_in_two_tracklets": {"mean": 0.7, "standard_deviation": round(ONE.std(), 4)},
     }
 
 
 def test_the_evaluation_reads_the_file(tmp_path: Path) -> None:
     stated = replace(site(), expected_false_merge_rate=0.0625, expected_missed_rate=0.25)
-    write_calibration(tmp_path, stated)
+    write_similarity(tmp_path, stated)
     assert read_calibration(tmp_path / "calibration.json") == Calibration(0.1, 0.0625, 0.25)
 
 
 def test_all_files_are_named_whole_and_the_same_when_written_again(tmp_path: Path) -> None:
     learned = site(np.array([0.1]), np.array([0.9]))
-    files = write_calibration(tmp_path, learned)
+    files = write_similarity(tmp_path, learned)
     assert files == [tmp_path / f"calibration.{kind}" for kind in ("json", "png", "svg")]
     assert sorted(tmp_path.iterdir()) == files
     before = [file.read_bytes() for file in files]
-    assert [file.read_bytes() for file in write_calibration(tmp_path, learned)] == before
+    assert [file.read_bytes() for file in write_similarity(tmp_path, learned)] == before
 
 
 @pytest.mark.parametrize("threshold", [-1.0, -0.4, 0.0, 0.5, 0.9, 1.0])
 def test_pairs_above_the_threshold_are_counted_and_expected_as_the_curve_says(threshold: float) -> None:
     different = np.random.default_rng(0).uniform(-1, 1, 500)
-    count, expected = calibration._above(site(different, threshold=threshold))
+    count, expected = similarity._above(site(different, threshold=threshold))
     assert count == sum(cosine >= threshold for cosine in different.tolist())
     assert expected == pytest.approx(500 * TWO.sf(threshold), abs=0.5)
 
 
 def test_columns_out_of_step_are_refused() -> None:
     with pytest.raises(
-        ValueError, match=r"SiteCalibration.density_same must have shape \(2001\), got \(7,\)"
+        ValueError, match=r"SimilarityReport.density_same must have shape \(2001\), got \(7,\)"
     ):
         replace(site(), density_same=np.ones(7))
-    with pytest.raises(ValueError, match=r"SiteCalibration.different must have shape \(any\), got \(2, 2\)"):
+    with pytest.raises(ValueError, match=r"SimilarityReport.different must have shape \(any\), got \(2, 2\)"):
         replace(site(), different=np.ones((2, 2)))
 
 
@@ -199,7 +200,7 @@ def test_every_word_lies_on_the_page_and_none_on_another_however_many_pairs_ther
     threshold: float,
 ) -> None:
     crowd = np.full(99_999, 0.8)
-    figure = draw_calibration(site(crowd, crowd, threshold))
+    figure = draw_similarity(site(crowd, crowd, threshold))
     figure.draw_without_rendering()
     width, height = figure.bbox.size
     for axes in figure.axes:
@@ -230,7 +231,7 @@ def test_every_word_lies_on_the_page_and_none_on_another_however_many_pairs_ther
     ],
 )
 def test_rates_are_said_in_words(rate: float, text: str) -> None:
-    assert calibration._of_100(rate, "is missed", "are missed") == text
+    assert similarity._of_100(rate, "is missed", "are missed") == text
 
 
 # The run
