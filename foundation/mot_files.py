@@ -1,10 +1,12 @@
 """MOTChallenge text files <-> arrays: results, detections, ground truth and seqinfo.ini.
 
-One row a box, comma-separated: frame, id, left, top, width, height, score and then
+One row a box, separated by commas, semicolons, tabulators or spaces: frame, id, left, top, width, height,
+score and then
 
 - 7 columns: nothing more;
 - 9 columns: class and visibility, as in the ground truth of MOT16, MOT17 and MOT20;
-- 10 columns: a position in the world or -1,-1,-1, as in results, detections and all files of MOT15.
+- 10 columns: a position in the world or -1,-1,-1, as in results, detections and all files of MOT15; or
+  category, truncation and occlusion, as in VisDrone, whose categories are told as the classes of MOT16.
 
 Source: MOT16 (Milan et al. 2016, arXiv:1603.00831) and the devkit of motchallenge.net.
 """
@@ -22,6 +24,13 @@ from foundation.errors import ReuniteError
 COLUMN_NAMES = ("frame", "id", "left", "top", "width", "height", "score", "class", "visibility")
 MAX_WHOLE = 2.0**53
 """Above this a float no longer holds every whole number."""
+MAX_FRAME = 10_000_000
+"""A higher number is a mistake: at 25 frames/s it would be the fifth day of one video."""
+PEDESTRIAN, DISTRACTOR = 1, 8
+CLASS_OF_VISDRONE = np.array([DISTRACTOR, PEDESTRIAN, PEDESTRIAN, 4, 3, 3, 3, 4, 4, 3, 5, 11])
+"""Ignored region, pedestrian, people, bicycle, car, van, truck, two tricycles, bus, motor, others."""
+NOT_PEOPLE = (3, 4, 5, 6, DISTRACTOR, 9, 10, 11, 12)
+"""Classes of MOT16 that are no people: vehicles, distractors, occluders and reflections."""
 
 
 class MotFileError(ReuniteError):
@@ -70,7 +79,7 @@ class MotTable(Columns):
         return cls.of_people(none, none, np.empty((0, 4)), np.empty(0))
 
 
-def read_mot(path: Path, unique_ids: bool = False) -> MotTable:
+def read_mot(path: Path, unique_ids: bool = False, is_truth: bool = False) -> MotTable:
     """Read a file of results, detections or ground truth. An empty file is a table of no rows.
 
     Boxes may reach beyond the picture (left and top may be negative), and frames may come in any order.
@@ -78,6 +87,8 @@ def read_mot(path: Path, unique_ids: bool = False) -> MotTable:
     Args:
         path: The file; 7, 9 or 10 columns, the same in every row.
         unique_ids: Ask for identities, as scoring does: refuse negative ids and an id twice in a frame.
+        is_truth: Rows whose flag (score) is 0 are not scored, so nothing in them refuses the file: those
+            without a box are left out, those without an id of their own get one that nobody else has.
 
     Raises:
         MotFileError: The file cannot be read, or with the first bad row (from 1) and value: a column
@@ -90,9 +101,10 @@ def read_mot(path: Path, unique_ids: bool = False) -> MotTable:
     if not numbers:
         return MotTable.empty()
     try:
-        values = np.loadtxt(lines, delimiter=",", comments=None, ndmin=2)
+        separator = _separator(lines[numbers[0] - 1])
+        values = np.loadtxt(lines, delimiter=separator, comments=None, ndmin=2)
     except ValueError:
-        _raise_first_bad_line(path, lines)
+        _raise_first_bad_line(path, lines, separator)
     columns = values.shape[1]
     _check_column_count(path, numbers[0], columns)
 
@@ -100,20 +112,34 @@ def read_mot(path: Path, unique_ids: bool = False) -> MotTable:
         if bad.any():
             row = int(bad.argmax())
             value = f"{values[row, column]:g}"
-            raise MotFileError(f"{path}, row {numbers[row]}: {COLUMN_NAMES[column]} {value} {what}")
+            raise MotFileError(f"{path}, row {rows_of_file[row]}: {COLUMN_NAMES[column]} {value} {what}")
 
-    has_class = columns == 9
+    has_class, is_visdrone = columns == 9, columns == 10 and _is_visdrone(values)
+    rows_of_file = np.array(numbers)
+    is_unscored = (values[:, 6] == 0) if is_truth else np.zeros(len(values), np.bool_)
+    if is_unscored.any():
+        sides = values[:, 4:6]
+        has_box = np.isfinite(values[:, :6]).all(axis=1) & (sides > 0).all(axis=1)
+        has_box &= ((values[:, 2:4] + sides) > values[:, 2:4]).all(axis=1)
+        kept = has_box | ~is_unscored
+        values, rows_of_file, is_unscored = values[kept], rows_of_file[kept], is_unscored[kept]
     used = columns if has_class else 7
     for column in range(used):
         refuse(~np.isfinite(values[:, column]), column, "is not a finite number")
     for column in (0, 1, 7) if has_class else (0, 1):
-        not_whole = (values[:, column] % 1 != 0) | (np.abs(values[:, column]) > MAX_WHOLE)
-        refuse(not_whole, column, "is not a whole number")
+        refuse(values[:, column] % 1 != 0, column, "is not a whole number")
+    refuse(np.abs(values[:, 1]) > MAX_WHOLE, 1, f"is too large; ids are whole numbers up to {MAX_WHOLE:.0f}")
     refuse(values[:, 0] < 1, 0, "is below 1; the first frame of a MOTChallenge file is frame 1")
+    refuse(values[:, 0] > MAX_FRAME, 0, f"is too large; frames are numbered up to {MAX_FRAME}")
+    if has_class:
+        refuse(np.abs(values[:, 7]) > MAX_WHOLE, 7, "is too large")
     for column in (4, 5):
         refuse(values[:, column] <= 0, column, "is not positive; a box needs a width and a height")
         start = values[:, column - 2]
         refuse(start + values[:, column] <= start, column, "vanishes beside the place of its box")
+    if is_unscored.any():
+        needs_id = is_unscored & ((values[:, 1] < 0) | _repeats(values[:, :2]) | is_visdrone)
+        values[needs_id, 1] = max(0.0, values[:, 1].max()) + 1 + np.arange(needs_id.sum())
     if unique_ids:
         refuse(
             values[:, 1] < 0, 1, "is negative; results and ground truth need ids, is this a detection file?"
@@ -126,7 +152,7 @@ def read_mot(path: Path, unique_ids: bool = False) -> MotTable:
         ids=values[:, 1].astype(np.int64),
         boxes=values[:, 2:6].copy(),
         scores=values[:, 6].copy(),
-        classes=values[:, 7].astype(np.int64) if has_class else np.ones(rows, np.int64),
+        classes=_classes(values, has_class, is_visdrone),
         visibility=values[:, 8].copy() if has_class else np.ones(rows),
     )
 
@@ -244,21 +270,40 @@ def _read_text(path: Path) -> str:
         raise MotFileError(f"{path}: is not a text file") from None
 
 
+def _classes(values: FloatArray, has_class: bool, is_visdrone: bool) -> IntArray:
+    if is_visdrone:
+        return CLASS_OF_VISDRONE[values[:, 7].astype(np.int64)].astype(np.int64)
+    return values[:, 7].astype(np.int64) if has_class else np.ones(len(values), np.int64)
+
+
+def _is_visdrone(values: FloatArray) -> bool:
+    """Whether the last three of ten columns are a category, a truncation and an occlusion."""
+    highest = (len(CLASS_OF_VISDRONE) - 1, 1, 2)
+    extra = values[:, 7:10]
+    is_code = (extra % 1 == 0) & (extra >= (0, -1, -1)) & (extra <= highest)
+    return bool(is_code.all() and extra[:, 0].any())
+
+
+def _separator(line: str) -> str | None:
+    """What parts the columns of a file, from its first row; None for any blanks."""
+    return next((sign for sign in ",;" if sign in line), None)
+
+
 def _check_column_count(path: Path, number: int, columns: int) -> None:
     if columns not in (7, 9, 10):
         raise MotFileError(
-            f"{path}, row {number}: {columns} comma-separated columns; results and detections have 7 or 10, "
+            f"{path}, row {number}: {columns} columns; results and detections have 7 or 10, "
             "ground truth has 9 (MOT16) or 10 (MOT15)"
         )
 
 
-def _raise_first_bad_line(path: Path, lines: list[str]) -> NoReturn:
+def _raise_first_bad_line(path: Path, lines: list[str], separator: str | None) -> NoReturn:
     """Say which line numpy stumbled over; slow, so only done when it did."""
     first = 0
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        cells = line.split(",")
+        cells = line.split(separator)
         _check_column_count(path, number, len(cells))
         first = first or len(cells)
         if len(cells) != first:
@@ -273,7 +318,7 @@ def _raise_first_bad_line(path: Path, lines: list[str]) -> NoReturn:
                 raise MotFileError(
                     f"{path}, row {number}: {name} must be a number, got {cell.strip()!r}"
                 ) from None
-    raise MotFileError(f"{path}: is not comma-separated numbers")
+    raise MotFileError(f"{path}: is not rows of numbers")
 
 
 def _repeats(keys: FloatArray) -> BoolArray:

@@ -375,3 +375,13 @@ def test_networks_find_people_and_a_batch_gives_what_single_frames_give(kind: st
     mixed = detector.detect(tick_of(images[0], blank_image(1920, 1080), images[1]))
     assert len(mixed[1]) == 0
     assert found_share([mixed[0], mixed[2]], people[:2], 0.25) > 0.85
+
+
+def test_one_file_is_enough_for_one_video_and_cars_are_no_people(tmp_path: Path) -> None:
+    (tmp_path / "any.txt").write_text("1,1,10,20,30,40,0.9,1,0,0\n1,2,60,20,30,40,0.8,4,0,0\n")
+    config = FileDetectorConfig(path=str(tmp_path / "any.txt"))
+    detector = FileDetector(config, {CameraName("door"): "door.mp4"})
+    frame = Frame(CameraName("door"), 1, 0.0, blank_image(160, 120))
+    assert detector.detect(Tick(0.0, (frame,)))[0].scores.tolist() == [0.9]
+    with pytest.raises(ReuniteError, match="is one file, but there are 2 cameras"):
+        FileDetector(config, {CameraName("door"): "door.mp4", CameraName("hall"): "hall.mp4"})

@@ -423,3 +423,13 @@ def test_real_sequence_with_weak_detections_equals_trackeval(tmp_path: Path) -> 
     assert kept < len(result)
     assert_equal_scores(ours.as_dict(), trackeval_scores(folder, tmp_path / "result", {name: length})[name])
     assert count_hota(compare(result, truth)).true_positives[9] > 0
+
+
+def test_frames_without_boxes_cost_nothing() -> None:
+    table = MotTable.of_people(
+        np.array([1, 10**6]), np.array([1, 1]), np.array([[0.0, 0, 9, 9]] * 2), np.ones(2)
+    )
+    pairs = compare(table, GroundTruth("long", table, 10**6))
+    assert len(pairs) == 10**6
+    assert len({id(pair) for pair in pairs}) == 3
+    assert [pairs[index].ious.tolist() for index in (0, 1, -1)] == [[[1.0]], [], [[1.0]]]

@@ -71,8 +71,8 @@ def test_spaces_blank_lines_windows_line_ends_and_a_byte_order_mark_are_legal(tm
 @pytest.mark.parametrize(
     ("row", "complaint"),
     [
-        ("2,1,10,20,30", "row 3: 5 comma-separated columns"),
-        ("2 1 10 20 30 40 1 -1 -1 -1", "row 3: 1 comma-separated columns"),
+        ("2,1,10,20,30", "row 3: 5 columns"),
+        ("2 1 10 20 30 40 1 -1 -1 -1", "row 3: 1 columns"),
         ("2,1,10,20,30,40,1", "row 3: 7 columns, but the rows before have 10"),
         ("2,1,10,20,wide,40,1,-1,-1,-1", "row 3: width must be a number, got 'wide'"),
         ("2,1,10,20,,40,1,-1,-1,-1", "row 3: width must be a number, got ''"),
@@ -82,8 +82,12 @@ def test_spaces_blank_lines_windows_line_ends_and_a_byte_order_mark_are_legal(tm
         ("2,1,10,20,30,40,nan,-1,-1,-1", "row 3: score nan is not a finite number"),
         ("0,1,10,20,30,40,1,-1,-1,-1", "row 3: frame 0 is below 1"),
         ("1.5,1,10,20,30,40,1,-1,-1,-1", "row 3: frame 1.5 is not a whole number"),
+        ("1000000000,1,10,20,30,40,1,-1,-1,-1", "row 3: frame 1e+09 is too large; frames are numbered up to"),
         ("2,1.5,10,20,30,40,1,-1,-1,-1", "row 3: id 1.5 is not a whole number"),
-        ("2,1e300,10,20,30,40,1,-1,-1,-1", "row 3: id 1e+300 is not a whole number"),
+        (
+            "2,1e300,10,20,30,40,1,-1,-1,-1",
+            "row 3: id 1e+300 is too large; ids are whole numbers up to",
+        ),
         ("2,1,10,20,0,40,1,-1,-1,-1", "row 3: width 0 is not positive"),
         ("2,1,10,20,30,-4,1,-1,-1,-1", "row 3: height -4 is not positive"),
         ("2,-1,10,20,30,40,1,-1,-1,-1", "row 3: id -1 is negative"),
@@ -128,6 +132,47 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | No
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(MotFileError, match=r"cannot be read: Is a directory"):
         read_mot(tmp_path)
+
+
+@pytest.mark.parametrize("separator", [" ", "\t", ";", "  ", ", ", " \t "])
+@pytest.mark.parametrize("tail", ["", " -1 -1 -1", " 1 0.5"])
+def test_any_separator_is_read(tmp_path: Path, separator: str, tail: str) -> None:
+    rows = [f"1 7 10 20 30 40 0.5{tail}", f"2 7 11 20.5 30 40 1{tail}"]
+    text = "\n".join(row.replace(" ", separator) for row in rows)
+    table = read_mot(mot_file(tmp_path, text))
+    assert table.boxes.tolist() == [[10, 20, 30, 40], [11, 20.5, 30, 40]]
+    assert table.scores.tolist() == [0.5, 1]
+
+
+def test_categories_of_visdrone_are_told_as_classes(tmp_path: Path) -> None:
+    rows = [f"1,{number},{10 * number},20,30,40,1,{number},0,2" for number in range(12)]
+    table = read_mot(mot_file(tmp_path, "\n".join(rows)))
+    assert table.classes.tolist() == [8, 1, 1, 4, 3, 3, 3, 4, 4, 3, 5, 11]
+
+
+@pytest.mark.parametrize("tail", ["-1,-1,-1", "0,0,0", "3.5,2.25,0", "4,17,0", "12,0,0"])
+def test_a_place_in_the_world_is_no_category(tmp_path: Path, tail: str) -> None:
+    assert read_mot(mot_file(tmp_path, f"1,1,10,20,30,40,1,{tail}")).classes.tolist() == [1]
+
+
+def test_rows_that_are_not_scored_refuse_no_ground_truth(tmp_path: Path) -> None:
+    rows = [
+        "1,5,10,20,30,40,1,1,1",
+        "1,5,50,20,30,40,0,8,1",  # an id twice
+        "1,-1,90,20,30,40,0,8,1",
+        "2,6,10,20,0,40,0,1,1",  # no box
+        "2,6,nan,20,30,40,0,1,1",
+        "2,5,10,20,30,40,1,1,1",
+    ]
+    path = mot_file(tmp_path, "\n".join(rows))
+    table = read_mot(path, unique_ids=True, is_truth=True)
+    assert table.frames.tolist() == [1, 1, 1, 2]
+    assert table.ids.tolist() == [5, 6, 7, 5]
+    with pytest.raises(MotFileError, match="row 5: left nan is not a finite number"):
+        read_mot(path, unique_ids=True)
+    path.write_text("\n".join([*rows, "2,8,10,20,-3,40,1,1,1"]))
+    with pytest.raises(MotFileError, match="row 7: width -3 is not positive"):
+        read_mot(path, unique_ids=True, is_truth=True)
 
 
 boxes = st.tuples(st.floats(-1e4, 1e4), st.floats(-1e4, 1e4), st.floats(0.01, 1e4), st.floats(0.01, 1e4))

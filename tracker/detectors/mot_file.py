@@ -7,7 +7,7 @@ import numpy as np
 
 from foundation.arrays import IntArray
 from foundation.errors import ReuniteError
-from foundation.mot_files import read_mot
+from foundation.mot_files import NOT_PEOPLE, read_mot
 from tracker.config import FileDetectorConfig
 from tracker.geometry import xywh_to_xyxy
 from tracker.types import CameraName, Detections, State, Tick
@@ -31,11 +31,17 @@ class FileDetector:
         Raises:
             ReuniteError: A camera has no file, or a file has a bad row, which is named.
         """
+        if Path(config.path).is_file() and len(locations) > 1:
+            raise ReuniteError(
+                f"detector.path: {config.path} is one file, but there are {len(locations)} cameras; name the "
+                "folder that holds a file for each of them"
+            )
         self._people: dict[CameraName, Detections] = {}
         self._frames: dict[CameraName, IntArray] = {}
         for camera, location in locations.items():
             path = find_detections(config.path, camera, location)
             table = read_mot(path)
+            table = table[~np.isin(table.classes, NOT_PEOPLE)]  # VisDrone's detections hold cars too
             table = table[np.argsort(table.frames, kind="stable")]
             scores = table.scores
             if config.score_transform == "sigmoid":
@@ -68,6 +74,8 @@ def find_detections(path: str, camera: CameraName, location: str) -> Path:
         ReuniteError: There is none.
     """
     source = Path(location)
+    if path and Path(path).is_file():
+        return Path(path)
     if path:
         places = [Path(path, f"{camera}.txt"), Path(path, camera, "det", "det.txt")]
     elif source.is_dir():

@@ -33,12 +33,12 @@ def find_ground_truth(path: Path) -> dict[str, Path]:
     own = path / "gt" / "gt.txt"
     if own.is_file():
         return {_full(path).name: own}
-    for pattern in ("*/gt/gt.txt", "train/*/gt/gt.txt"):
+    for pattern in ("*/gt/gt.txt", "train/*/gt/gt.txt", "val/*/gt/gt.txt", "test/*/gt/gt.txt"):
         files = sorted(file for file in path.glob(pattern) if not is_hidden(file.parents[1]))
         if files:
             return {file.parents[1].name: file for file in files}
     what = (
-        "has no gt/gt.txt, NAME/gt/gt.txt or train/NAME/gt/gt.txt"
+        "has no gt/gt.txt, NAME/gt/gt.txt or NAME/gt/gt.txt below train, val or test"
         if path.is_dir()
         else "no such file or folder"
     )
@@ -47,7 +47,7 @@ def find_ground_truth(path: Path) -> dict[str, Path]:
 
 def read_ground_truth(file: Path, name: str, result: MotTable) -> GroundTruth:
     """Read a gt.txt and the seqinfo.ini of its sequence, if there is one; see `evaluate_results`."""
-    table = read_mot(file, unique_ids=True)
+    table = read_mot(file, unique_ids=True, is_truth=True)
     info = read_info(file)
     num_frames = (
         info.length

@@ -88,17 +88,23 @@ def compare(result: MotTable, truth: GroundTruth, frames: range | None = None) -
     is_ignored = np.isin(table.classes, list(truth.ignored_classes))
     is_scored = (table.classes == PEDESTRIAN) & (table.scores != 0)
     corners, result_corners = xywh_to_xyxy(table.boxes), xywh_to_xyxy(result.boxes)
-    rows_of, result_rows_of = (_rows_by_frame(part.frames, truth.num_frames) for part in (table, result))
-    pairs = []
-    for frame in range(1, truth.num_frames + 1) if frames is None else frames:
-        rows, found = rows_of[frame], result_rows_of[frame]
+    rows_of, result_rows_of = (_rows_by_frame(part.frames) for part in (table, result))
+    frames = range(1, truth.num_frames + 1) if frames is None else frames
+    none = np.empty(0, np.int64)
+    pairs = [FramePair(none, none, np.empty((0, 0)))] * len(frames)  # what costs is the boxes
+    for frame in rows_of.keys() | result_rows_of.keys():
+        if frame not in frames:
+            continue
+        rows, found = rows_of.get(frame, none), result_rows_of.get(frame, none)
         ious = iou_matrix(corners[rows], result_corners[found])
         keep = np.ones(len(found), np.bool_)
         if is_ignored[rows].any():
             matched, columns = match_highest(np.where(ious >= MIN_IOU - EPSILON, ious, 0.0))
             keep[columns[is_ignored[rows[matched]]]] = False
         scored = is_scored[rows]
-        pairs.append(FramePair(table.ids[rows[scored]], result.ids[found[keep]], ious[scored][:, keep]))
+        pairs[frame - frames.start] = FramePair(
+            table.ids[rows[scored]], result.ids[found[keep]], ious[scored][:, keep]
+        )
     return pairs
 
 
@@ -117,7 +123,8 @@ def check_last_frame(what: str, table: MotTable, num_frames: int) -> None:
         )
 
 
-def _rows_by_frame(frames: IntArray, num_frames: int) -> list[IntArray]:
-    """For each frame from 0 to num_frames its rows, in the order of the table."""
+def _rows_by_frame(frames: IntArray) -> dict[int, IntArray]:
+    """For each frame that has any its rows, in the order of the table."""
     order = np.argsort(frames, kind="stable")
-    return np.split(order, np.searchsorted(frames[order], np.arange(1, num_frames + 1)))
+    present, firsts = np.unique(frames[order], return_index=True)
+    return dict(zip(present.tolist(), np.split(order, firsts[1:]), strict=True)) if len(present) else {}
