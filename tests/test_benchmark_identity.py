@@ -365,7 +365,7 @@ class StandIn(NearestNeighbour):
 
     def __init__(self, config: IdentityConfig, cameras: Sequence[CameraName]) -> None:
         super().__init__(1 - config.max_false_merge_rate, cameras, max_lost_s=1.5)
-        self.was_linked_offline, self.people = False, 7
+        self.was_linked_offline, self.num_identities = False, 7
 
     def finalize(self) -> None:
         """Everybody is somebody already."""
