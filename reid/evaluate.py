@@ -6,7 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from foundation.errors import ReuniteError
 from foundation.weights import weights_folder
 from reid.data import Dataset, Record, open_datasets, read_pictures
 from reid.outputs import check_output
+from reid.prior import measure_prior
 from reid.retrieval import (
     Ints,
     People,
@@ -226,6 +227,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--batch", type=int, default=32, metavar="B", help="pictures at a time (default: 32)"
     )
     output = parser.add_argument_group("what is written")
+    output.add_argument(
+        "--prior",
+        action="store_true",
+        help="also measure what cosines of this network mean, for people it was not trained on, as the "
+        "tracker's identity.similarity",
+    )
     output.add_argument("--json", type=Path, metavar="FILE", help="also write all figures, as fractions")
     output.add_argument(
         "--sheet",
@@ -254,7 +261,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         arguments.batch,
         exact=True,
     )
-    reports, skipped = [], []
+    reports: list[dict[str, Any]] = []
+    skipped: list[str] = []
     for dataset in datasets:
         for remark in dataset.judging_remarks():
             console.print(f"note: {remark}", soft_wrap=True)
@@ -265,6 +273,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
                 embedder.embed, dataset, arguments.flip, partial(progress.advance, task)
             )
         embedding_s = time.perf_counter() - started
+        prior = _prior(queries, gallery) if arguments.prior else None
         if arguments.center_cameras:
             queries, gallery = center_both_sides(queries, gallery)
         expanded = _expanded(queries, gallery, arguments.query_expansion)
@@ -284,6 +293,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
                 "pictures": len(dataset.query) + len(dataset.gallery),
                 "skipped": [*queries.skipped, *gallery.skipped],
                 "embedding_s": embedding_s,
+                "prior": prior,
             }
         )
         if arguments.sheet:
@@ -291,6 +301,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             near = cosine_distances(expanded, gallery.embeddings) if distances is None else distances
             _write_picture(arguments.sheet, make_sheet(dataset, queries, gallery, scores, near, rows))
     console.print(_table(f"{embedder.name} on {embedder.runtime}", reports))
+    for report in reports:
+        if report["prior"]:
+            numbers = ", ".join(f"{name}: {value}" for name, value in report["prior"].items())
+            console.print(f"{report['data']}: --set 'identity.similarity={{{numbers}}}'", soft_wrap=True)
     for line in skipped:
         console.print(f"left out: {line}", soft_wrap=True)
     if arguments.json:
@@ -306,6 +320,12 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         }
         arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return 0
+
+
+def _prior(queries: Embedded, gallery: Embedded) -> dict[str, float]:
+    """What cosines mean among the people of both sides, by the names of the tracker's settings."""
+    embeddings = np.concatenate([queries.embeddings, gallery.embeddings])
+    return asdict(measure_prior(embeddings, [*queries.records, *gallery.records]))
 
 
 def _table(title: str, reports: Sequence[dict[str, Any]]) -> Table:
