@@ -188,9 +188,6 @@ class IdentityLinker:
         """After the last frame: say of all tracks once more who they are, with everything known."""
         if not self._config.link:
             return
-        if not self._config.link:
-            self.finalize()
-            return
         tracklets = self._tracklets
         self._is_stale = True  # what was seen since the last pair counts too
         self._refresh()
