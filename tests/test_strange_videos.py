@@ -1,6 +1,7 @@
 """Videos that lie, begin late, are mirrored or damaged: read as well as they can be, and it is said."""
 
 import itertools
+import os
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +16,7 @@ from av.stream import Disposition
 from foundation.video import STAMPS_AROUND, VideoFile, display, with_judgement
 from tests.clips import read_code, write_clip
 from tests.conftest import shared_folder
+from tracker.cli import main
 from tracker.config import SourceConfig
 from tracker.sources import open_source
 from tracker.sources.video import FrameClock, VideoReader
@@ -286,6 +288,29 @@ def test_an_error_of_one_camera_ends_that_one(
     assert type(error).__name__ in reports["bad"].problem
     assert "\n" not in reports["bad"].problem
     assert reports["good"].problem == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "camera"),
+    [
+        (b"caf\xe9.mp4", "caf\ufffd"),
+        (b"n" * 251 + b".mp4", "n" * 200),
+        ("é".encode() * 125 + b".mp4", "é" * 100),
+    ],
+    ids=["not UTF-8", "long", "long in bytes"],
+)
+@pytest.mark.parametrize("direct", [True, False])
+def test_any_name_of_a_file_is_tracked(tmp_path: Path, name: bytes, camera: str, direct: bool) -> None:
+    write_clip(tmp_path / "clip.mp4", range(8))
+    (tmp_path / "folder").mkdir()
+    path = os.path.join(os.fsencode(tmp_path / "folder"), name)
+    os.rename(tmp_path / "clip.mp4", path)
+    source = os.fsdecode(path) if direct else str(tmp_path / "folder")
+    runs = tmp_path / "runs"
+    code = main(["track", source, "--config", "embedded", "--save-video", "--set", f"output.folder={runs}"])
+    assert code == 0
+    assert (runs / "track" / "mot" / f"{camera}.txt").exists()
+    assert not (runs / "track" / "state").exists()
 
 
 @pytest.mark.real

@@ -47,6 +47,7 @@ class GalleryBusyError(ReuniteError):
 
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 NO_GALLERY = "is no gallery; name a gallery, or a file that is not there yet"
+DAMAGED = "is damaged ({error}); put a copy of it back, or start a new gallery under another name"
 SENTENCES = {
     **dict.fromkeys(
         BUSY, "another program was using it for more than {wait_s:g} s; wait until it is done, or end it"
@@ -56,8 +57,7 @@ SENTENCES = {
     sqlite3.SQLITE_IOERR: "the disk does not read or write it ({error}); see whether it is full or failing, "
     "then try again",
     sqlite3.SQLITE_NOTADB: NO_GALLERY,
-    sqlite3.SQLITE_CORRUPT: "is damaged ({error}); put a copy of it back, or start a new gallery under "
-    "another name",
+    sqlite3.SQLITE_CORRUPT: DAMAGED,
     sqlite3.SQLITE_READONLY: "may only be read; give yourself the right to write it, or work on a copy",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened; are the file and its folder there, and may you read and "
     "write them?",
@@ -201,7 +201,7 @@ class Database:
 
     @contextmanager
     def _sentences(self) -> Iterator[None]:
-        """Turn SQLite's errors into ours; those that only a mistake in this program can cause pass."""
+        """Turn SQLite's errors into ours, and those of values that no gallery holds: the file is damaged."""
         try:
             yield
         except sqlite3.Error as error:
@@ -210,7 +210,8 @@ class Database:
                 what = "was moved or deleted while it was open; put it back, or start again"
             else:
                 what = SENTENCES.get(code & 0xFF, "").format(error=error, wait_s=self._wait_s)
-            if not what:
-                raise
+            what = what or DAMAGED.format(error=error)
             kind = GalleryBusyError if code & 0xFF in BUSY else ReuniteError
             raise kind(f"{self._path}: {what}") from error
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise ReuniteError(f"{self._path}: {DAMAGED.format(error=type(error).__name__)}") from error

@@ -1,5 +1,6 @@
 """One run from opened sources to written results; what `reunite track` and Python programs call."""
 
+import errno
 import logging
 import threading
 import time
@@ -38,6 +39,8 @@ from tracker.stages import CameraReport, Remembering, Sink
 from tracker.types import CameraName, State
 
 logger = logging.getLogger(__name__)
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class TrackingRun:
@@ -128,7 +131,8 @@ class TrackingRun:
         except OSError as error:
             raise ReuniteError(
                 f"{self.folder.path}: cannot write ({error.strerror or error}); nothing that was saved "
-                f"is lost: make room, then go on with: reunite track --resume {self.folder.path}"
+                f"is lost: {'make room' if error.errno in NO_ROOM else 'mend that'}, then go on with: "
+                f"reunite track --resume {self.folder.path}"
             ) from error
 
     def _run(self, console: Console) -> tuple[bool, list[Path]]:

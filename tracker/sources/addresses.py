@@ -18,6 +18,8 @@ VIDEO_SUFFIXES = STREAMED_SUFFIXES.union(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv", ".asf"},
     {".3gp", ".ogv", ".vob", ".dav"},
 )
+MAX_NAME_BYTES = 200
+"""Of a camera's name; file systems take 255 for a file, and endings are added to it."""
 SCHEMES = ("rtsp", "rtsps", "http", "https")
 
 
@@ -89,7 +91,7 @@ def find_cameras(addresses: Sequence[str], secret_path_parts: tuple[int, ...] = 
             "track them in two runs, since they share no clock"
         )
     taken: set[str] = set()
-    return [replace(camera, name=_unique(camera.name, taken)) for camera in cameras]
+    return [replace(camera, name=_unique(_fit_for_files(camera.name), taken)) for camera in cameras]
 
 
 def _expand(address: str, secret: tuple[int, ...], folder: Path = Path(), alone: bool = True) -> list[Camera]:
@@ -196,6 +198,12 @@ def _expand_folder(folder: Path) -> list[Camera]:
 def _camera(path: Path, kind: Kind) -> Camera:
     name = path.stem if kind is Kind.VIDEO else path.resolve().name
     return Camera(CameraName(name or "camera"), kind, str(path))
+
+
+def _fit_for_files(name: str) -> str:
+    """A name without bytes that are no UTF-8, short enough for the files that are called by it."""
+    name = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return name.encode()[:MAX_NAME_BYTES].decode("utf-8", "ignore") or "camera"
 
 
 def _unique(name: str, taken: set[str]) -> CameraName:
