@@ -280,6 +280,8 @@ def _is_visdrone(values: FloatArray) -> bool:
     """Whether the last three of ten columns are a category, a truncation and an occlusion."""
     highest = (len(CLASS_OF_VISDRONE) - 1, 1, 2)
     extra = values[:, 7:10]
+    if not np.isfinite(extra).all():
+        return False
     is_code = (extra % 1 == 0) & (extra >= (0, -1, -1)) & (extra <= highest)
     return bool(is_code.all() and extra[:, 0].any())
 

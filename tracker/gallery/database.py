@@ -124,6 +124,8 @@ class Database:
             self._connection.execute("BEGIN")
             try:
                 yield self._connection
+            except ValueError as error:  # of a value that no gallery holds
+                raise self._damaged(error) from error
             finally:
                 self._end("COMMIT")
 
@@ -213,5 +215,8 @@ class Database:
             what = what or DAMAGED.format(error=error)
             kind = GalleryBusyError if code & 0xFF in BUSY else ReuniteError
             raise kind(f"{self._path}: {what}") from error
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-            raise ReuniteError(f"{self._path}: {DAMAGED.format(error=type(error).__name__)}") from error
+        except (ArithmeticError, LookupError, TypeError, UnicodeError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> ReuniteError:
+        return ReuniteError(f"{self._path}: {DAMAGED.format(error=type(error).__name__)}")
