@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foundation.errors import ReuniteError
 from foundation.passwords import HARMLESS, mask_logins, mask_password
 from tests.clips import write_clip
 from tracker.cli import main
-from tracker.sources import locate_cameras
+from tracker.sources import locate_cameras, open_source
+from tracker.stages import Source
 
 SECRET = st.text("ABCDEFGHJKMNPQRSTUVWZ0123456789", min_size=8, max_size=20)
 KEYS = [
@@ -110,3 +112,38 @@ def test_no_file_and_no_line_of_a_run_holds_a_secret(
     for secret in secrets:
         assert secret not in told
         assert not [path for path in files if secret.encode() in path.read_bytes() or secret in str(path)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("concat:a.mp4|b.mp4", "subfile,,start,0,end,0,,:a.mp4", "pipe:0", "data:video/mp4;base64,AAAA"),
+        *(
+            "file:a.mp4",
+            "file:///a.mp4",
+            "crypto:a.mp4",
+            "async:a.mp4",
+            "cache:a.mp4",
+            "md5:a.mp4",
+            "tee:a.mp4",
+        ),
+        *("ftp://host/a.mp4", "sftp://host/a.mp4", "smb://host/a.mp4", "rtmp://host/a", "udp://host:1"),
+        *("tcp://host:1", "unix:///socket", "gopher://host/a.mp4", "lavfi://testsrc"),
+    ],
+)
+def test_no_other_protocol_of_ffmpeg_is_reached(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_clip(tmp_path / "a.mp4", range(2))
+    (tmp_path / "all.streams").write_text(f"{line}\n")
+    for addresses in ([line], [str(tmp_path / "all.streams")]):
+        source = open_source_or_none(addresses)
+        assert source is None or all(report.problem for report in source.reports.values())
+
+
+def open_source_or_none(addresses: list[str]) -> Source | None:
+    try:
+        return open_source(addresses)
+    except ReuniteError:
+        return None
