@@ -481,7 +481,7 @@ def test_ctrl_c_leaves_nothing_and_spares_what_was_there(tmp_path: Path) -> None
 
 
 def test_the_text_files_of_the_sample_scene_come_from_the_command_in_its_readme(tmp_path: Path) -> None:
-    command = re.search(r"python -m tracker\.simulate videos (.*)", (VIDEOS / "README.md").read_text())
+    command = re.search(r"reunite simulate videos (.*)", (VIDEOS / "README.md").read_text())
     assert command is not None
     arguments = [argument for argument in shlex.split(command[1]) if argument != "--force"]
     assert main([str(tmp_path), *arguments, "--no-video"]) == 0
