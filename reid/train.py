@@ -15,6 +15,7 @@ from torch import nn
 from foundation.command import Command
 from foundation.config_names import config_names
 from foundation.errors import ReuniteError
+from foundation.files import write_whole
 from reid.augment import Augmenter
 from reid.averaging import Swa, Swag
 from reid.checkpoint import save_weights
@@ -135,7 +136,7 @@ def open_run(arguments: argparse.Namespace) -> tuple[Path, TrainConfig]:
             number += 1
         except OSError as error:
             raise ReuniteError(f"{folder}: cannot make the folder of the run ({error.strerror})") from None
-    (folder / CONFIG).write_text(dump_config(config), encoding="utf-8")
+    write_whole(folder / CONFIG, dump_config(config).encode())
     return folder, config
 
 
@@ -171,7 +172,7 @@ def train(config: TrainConfig, folder: Path, console: Console) -> None:
     if (folder / CHECKPOINT).exists():
         state = load_training_state(folder / CHECKPOINT)
         check_fits(state, folder, config, pictures)
-    (folder / CONFIG).write_text(dump_config(config), encoding="utf-8")  # only now: it fits the checkpoint
+    write_whole(folder / CONFIG, dump_config(config).encode())  # only now: it fits the checkpoint
     sampler = Sampler(
         pictures.labels, [dataset.name for dataset, _ in pictures.sources], config.batch, config.seed
     )
