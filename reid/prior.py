@@ -86,7 +86,7 @@ def measure_prior(embeddings: EmbeddingArray, records: Sequence[Record]) -> Cosi
     means = normalise(sums[is_kept])
     centered = center_cameras(means, camera)
     first, second = np.triu_indices(len(person), 1)
-    cosines = (centered[first] * centered[second]).sum(axis=1).astype(np.float64)
+    cosines = (centered @ centered.T)[first, second].astype(np.float64)
     is_same = person[first] == person[second]
     different, same = cosines[~is_same], cosines[is_same & (camera[first] != camera[second])]
     rows = np.flatnonzero(is_kept[tracklet]).tolist()
