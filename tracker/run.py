@@ -71,7 +71,7 @@ def track(arguments: argparse.Namespace, console: Console, stop: threading.Event
     if arguments.gt:
         check_ground_truth(arguments.gt, config)  # better now than after hours
     with TrackingRun(config, stop, folder) as run:
-        console.print(visible(f"writing to {run.folder.path}"), markup=False, highlight=False, soft_wrap=True)
+        console.print(visible(f"writing to {run.folder.path}"), soft_wrap=True)
         complete, files = run.run(console)
         code = report_end(run, complete, files, console)
     if arguments.gt and complete:
@@ -171,25 +171,16 @@ def report_end(run: TrackingRun, complete: bool, files: Sequence[Path], console:
     """Say what was done, what went wrong and which files there are; the exit code."""
     frames, identities = sum(run.progress.frames.values()), run.identities
     found = f"{identities.num_identities} people, {identities.undecided} undecided"
-    console.print(f"{frames} frames of {len(run.cameras)} camera(s), {found}", highlight=False)
+    console.print(f"{frames} frames of {len(run.cameras)} camera(s), {found}")
     for problem in run.problems:
-        console.print(
-            visible(f"problem: {problem}"), style="bold yellow", markup=False, highlight=False, soft_wrap=True
-        )
+        console.print(visible(f"problem: {problem}"), style="bold yellow", soft_wrap=True)
     for camera, report in run.source.reports.items():
         if report.remark:
-            console.print(visible(f"note: camera {camera}: {report.remark}"), markup=False, soft_wrap=True)
-    console.print(
-        "wrote:",
-        *(visible(f"  {file}") for file in files),
-        sep="\n",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+            console.print(visible(f"note: camera {camera}: {report.remark}"), soft_wrap=True)
+    console.print("wrote:", *(visible(f"  {file}") for file in files), sep="\n", soft_wrap=True)
     if not complete:
         way_on = visible(f"not complete; go on with: reunite track --resume {run.folder.path}")
-        console.print(way_on, markup=False, soft_wrap=True)
+        console.print(way_on, soft_wrap=True)
         return EXIT_NOT_ALL_WELL if run.problems else EXIT_INTERRUPTED
     return EXIT_NOT_ALL_WELL if run.problems else 0
 

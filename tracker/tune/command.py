@@ -118,7 +118,6 @@ def tune(arguments: argparse.Namespace, console: Console, stop: threading.Event)
     if unused:
         console.print(
             f"not used, no source has this name: ground truth of {', '.join(unused)}",
-            highlight=False,
             soft_wrap=True,
         )
     whole = choose_held_out(names, arguments.held_out, arguments.seed)
@@ -135,13 +134,12 @@ def tune(arguments: argparse.Namespace, console: Console, stop: threading.Event)
     console.print(
         f"searching {len(ranges)} number(s) for {arguments.metric} on {split.tuning_name}; "
         f"held out: {split.held_out_name or 'nothing'}",
-        highlight=False,
         soft_wrap=True,
     )
     settings = search_settings(config, ranges, split, arguments.metric, arguments.seed)
     log = TrialLog.reopen(path, settings) if path.exists() else TrialLog.begin(path, settings)
     if log.trials:
-        console.print(f"going on after {len(log.trials)} trials", highlight=False)
+        console.print(f"going on after {len(log.trials)} trials")
     search = Search(ranges, arguments.metric, arguments.seed, log.trials)
     with Scorer(split.tuning) as scorer:
         run_trials(search, log, scorer, config, ranges, arguments.trials, console, stop)
@@ -152,17 +150,11 @@ def tune(arguments: argparse.Namespace, console: Console, stop: threading.Event)
     files = write_outcome(arguments.output, outcome)
     console.print(outcome_table(outcome))
     if outcome.warning:
-        console.print(
-            f"warning: {outcome.warning}", style="yellow", markup=False, highlight=False, soft_wrap=True
-        )
-    console.print(
-        "wrote:", *(f"  {file}" for file in (*files, path)), sep="\n", highlight=False, soft_wrap=True
-    )
+        console.print(f"warning: {outcome.warning}", style="yellow", soft_wrap=True)
+    console.print("wrote:", *(f"  {file}" for file in (*files, path)), sep="\n", soft_wrap=True)
     if len(search.trials) < arguments.trials:
         done = f"{len(search.trials)} of {arguments.trials}"
-        console.print(
-            f"stopped after {done} trials; go on with the same command and --resume", highlight=False
-        )
+        console.print(f"stopped after {done} trials; go on with the same command and --resume")
         return EXIT_INTERRUPTED
     return 0
 

@@ -43,6 +43,4 @@ class TrialBar:
             self._next_line = now + LINE_EVERY_S
             left_s = (now - self._began) / max(1, done - self._done_before) * (self._total - done)
             left = f", {timedelta(seconds=round(left_s))} left" if done < self._total else ""
-            self._console.print(
-                f"{done}/{self._total} trials, best {text}{left}", highlight=False, soft_wrap=True
-            )
+            self._console.print(f"{done}/{self._total} trials, best {text}{left}", soft_wrap=True)
