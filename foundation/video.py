@@ -114,7 +114,7 @@ class VideoFile:
         self.packets, self.num_corrupt, self.is_damaged, self.stopped_by = 0, 0, False, ""
 
     def pictures(self, skip: int = 0) -> Iterator[Picture]:
-        """All pictures that can be decoded, once, the first so many as `SKIPPED`.
+        """All pictures that can be decoded, once, the first ``skip`` of them as `SKIPPED`.
 
         What is damaged is passed over without a number. A stamp that is far from those around it is no stamp.
         """

@@ -83,8 +83,9 @@ def compress(image: Image, rng: np.random.Generator) -> Image:
 def mix(image: Image, other: Image, rng: np.random.Generator) -> Image:
     """With a part of another picture, or blended with it.
 
-    A part stands where somebody else would hide the person: a rectangle from one side or from below, or
-    anywhere. Source: CutMix (Yun et al. 2019, arXiv:1905.04899); mixup (Zhang et al. 2018, arXiv:1710.09412).
+    A part is a rectangle anywhere, as if somebody else hid the person.
+
+    Source: CutMix (Yun et al. 2019, arXiv:1905.04899); mixup (Zhang et al. 2018, arXiv:1710.09412).
     """
     if rng.random() < 0.4:
         share = rng.uniform(0.15, 0.5)

@@ -57,7 +57,7 @@ class Learner:
         preprocess: Preprocess,
         device: torch.device,
     ) -> "Learner":
-        """Begin with a network that has classifiers for so many people."""
+        """Begin with a network that has classifiers for ``people`` people."""
         model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         projection = None
         if teacher is not None:

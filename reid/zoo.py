@@ -23,7 +23,7 @@ ZOO_CONVENTION = "bgr255"
 """How all of them want their pictures; a name in `reid.runtime.CONVENTIONS`."""
 
 TIMEOUT_S = 20.0
-"""So long nothing may come before a download is given up."""
+"""A download is given up when nothing came for this long."""
 
 CHUNK = 1 << 16
 

@@ -162,7 +162,7 @@ class MultiCameraTracker:
         return self.identities.tracks()
 
     def state(self, detector: State | None = None) -> State:
-        """All that `restore` needs.
+        """All that `restore` needs; events that `events` has not given yet are not in it.
 
         Args:
             detector: What the detector remembered after the last tick, where it has been ahead since.

@@ -1,6 +1,6 @@
-"""The threads of a run: ticks are read and looked through while earlier ones are followed.
+"""The threads of a run: ticks are read, and people detected in them, while earlier ones are tracked.
 
-Three kinds of threads work at once: one reads, as many as the detector allows look for people, and the one
+Three kinds of threads work at once: one reads, as many as the detector allows detect people, and the one
 that called does the rest, tick by tick in their order. So the result is the same to the last bit as one after
 the other; `seconds` of the stages overlap, and ``waited`` says what held the run up.
 """

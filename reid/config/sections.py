@@ -345,8 +345,8 @@ class TrainConfig(Section):
     compiler."""
 
     evaluate_every: int = Field(default=10, ge=0)
-    """Epochs between two embeddings at the test people, who are never trained on; 0 looks after the last
-    only."""
+    """Epochs from one judgement on the test people, who are never trained on, to the next; 0 judges after the
+    last only."""
 
     model: ModelConfig
     batch: BatchConfig = BatchConfig()

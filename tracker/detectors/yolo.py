@@ -26,7 +26,7 @@ QUIET_ENVIRONMENT = {
 """What ultralytics reads once, when it is imported."""
 
 NAMES_UNKNOWN = 999
-"""So many classes ultralytics gives a model that does not say how many it has."""
+"""How many classes ultralytics gives a model that does not say how many it has."""
 
 
 class UltralyticsDetector:

@@ -142,7 +142,7 @@ class WayFinder:
 
 
 def draw_map(ways: Ways, cameras: Sequence[CameraName], is_y_down: bool) -> "Figure":
-    """The figure of `write_map`, from what `find_ways` gave; its axes are metres.
+    """The figure of `write_map`; its axes are metres.
 
     Each of those seen longest has a colour, as in the overlay, and a dot and number where they came first;
     the ways of others are grey.

@@ -19,7 +19,7 @@ from tracker.smoothing import MayJoin, is_of_likely_track, join_tracks, smooth_w
 from tracker.types import CameraName
 
 SMOOTHED_AT_ONCE = 1 << 19
-"""Rows of a camera that are smoothed together, in about 300 MB; ten people make so many in half an hour.
+"""Rows of a camera that are smoothed together, in about 300 MB; ten people make that many in half an hour.
 Nothing is filled or joined over the border."""
 
 READ_AT_ONCE = 1 << 15

@@ -15,7 +15,7 @@ from tracker.simulate.render import Renderer
 from tracker.simulate.scene import look
 from tracker.simulate.truth import see
 from tracker.simulate.world import World
-from tracker.simulate.writer import CameraWriter, whole_or_nothing, write_similarity
+from tracker.simulate.writer import CameraWriter, whole_or_nothing, write_calibration
 
 
 def simulate(
@@ -49,7 +49,7 @@ def simulate(
     world = World(site, np.array([one.gait_speed for one in looks]), np.random.default_rng(walk_seed))
     views = [look(camera, site.rooms[camera.room]) for camera in site.cameras]
     with whole_or_nothing(out, overwrite) as folder, ExitStack() as stack:
-        write_similarity(folder, site.cameras)
+        write_calibration(folder, site.cameras)
         writers = [stack.enter_context(CameraWriter(folder, camera, config)) for camera in site.cameras]
         detectors, renderers = [], []
         for number, camera in enumerate(site.cameras):

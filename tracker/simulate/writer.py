@@ -129,7 +129,7 @@ class _Video:
         self._container.close()
 
 
-def write_similarity(folder: Path, cameras: tuple[Camera, ...]) -> None:
+def write_calibration(folder: Path, cameras: tuple[Camera, ...]) -> None:
     """calibration.json: name -> picture size, K, world -> camera (metres), image -> ground (metres), room."""
     values = {
         camera.name: {
