@@ -133,8 +133,8 @@ def test_every_frame_of_every_camera_goes_through_once_and_in_order() -> None:
 
 
 def test_the_same_track_number_in_two_cameras_is_two_people() -> None:
-    seen, _, _ = run(ListedSource([tick(number, A, B) for number in range(1, 8)]))
-    assert seen[-2:] == [(A, 7, [1]), (B, 7, [2])]
+    seen, _, _ = run(ListedSource([tick(number, A, B) for number in range(1, 16)]))  # until both matured
+    assert seen[-2:] == [(A, 15, [1]), (B, 15, [2])]
 
 
 def test_a_step_tells_what_the_detector_remembered_at_its_tick_though_it_is_ahead() -> None:
@@ -160,7 +160,7 @@ def test_stop_ends_the_run_even_while_the_source_waits() -> None:
 
     seen, _, _ = run(Silent([]), stop)
     waits.set()
-    assert seen == [(A, 1, [1])]
+    assert seen == [(A, 1, [0])]
 
 
 def test_stop_closes_a_live_source_that_waits() -> None:
@@ -177,7 +177,7 @@ def test_stop_closes_a_live_source_that_waits() -> None:
 
     camera = SilentCamera([])
     camera.is_live = True
-    assert run(camera, stop)[0] == [(A, 1, [1])]
+    assert run(camera, stop)[0] == [(A, 1, [0])]
 
 
 def test_an_error_of_the_source_is_raised_after_the_ticks_before_it() -> None:
