@@ -55,6 +55,8 @@ def change_light(image: Image, strength: float, rng: np.random.Generator) -> Ima
 def lower_resolution(image: Image, rng: np.random.Generator) -> Image:
     """Made small, down to `FEWEST_ROWS` rows, and large again."""
     height, width = image.shape[:2]
+    if height <= FEWEST_ROWS:
+        return image.copy()
     rows = int(np.exp(rng.uniform(np.log(FEWEST_ROWS), np.log(height))))
     small = cv2.resize(image, (max(1, rows * width // height), rows), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)

@@ -71,7 +71,7 @@ def check_fits(
 def _what_is_learnt(config: TrainConfig) -> dict[str, Any]:
     """The settings that the tensors of a checkpoint depend on."""
     settings = config.model_dump(
-        mode="json", include={"model", "optimiser", "average"}, exclude={"model": {"imagenet"}}
+        mode="json", include={"model", "optimiser", "average"}, exclude={"model": {"imagenet", "start_from"}}
     )
     return settings | {
         "losses.centre on": config.losses.centre.weight > 0,

@@ -40,6 +40,11 @@ def test_a_change_depends_on_its_generator_alone_and_leaves_its_input(
     assert len(different) > 1
 
 
+def test_a_picture_that_is_small_already_keeps_its_resolution() -> None:
+    small = picture(24, 12)
+    assert np.array_equal(lower_resolution(small, np.random.default_rng(0)), small)
+
+
 def test_light_without_strength_changes_next_to_nothing() -> None:
     image = picture()
     changed = change_light(image, 0.0, np.random.default_rng(0))

@@ -281,8 +281,9 @@ def test_the_baselines_fetch_imagenet_unless_a_file_is_given() -> None:
         assert load_config(RECIPES / f"{recipe}.yaml").model.imagenet == "download"
 
 
-def test_a_run_goes_on_where_the_weights_of_imagenet_are_gone(market: str, tmp_path: Path) -> None:
+def test_a_run_goes_on_where_the_weights_that_it_began_with_are_gone(market: str, tmp_path: Path) -> None:
     folder = run(tmp_path / "run", tiny_config(market))
     before = weights(folder)
-    gone = {"name": "robust-reid-025x", "settings": TINY, "imagenet": "gone.pth"}
-    assert weights(run(folder, tiny_config(market, model=gone))) == before
+    for setting in ("imagenet", "start_from"):
+        gone = {"name": "robust-reid-025x", "settings": TINY, setting: "gone.safetensors"}
+        assert weights(run(folder, tiny_config(market, model=gone))) == before
