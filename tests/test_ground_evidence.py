@@ -6,7 +6,7 @@ import pytest
 from foundation.arrays import BoolArray, FloatArray
 from tests.worlds import GroundWorld, ground_world
 from tracker.config import GroundConfig
-from tracker.identity import ground
+from tracker.identity import ground, moments
 from tracker.identity.ground import GroundLog, Together, together_log_odds, transition_log_odds
 
 CONFIG = GroundConfig()
@@ -146,7 +146,7 @@ def test_tracklets_that_share_no_time_have_no_distance() -> None:
 
 
 def test_only_the_newest_positions_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ground, "MAX_POSITIONS", 2000)
+    monkeypatch.setattr(moments, "MAX_POSITIONS", 2000)
     log, rows = GroundLog(), np.array([0, 1])
     for time in np.arange(0, 1600, 0.5):
         log.add(rows, time, np.array([[0.0, 0.0], [3.0, 4.0]]))

@@ -312,6 +312,7 @@ def test_the_summary_counts_frames_people_and_seconds(tmp_path: Path) -> None:
         "frames": 80,
         "people": 2,
         "undecided": 1,
+        "overlap": [],
         "sightings": 99,
         "detections": 200,
         "embedded": 30,

@@ -172,6 +172,9 @@ def report_end(run: TrackingRun, complete: bool, files: Sequence[Path], console:
     frames, identities = sum(run.progress.frames.values()), run.identities
     found = f"{identities.num_identities} people, {identities.undecided} undecided"
     console.print(f"{frames} frames of {len(run.cameras)} camera(s), {found}")
+    if overlaps := identities.overlaps():
+        pairs = ", ".join(f"{first} and {second}" for first, second in overlaps)
+        console.print(visible(f"see one place: {pairs}"), soft_wrap=True)
     for problem in run.problems:
         console.print(visible(f"problem: {problem}"), style="bold yellow", soft_wrap=True)
     for camera, report in run.source.reports.items():

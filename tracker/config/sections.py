@@ -314,6 +314,12 @@ class IdentityConfig(Section):
     min_embeddings: int = Field(default=3, ge=1)
     """A track with fewer embeddings is not compared before ``decide_s``."""
 
+    overlap: Literal["all"] | tuple[tuple[str, str], ...] = ()
+    """Pairs of cameras that see one place, or ``all``, where that is known; others are found."""
+
+    no_overlap: Literal["all"] | tuple[tuple[str, str], ...] = ()
+    """Pairs of cameras that see no place in common, or ``all``, whatever it looks like."""
+
     maturity: MaturityConfig = MaturityConfig()
     similarity: SimilarityConfig = SimilarityConfig()
 

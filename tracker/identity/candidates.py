@@ -21,12 +21,14 @@ class Candidates(NamedTuple):
         identity_ids: (P,) identities.
         cosines: (P,) how alike they are.
         extra: (P,) log odds of time and place.
+        together: (P,) of ``extra``, the log odds of where both stood at one time.
         log_odds: (P,) of appearance, time and place together that it is this person.
     """
 
     identity_ids: IntArray
     cosines: FloatArray
     extra: FloatArray
+    together: FloatArray
     log_odds: FloatArray
 
 
@@ -44,17 +46,17 @@ def find_candidates(
     has_other = np.diff(starts, append=int(others.sum())) > 0  # no other is known by these tracks alone
     if not has_other.any():
         none, nothing = np.empty(0, np.int64), np.empty(0)
-        return Candidates(none, nothing, nothing, nothing)
-    cannot, extra = evidence(tracklets, places, own, known.rows[others], starts[has_other])
+        return Candidates(none, nothing, nothing, nothing, nothing)
+    cannot, extra, together = evidence(tracklets, places, own, known.rows[others], starts[has_other])
     cosines = centroids.cosines(own)[has_other]
     log_odds = similarity.log_odds(cosines) + extra
     identities, free = known.identity_ids[has_other], ~cannot
-    return Candidates(identities[free], cosines[free], extra[free], log_odds[free])
+    return Candidates(identities[free], cosines[free], extra[free], together[free], log_odds[free])
 
 
 def evidence(
     tracklets: TrackletTable, places: Places, own: IntArray, rows: IntArray, starts: IntArray
-) -> tuple[BoolArray, FloatArray]:
+) -> tuple[BoolArray, FloatArray, FloatArray]:
     """Whether somebody cannot be each of P people, and what time and place say about it.
 
     Args:
@@ -65,9 +67,9 @@ def evidence(
         starts: (P,) where the rows of each begin.
 
     Returns:
-        (P,) who was seen at the same time, not in cameras that see the same place; and (P,) the mean log
-        odds of the transitions that one person would have made: where, in the order of all, a tracklet of one
-        follows a tracklet of the other.
+        (P,) who was seen at the same time, not in cameras that see the same place; (P,) the mean log odds of
+        the transitions that one person would have made, where, in the order of all, a tracklet of one follows
+        a tracklet of the other, and of where both stood at one time; and (P,) the latter alone.
     """
     cannot = np.logical_or.reduceat(places.conflicts(tracklets, rows, own), starts)
     group = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(rows)))
@@ -80,17 +82,22 @@ def evidence(
     log_odds = places.log_odds(tracklets, before, after)
     whose = group[np.concatenate((into, out))]
     counts = np.bincount(whose, minlength=len(starts))
-    return cannot, np.bincount(whose, log_odds, len(starts)) / np.maximum(counts, 1)
+    together = np.maximum.reduceat(places.together(tracklets, rows, own), starts)
+    return cannot, np.bincount(whose, log_odds, len(starts)) / np.maximum(counts, 1) + together, together
 
 
-def required_log_odds(extra: FloatArray, similarity: SimilarityCalibration, rate: float) -> float:
+def required_log_odds(
+    extra: FloatArray, similarity: SimilarityCalibration, rate: float, together: FloatArray | float = 0.0
+) -> float:
     """What somebody's log odds must be so that a stranger reaches them with at most this chance.
 
     The chance is shared out among P people, for whom time and place speak with ``extra`` (P,): somebody who
     is likely here and now may be less alike, somebody who is not has to be more. It is a bound, as the
-    chances of all are added up (Boole).
+    chances of all are added up (Boole). Of strangers, one in exp(``together``) at most stood where that
+    person stood, so they count less.
     """
-    steps, counts = np.unique(np.ceil(extra / EXTRA_STEP), return_counts=True)  # up is on the safe side
+    steps, group = np.unique(np.ceil(extra / EXTRA_STEP), return_inverse=True)  # up is on the safe side
+    counts = np.bincount(group, np.broadcast_to(np.exp(-np.maximum(together, 0.0)), extra.shape), len(steps))
     low, high = 0.0, 60.0  # no one is taken for somebody who is more likely another
     while high - low > 1e-4:
         middle = (low + high) / 2

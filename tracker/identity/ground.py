@@ -6,6 +6,7 @@ import numpy as np
 
 from foundation.arrays import FloatArray, IntArray
 from tracker.config import GroundConfig
+from tracker.identity.moments import STEP_S, MomentLog
 from tracker.types import State
 
 WALK_M_S, WANDER_S = 0.9, 10.0
@@ -20,15 +21,6 @@ WRONG_SHARE = 0.05
 
 COMPANY_SHARE, COMPANY_M = 0.1, 1.0
 """This share of the pairs of different people in view at once are together, at about this distance."""
-
-STEP_S = 0.5
-"""Positions are remembered for each multiple of this time, so that those of two cameras are of one moment."""
-
-MAX_GAP_S = 1.0
-"""The path of a person who was not seen for longer is not known."""
-
-MAX_POSITIONS = 1 << 19
-"""Positions remembered, the newest: of 60 people in view half an hour and more, in 15 MB."""
 
 CELL_M = 2.0
 """Side of the squares in which the places are counted where tracks begin."""
@@ -98,52 +90,31 @@ def together_log_odds(together: Together, area_m2: float, config: GroundConfig) 
     return np.nan_to_num(log_odds * seconds / (seconds + 1))
 
 
-class GroundLog:
-    """Where the N tracklets so far were: first, last, and on the way.
-
-    Attributes:
-        first_s, last_s: (N,) seconds, when a tracklet first and last had a position; nan before.
-        first_xy, last_xy: (N, 2) metres, where; nan before.
-    """
+class GroundLog(MomentLog):
+    """Where on the ground the N tracks so far were, in metres."""
 
     def __init__(self) -> None:
-        self.first_s, self.last_s = np.empty(0), np.empty(0)
-        self.first_xy, self.last_xy = np.empty((0, 2)), np.empty((0, 2))
+        super().__init__(2)
         self._cells: set[tuple[int, int]] = set()
-        self._count = 0
-        self._is_sorted = True
-        self._row = np.empty(1024, np.int32)
-        self._step = np.empty(1024, np.int64)
-        self._xy = np.empty((1024, 2))
 
     @property
     def area_m2(self) -> float:
         """Square metres on which tracklets began: where strangers come into view."""
         return max(len(self._cells), 1) * CELL_M**2
 
-    def add(self, rows: IntArray, time_s: float, xy: FloatArray) -> None:
-        """Tracklets (M,), each once, are at places (M, 2) in metres, nan where it is not known."""
-        self._reserve(int(rows.max(initial=-1)) + 1)
-        known = np.isfinite(xy[:, 0])
-        rows, xy = rows[known], xy[known]
-        new = np.isnan(self.first_s[rows])
-        self.first_s[rows[new]], self.first_xy[rows[new]] = time_s, xy[new]
-        self._cells.update(_cells(xy[new]))
-        step = int(time_s // STEP_S)
-        before_s, before_xy = self.last_s[rows], self.last_xy[rows]
-        passed = (before_s < step * STEP_S) & (time_s - before_s <= MAX_GAP_S)
-        share = ((step * STEP_S - before_s[passed]) / (time_s - before_s[passed]))[:, None]
-        self._append(rows[passed], step, before_xy[passed] + share * (xy[passed] - before_xy[passed]))
-        self.last_s[rows], self.last_xy[rows] = time_s, xy
+    def add(self, rows: IntArray, time_s: float, xy: FloatArray) -> FloatArray:
+        """See `MomentLog.add`."""
+        new_xy = super().add(rows, time_s, xy)
+        self._cells.update(_cells(new_xy))
+        return new_xy
 
     def together(self, rows: IntArray, row: int) -> Together:
         """How near different tracklets (N,) were to another one while both were in view."""
         if np.isnan(self.first_s[row]):
             return Together(np.full(len(rows), np.nan), np.zeros(len(rows)))
-        self._sort()
         begin, end = int(self.first_s[row] // STEP_S), int(self.last_s[row] // STEP_S)
-        window = slice(*np.searchsorted(self._step[: self._count], [begin, end + 1]))
-        owners, steps, xy = self._row[window], self._step[window] - begin, self._xy[window]
+        owners, steps, xy = self.moments(self.first_s[row], self.last_s[row])
+        steps = steps - begin
         here = np.full((end - begin + 1, 2), np.nan)
         here[steps[owners == row]] = xy[owners == row]
         distance_m = np.linalg.norm(xy - here[steps], axis=1)
@@ -156,54 +127,9 @@ class GroundLog:
         mean_m: FloatArray = total / np.where(count, count, np.nan)
         return Together(mean_m, np.asarray(count * STEP_S, np.float64))
 
-    def state(self) -> State:
-        names = ("first_s", "last_s", "first_xy", "last_xy")
-        tracklets = {name: getattr(self, name).copy() for name in names}
-        log = {name: getattr(self, f"_{name}")[: self._count].copy() for name in ("row", "step", "xy")}
-        return tracklets | log
-
     def restore(self, state: State) -> None:
-        for name in ("first_s", "last_s", "first_xy", "last_xy"):
-            setattr(self, name, state[name].copy())
-        self._row, self._step, self._xy = (state[name].copy() for name in ("row", "step", "xy"))
-        self._count, self._is_sorted = len(self._step), False
+        super().restore(state)
         self._cells = set(_cells(self.first_xy[np.isfinite(self.first_s)]))
-
-    def _reserve(self, rows: int) -> None:
-        more = rows - len(self.first_s)
-        if more > 0:
-            more = max(more, len(self.first_s))  # doubling, so that growing costs little
-            never, nowhere = np.full(more, np.nan), np.full((more, 2), np.nan)
-            self.first_s, self.last_s = (np.append(it, never) for it in (self.first_s, self.last_s))
-            self.first_xy, self.last_xy = (
-                np.concatenate((it, nowhere)) for it in (self.first_xy, self.last_xy)
-            )
-
-    def _append(self, rows: IntArray, step: int, xy: FloatArray) -> None:
-        end = self._count + len(rows)
-        if end > len(self._step):
-            self._sort()
-            kept = slice(max(self._count - MAX_POSITIONS // 2, 0) if end > MAX_POSITIONS else 0, self._count)
-            size = min(2 * end, max(MAX_POSITIONS, 2 * len(rows)))
-            for name in ("_row", "_step", "_xy"):
-                old = getattr(self, name)
-                grown = np.empty((size, *old.shape[1:]), old.dtype)
-                grown[: kept.stop - kept.start] = old[kept]
-                setattr(self, name, grown)
-            self._count = kept.stop - kept.start
-            end = self._count + len(rows)
-        self._is_sorted &= not self._count or bool(self._step[self._count - 1] <= step)
-        added = slice(self._count, end)
-        self._row[added], self._step[added], self._xy[added] = rows, step, xy
-        self._count = end
-
-    def _sort(self) -> None:
-        """By time: cameras come one after the other, and not all at the same moment."""
-        if not self._is_sorted:
-            order = np.argsort(self._step[: self._count], kind="stable")
-            for column in (self._row, self._step, self._xy):
-                column[: self._count] = column[order]
-            self._is_sorted = True
 
 
 def _density(distance_m: FloatArray, variance: FloatArray | float) -> FloatArray:

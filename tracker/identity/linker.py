@@ -16,6 +16,7 @@ from tracker.identity.similarity import GRID, SimilarityCalibration
 from tracker.identity.table import UNDECIDED, IdentityTable, Reserve
 from tracker.identity.tracklets import UNKNOWN, TrackletTable
 from tracker.identity.transit_times import HIT_RATE, TransitTimes
+from tracker.identity.views import SharedViews
 from tracker.types import (
     CameraName,
     Frame,
@@ -98,7 +99,7 @@ class IdentityLinker:
         self._tracklets = TrackletTable(len(self._cameras))
         self._table = IdentityTable(self._tracklets, self._cameras, self._reserve)
         self._centroids = IdentityCentroids(self._tracklets, self._table)
-        self.places = Places(self._cameras, self._plane)
+        self.places = Places(self._cameras, self._plane, self._config)
 
     def remember(self, known: KnownIdentities) -> None:
         """Take up people from before the run; once, before its first frame, not where a state is restored."""
@@ -151,6 +152,7 @@ class IdentityLinker:
             again = (num_embeddings >= AGAIN * tried) & (num_embeddings > tried)
             for row in rows[again & (table.identity[rows] != UNDECIDED)]:
                 self._reconsider(int(row), frame.time)
+            self.places.views.search_next(tracklets)
         self._decide_waiting(self._now - self._config.decide_s)
         return table.identity[rows]
 
@@ -191,6 +193,7 @@ class IdentityLinker:
         tracklets = self._tracklets
         self._is_stale = True  # what was seen since the last pair counts too
         self._refresh()
+        self.places.views.search_all(tracklets)
         rate = self._config.max_false_merge_rate
         clusters = np.arange(len(tracklets))  # no transitions yet
         for _ in range(ROUNDS):
@@ -288,6 +291,15 @@ class IdentityLinker:
             expected_missed_rate=similarity.miss_rate(threshold),
         )
 
+    def overlaps(self) -> list[tuple[CameraName, CameraName]]:
+        """The cameras that see one place, two by two, in the order of their names."""
+        pairs = np.argwhere(np.triu(self.places.overlap))
+        return [(self._cameras[first], self._cameras[second]) for first, second in pairs.tolist()]
+
+    def homography(self, first: CameraName, second: CameraName) -> FloatArray | None:
+        """(3, 3) pixels (x, y, 1) of one camera to those of another, up to a factor, where it was found."""
+        return self.places.views.matrix(self._index[first], self._index[second])
+
     def state(self) -> State:
         different, within = self.similarity.cosines
         own = {"pairs": self._pairs.copy(), "different": different, "within": within}
@@ -316,13 +328,14 @@ class IdentityLinker:
             own = {key.removeprefix(start): state[key] for key in state if key.startswith(start)}
             part.restore(own)
 
-    def _parts(self) -> dict[str, GroundLog | IdentityTable | TransitTimes | TrackletTable]:
+    def _parts(self) -> dict[str, GroundLog | IdentityTable | TransitTimes | SharedViews | TrackletTable]:
         places = self.places
         return {
             "tracklets": self._tracklets,
             "table": self._table,
             "ground": places.log,
             "transit_times": places.transit_times,
+            "views": places.views,
         }
 
     def _decide(self, row: int, is_last: bool, time: float) -> None:
@@ -394,7 +407,9 @@ class IdentityLinker:
 
     def _known_person(self, found: Candidates) -> int:
         """Who somebody is among those it may be; `UNDECIDED` if none is sure enough."""
-        needed = required_log_odds(found.extra, self.similarity, self._config.max_false_merge_rate)
+        needed = required_log_odds(
+            found.extra, self.similarity, self._config.max_false_merge_rate, found.together
+        )
         best = int(found.log_odds.argmax()) if len(found.identity_ids) else -1
         return int(found.identity_ids[best]) if best >= 0 and found.log_odds[best] >= needed else UNDECIDED
 

@@ -127,8 +127,9 @@ class _Clusters:
             rows = self._seen[begun & (roots != cluster)]
             rows = rows[np.argsort(self._root[rows], kind="stable")]
             starts = np.unique(self._root[rows], return_index=True)[1]
-            cannot, extra = evidence(self._tracklets, self._places, own, rows, starts)
-            self._required[cluster] = required_log_odds(extra[~cannot], self._similarity, rate)
+            cannot, extra, together = evidence(self._tracklets, self._places, own, rows, starts)
+            free = ~cannot
+            self._required[cluster] = required_log_odds(extra[free], self._similarity, rate, together[free])
         return self._required[cluster]
 
     def newer(self, *clusters: int) -> list[int]:
@@ -170,7 +171,7 @@ class _Clusters:
 
     def _pairs(self, cluster: int, others: IntArray) -> list[Pair]:
         """One person with each of others (M,), where both are more likely one than two."""
-        cannot, log_odds = self._evidence(cluster, others)
+        cannot, log_odds, _ = self._evidence(cluster, others)
         lengths = np.linalg.norm(self._sums[others], axis=1) * np.linalg.norm(self._sums[cluster])
         cosines = self._sums[others] @ self._sums[cluster] / np.maximum(lengths, 1e-12)
         log_odds += self._similarity.log_odds(cosines)
@@ -183,7 +184,7 @@ class _Clusters:
             pairs.append((-float(log_odds[index]), min(cluster, other), max(cluster, other)))
         return pairs
 
-    def _evidence(self, cluster: int, others: IntArray) -> tuple[BoolArray, FloatArray]:
+    def _evidence(self, cluster: int, others: IntArray) -> tuple[BoolArray, FloatArray, FloatArray]:
         """Whom of others (M,) somebody cannot be, and the log odds of time and place."""
         parts = [self._members[other] for other in others.tolist()]
         starts = np.cumsum([0, *(len(part) for part in parts)])[:-1]

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from foundation.arrays import BoolArray, FloatArray, IntArray
+from tracker.config import IdentityConfig
 from tracker.ground import GroundPlane
 from tracker.identity.entry_exit_zones import EntryExitZones
 from tracker.identity.ground import GroundLog, together_log_odds, transition_log_odds
 from tracker.identity.tracklets import TrackletTable
 from tracker.identity.transit_times import SHARED_LOG_ODDS, TransitTimes
+from tracker.identity.views import SharedViews
 from tracker.types import CameraName
 
 CLOCK_TOLERANCE_S = 0.5
@@ -27,13 +29,17 @@ class Places:
         zones: Entry and exit zones, and the transitions between them; None but for what `taught_by` gives, as
             sure matches before the last frame are too few.
         log: Where everybody was.
+        views: Which cameras see one place.
     """
 
-    def __init__(self, cameras: Sequence[CameraName], plane: GroundPlane | None) -> None:
+    def __init__(
+        self, cameras: Sequence[CameraName], plane: GroundPlane | None, config: IdentityConfig
+    ) -> None:
         """Begin with what is known of no camera; tracks name cameras by their place here."""
         self.transit_times, self.log = TransitTimes(len(cameras)), GroundLog()
         self.zones: EntryExitZones | None = None
-        self._cameras, self._plane = cameras, plane
+        self.views = SharedViews(cameras, config)
+        self._cameras, self._plane, self._config = cameras, plane, config
 
     def see(
         self,
@@ -48,6 +54,8 @@ class Places:
         zones, is_new = EntryExitZones.of(camera, boxes, size), tracklets.frames[rows] == 1
         tracklets.exit[rows] = zones
         tracklets.entry[rows[is_new]] = zones[is_new]
+        if len(self._cameras) > 1 and self._config.link:
+            self.views.see(rows, camera, time, boxes)
         if self._plane is not None:
             self.log.add(rows, time, self._plane.positions(self._cameras[camera], boxes))
 
@@ -57,7 +65,7 @@ class Places:
         They were seen at one time by one camera, or by two of which it is not known that they see one place,
         unless both were on the ground then: `log_odds` says how near.
         """
-        cannot, overlap = np.zeros(len(rows), np.bool_), self.transit_times.overlap
+        cannot, overlap = np.zeros(len(rows), np.bool_), self.overlap
         camera, begin, end = tracklets.camera[rows], tracklets.begin[rows], tracklets.end[rows]
         placed = self._placed(rows)
         for row in own.tolist():
@@ -68,8 +76,39 @@ class Places:
             told = np.nonzero(in_two & placed & self._placed(np.array([row])))[0]
             if len(told):
                 in_two[told] = self.log.together(rows[told], row).seconds == 0
-            cannot |= np.where(in_one, shared_s >= 0, in_two)
+            cannot |= (
+                np.where(in_one, shared_s >= 0, in_two) | self.views.together(tracklets, rows, row).cannot
+            )
         return cannot
+
+    @property
+    def overlap(self) -> BoolArray:
+        """(C, C) which cameras see the same place, as far as is known; a camera does not overlap itself."""
+        return self.views.may_overlap(self.transit_times.overlap)
+
+    def together(self, tracklets: TrackletTable, rows: IntArray, own: IntArray) -> FloatArray:
+        """(R,) log odds that tracks are of the person of ``own`` (M,), from where they stood at one time.
+
+        The surest of what homographies, found or given, say. A stranger reaches log odds g with a chance of
+        at most exp(-g): that is what a likelihood ratio means.
+        """
+        surest = np.zeros(len(rows))
+        placed = self._placed(rows)
+        for row in own.tolist():
+            surest = np.maximum(surest, self.views.together(tracklets, rows, row).log_odds)
+            if self._plane is None or not self._placed(np.array([row])).any():
+                continue
+            shared_s = np.minimum(tracklets.end[rows], tracklets.end[row]) - np.maximum(
+                tracklets.begin[rows], tracklets.begin[row]
+            )
+            both = np.nonzero(
+                placed & (shared_s > CLOCK_TOLERANCE_S) & (tracklets.camera[rows] != tracklets.camera[row])
+            )[0]
+            if len(both):
+                near = self.log.together(rows[both], row)
+                log_odds = together_log_odds(near, self.log.area_m2, self._plane.config)
+                surest[both] = np.maximum(surest[both], log_odds)
+        return surest
 
     def log_odds(self, tracklets: TrackletTable, before: IntArray, after: IntArray) -> FloatArray:
         """(N,) log odds that one person had tracklets ``before`` (N,) and then ``after`` (N,)."""
@@ -79,6 +118,9 @@ class Places:
         if self.zones is not None:
             log_odds += self.zones.log_odds(tracklets.exit[before], tracklets.entry[after])
         log_odds[shared] = SHARED_LOG_ODDS
+        for row in np.unique(after[shared]).tolist():
+            here = np.nonzero(shared & (after == row))[0]
+            log_odds[here[self.views.together(tracklets, before[here], row).is_known]] = 0.0
         log_odds[~tracklets.is_track[before]] = 0.0  # how long it was between two runs says nothing
         placed = self._placed(before) & self._placed(after)
         if not placed.any() or self._plane is None:
@@ -91,13 +133,18 @@ class Places:
         both = np.nonzero(placed & shared)[0]
         for row in np.unique(after[both]).tolist():
             here = both[after[both] == row]
-            log_odds[here] = together_log_odds(log.together(before[here], row), log.area_m2, config)
+            told = together_log_odds(log.together(before[here], row), log.area_m2, config)
+            log_odds[here] = np.minimum(told, 0.0)  # what speaks for it counts in `together`
         return log_odds
 
     def taught_by(self, tracklets: TrackletTable, clusters: IntArray) -> "Places":
         """The same, with the transitions of the clusters (N,) of all tracklets, not of sure matches."""
-        taught = Places(self._cameras, self._plane)
-        taught.log, taught.transit_times = self.log, self.transit_times.only_overlaps()
+        taught = Places(self._cameras, self._plane, self._config)
+        taught.log, taught.views, taught.transit_times = (
+            self.log,
+            self.views,
+            self.transit_times.only_overlaps(),
+        )
         taught.zones = zones = EntryExitZones(len(self._cameras), tracklets.entry[tracklets.is_track])
         rows = np.lexsort((tracklets.begin, clusters))
         before, after = rows[:-1], rows[1:]

@@ -30,6 +30,15 @@ def write_summary(
         "frames": frames,
         "people": identities.num_identities,
         "undecided": identities.undecided,
+        # Cameras that see one place, and the matrix from pixels of the first to those of the second, if
+        # found.
+        "overlap": [
+            {
+                "cameras": pair,
+                "homography": None if (matrix := identities.homography(*pair)) is None else matrix.tolist(),
+            }
+            for pair in identities.overlaps()
+        ],
         "sightings": progress.journal_rows,
         "detections": progress.detections,
         # How many of them were embedded, and the share of crops that this saved.

@@ -1,0 +1,272 @@
+"""Which cameras see one place: people move alike in both pictures, up to a homography, and at no other time.
+
+Nothing is calibrated. If two cameras see one floor, one matrix takes the feet of everybody whom both see
+from one picture to the other. It is searched for among pairs of tracks that were seen at one time, the most
+alike first. Chance fits something too, and the better the more people there are: so the same search is made
+with the times of one camera moved against those of the other, where it is not known be in both. Only what
+fits far better than all of these is believed. People in uniform move no more alike than others; who stands
+still tells nothing.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from foundation.arrays import BoolArray, EmbeddingArray, FloatArray, IntArray
+
+TOLERANCE = 0.25
+"""Feet of one person in two pictures agree within this share of the height of the box."""
+
+MIN_STEPS = 4
+"""Two tracks are compared that were seen together so often, each `STEP_S`."""
+
+MIN_SHARE = 0.7
+"""Two tracks agree whose feet agree at this share of the moments."""
+
+MAX_MOMENTS = 6000
+"""Moments, of all pairs of tracks together, that are compared; the newest."""
+
+ALONE, COUPLES = 30, 24
+"""So many pairs of tracks are tried as the origin of a homography each by itself, and so many two by two."""
+
+MAX_POINTS = 60
+"""A homography is fitted to at most so many moments."""
+
+PREFERENCE = 4.0
+"""A cosine that is higher by 0.25 makes a pair of tracks 2.7 times likelier to be tried."""
+
+MIN_SPAN_STEPS = 40
+"""Nothing is said of two cameras before they were seen for so long."""
+
+NEAR_SHIFTS, FAR_SHIFTS = (-12, -6, 6, 12), 8
+"""Other times that are tried: some steps before and after, as people come in crowds, and so many far away."""
+
+MIN_SCORE, MIN_RATIO, KNOWN_RATIO = 5.0, 2.0, 1.2
+"""Two cameras see one place whose score is so high, and so many times higher than at all other times. The
+last is for those of which it is known."""
+
+MIN_EXPLAINED = 0.1
+"""So many of the pairs of tracks that were seen at once agree, at least: a matrix that says nothing of most
+people, as of those who sit, says who is who of none."""
+
+
+class Feet(NamedTuple):
+    """Where the people of one camera stood, N rows in the order of time.
+
+    Attributes:
+        rows: (N,) whose feet, a row of the table of tracks.
+        steps: (N,) when, in steps of equal length.
+        feet: (N, 3) x and y of the feet and the height of the box, pixels.
+    """
+
+    rows: IntArray
+    steps: IntArray
+    feet: FloatArray
+
+
+class Joint(NamedTuple):
+    """The M moments at which P pairs of tracks of two cameras were both seen, those of a pair side by side.
+
+    Attributes:
+        tracks: (P, 2) the tracks of each pair.
+        starts: (P + 1,) pair p has the moments ``starts[p]`` to ``starts[p + 1]``.
+        pair: (M,) the pair of each moment.
+        first: (M, 3), second: (M, 3) feet and height in either picture.
+    """
+
+    tracks: IntArray
+    starts: IntArray
+    pair: IntArray
+    first: FloatArray
+    second: FloatArray
+
+
+class Overlap(NamedTuple):
+    """What two cameras see of one place.
+
+    Attributes:
+        matrix: (3, 3) pixels (x, y, 1) of the first camera to those of the second, up to a factor.
+        places: (K, 2) pixels of the first camera at which feet agreed: there, and nearby, the matrix holds.
+    """
+
+    matrix: FloatArray
+    places: FloatArray
+
+    def holds(self, feet: FloatArray) -> BoolArray:
+        """(M,) whether feet (M, 3) of the first camera are within a height of where others agreed."""
+        near = np.zeros(len(feet), np.bool_)
+        for place in self.places:
+            near |= np.linalg.norm(feet[:, :2] - place, axis=1) <= feet[:, 2]
+        return near
+
+
+class Fit(NamedTuple):
+    """How well a homography explains what was seen.
+
+    Attributes:
+        matrix: (3, 3) pixels (x, y, 1) of the first camera to those of the second, up to a factor.
+        score: The ways that people made in both pictures, in steps of half a height; everybody counts once.
+        agrees: (P,) which pairs of tracks agree.
+    """
+
+    matrix: FloatArray
+    score: float
+    agrees: BoolArray
+
+
+def find_overlap(
+    first: Feet, second: Feet, row_embeddings: EmbeddingArray, is_known: bool = False
+) -> Overlap | None:
+    """What two cameras see of one place; None if nothing says that they do.
+
+    Args:
+        first, second: What each camera saw.
+        row_embeddings: (R, D) centred appearance of each track, length 1 or 0: where to search, no more.
+        is_known: Whether it is known already that they do, so that less is asked.
+    """
+    ratio = KNOWN_RATIO if is_known else MIN_RATIO
+    first, second = _newest(first, second)
+    if not (len(first.steps) and len(second.steps)):
+        return None
+    begin = max(int(first.steps.min()), int(second.steps.min()))
+    span = min(int(first.steps.max()), int(second.steps.max())) + 1 - begin
+    if span < MIN_SPAN_STEPS:
+        return None
+    joint = join(first, second)
+    found = best_fit(joint, row_embeddings)
+    if found is None or found.score < MIN_SCORE or found.agrees.mean() < MIN_EXPLAINED:
+        return None
+    far = [span * index // (FAR_SHIFTS + 1) for index in range(1, FAR_SHIFTS + 1)]
+    for shift in (*NEAR_SHIFTS, *far):
+        moved = begin + (second.steps - begin + shift) % span
+        order = np.argsort(moved, kind="stable")
+        other = best_fit(
+            join(first, Feet(second.rows[order], moved[order], second.feet[order])), row_embeddings
+        )
+        if other is not None and found.score < ratio * other.score:
+            return None
+    agreed = found.agrees[joint.pair] & agreement(found.matrix, joint.first, joint.second)
+    feet = joint.first[agreed]
+    fields = np.floor(feet[:, :2] / (2 * TOLERANCE * np.median(feet[:, 2])))
+    return Overlap(found.matrix, feet[np.unique(fields, axis=0, return_index=True)[1], :2])
+
+
+def join(first: Feet, second: Feet) -> Joint:
+    """Each pair of tracks that were seen together at `MIN_STEPS` or more."""
+    lows, highs = (np.searchsorted(second.steps, first.steps, side) for side in ("left", "right"))
+    counts = highs - lows
+    a = np.repeat(np.arange(len(first.steps)), counts)
+    b = np.arange(len(a)) + np.repeat(lows - np.cumsum(counts) + counts, counts)
+    both = np.column_stack((first.rows[a], second.rows[b]))
+    tracks, pair, length = np.unique(both, axis=0, return_inverse=True, return_counts=True)
+    pair, enough = pair.reshape(-1), length >= MIN_STEPS
+    kept = np.nonzero(enough[pair])[0]
+    kept = kept[np.argsort(pair[kept], kind="stable")]
+    pair = (np.cumsum(enough) - 1)[pair[kept]]
+    starts = np.concatenate(([0], np.cumsum(length[enough])))
+    return Joint(tracks[enough], starts, pair, first.feet[a[kept]], second.feet[b[kept]])
+
+
+def best_fit(joint: Joint, row_embeddings: EmbeddingArray) -> Fit | None:
+    """The homography of some likely pairs of tracks that has the highest score, fitted to all that agree."""
+    best: Fit | None = None
+    for pairs in _likely(joint, row_embeddings):
+        moments = np.concatenate([np.arange(joint.starts[it], joint.starts[it + 1]) for it in pairs])
+        fit = _fit(joint, moments[:: len(moments) // MAX_POINTS + 1])
+        if fit is not None and (best is None or fit.score > best.score):
+            best = fit
+    better = best
+    while better is not None and better.score:
+        best = better
+        agreeing = np.nonzero(best.agrees[joint.pair] & agreement(best.matrix, joint.first, joint.second))[0]
+        better = _fit(joint, agreeing)
+        if better is not None and better.score <= best.score:
+            break
+    return best
+
+
+def agreement(
+    matrix: FloatArray, first: FloatArray, second: FloatArray, tolerance: float = TOLERANCE
+) -> BoolArray:
+    """(M,) whether feet (M, 3) in one picture are those (M, 3) in the other, judged in both."""
+    inverse: FloatArray = np.asarray(np.linalg.inv(matrix), np.float64)
+    there, back = _project(matrix, first), _project(inverse, second)
+    return np.asarray(
+        (np.linalg.norm(there - second[:, :2], axis=1) <= tolerance * second[:, 2])
+        & (np.linalg.norm(back - first[:, :2], axis=1) <= tolerance * first[:, 2])
+    )
+
+
+def _newest(first: Feet, second: Feet) -> tuple[Feet, Feet]:
+    """The end of both, so that no more than `MAX_MOMENTS` are compared."""
+    lows, highs = (np.searchsorted(second.steps, first.steps, side) for side in ("left", "right"))
+    compared = np.cumsum((highs - lows)[::-1])[::-1]
+    late = np.nonzero(compared <= MAX_MOMENTS)[0]
+    since = first.steps[late[0]] if len(late) else np.inf
+    one, other = first.steps >= since, second.steps >= since
+    return (
+        Feet(first.rows[one], first.steps[one], first.feet[one]),
+        Feet(second.rows[other], second.steps[other], second.feet[other]),
+    )
+
+
+def _likely(joint: Joint, row_embeddings: EmbeddingArray) -> list[tuple[int, ...]]:
+    """Pairs of tracks, and couples of these, from which the homography may be found: long, moving, alike."""
+    if not len(joint.tracks):
+        return []
+    ways = []
+    for feet in (joint.first, joint.second):
+        low, high = (part.reduceat(feet, joint.starts[:-1]) for part in (np.minimum, np.maximum))
+        ways.append(np.linalg.norm((high - low)[:, :2], axis=1) / high[:, 2])
+    embeddings = row_embeddings[joint.tracks]
+    cosines = (embeddings[:, 0] * embeddings[:, 1]).sum(axis=1)
+    weight = (
+        np.sqrt(np.diff(joint.starts)) * np.minimum(np.minimum(*ways), 3.0) * np.exp(PREFERENCE * cosines)
+    )
+    order = np.argsort(-weight, kind="stable")
+    order = order[weight[order] > 0].tolist()
+    couples: list[tuple[int, ...]] = [
+        (one, other) for index, one in enumerate(order[:COUPLES]) for other in order[:index]
+    ]
+    return [*((one,) for one in order[:ALONE]), *couples[: 4 * ALONE]]
+
+
+def _fit(joint: Joint, moments: IntArray) -> Fit | None:
+    """The homography of some moments, and its score over all; None where they have none."""
+    if len(moments) < MIN_STEPS:
+        return None
+    found, _ = cv2.findHomography(joint.first[moments, :2], joint.second[moments, :2], 0)
+    if found is None or not np.isfinite(found).all() or abs(np.linalg.det(found)) < 1e-12:
+        return None
+    matrix: FloatArray = np.asarray(found, np.float64)
+    agree = agreement(matrix, joint.first, joint.second)
+    count = len(joint.tracks)
+    share = np.bincount(joint.pair[agree], minlength=count) / np.diff(joint.starts)
+    agrees = share >= MIN_SHARE
+    rows = np.nonzero(agree & agrees[joint.pair])[0]
+    ways = np.minimum(*(_places(joint.pair[rows], feet[rows], count) for feet in (joint.first, joint.second)))
+    score, taken = 0.0, [set[int](), set[int]()]
+    for index in np.argsort(-ways, kind="stable").tolist():
+        if ways[index] <= 1:
+            break
+        one, other = joint.tracks[index].tolist()
+        if one not in taken[0] or other not in taken[1]:
+            taken[0].add(one)
+            taken[1].add(other)
+            score += float(ways[index]) - 1
+    return Fit(matrix, score, agrees)
+
+
+def _places(pair: IntArray, feet: FloatArray, count: int) -> IntArray:
+    """(P,) at how many places, half a height apart, the feet of each pair of tracks were."""
+    if not len(feet):
+        return np.zeros(count, np.int64)
+    fields = np.floor(feet[:, :2] / (2 * TOLERANCE * np.median(feet[:, 2]))).astype(np.int64)
+    return np.bincount(np.unique(np.column_stack((pair, fields)), axis=0)[:, 0], minlength=count)
+
+
+def _project(matrix: FloatArray, feet: FloatArray) -> FloatArray:
+    points = feet[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+    depth = points[:, 2:]
+    return np.asarray(points[:, :2] / np.where(np.abs(depth) < 1e-9, 1e-9, depth))

@@ -1,0 +1,198 @@
+"""Which cameras see one place, declared or found as people move in both, and what it says of who is who."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from foundation.arrays import BoolArray, FloatArray, IntArray
+from tracker.config import IdentityConfig
+from tracker.identity.moments import STEP_S, MomentLog
+from tracker.identity.overlap import TOLERANCE, Feet, Overlap, agreement, find_overlap
+from tracker.identity.tracklets import TrackletTable
+from tracker.types import CameraName, State
+
+FIRST_TEST, GROWTH = 60.0, 1.4
+"""Two cameras are compared once two tracks were seen together so often, each `STEP_S`, and again when that
+has grown so many times."""
+
+FAR = 3.0
+"""Feet that are so many times farther apart than `TOLERANCE` are not of one person."""
+
+MIN_TOGETHER = 4
+"""At fewer moments a homography says nothing of two tracks."""
+
+ONE_PLACE, ANOTHER_PLACE, MOST_PLACES = 3.0, 0.75, 5
+"""Log odds of two tracks that agree at one place, and for each further place, of so many at most."""
+
+
+class Together(NamedTuple):
+    """What a homography says of tracks (R,) that were seen at once with another.
+
+    Attributes:
+        cannot: (R,) they stood elsewhere.
+        log_odds: (R,) how much likelier they are one person than two; 0 where nothing is known.
+        is_known: (R,) whether anything is.
+    """
+
+    cannot: BoolArray
+    log_odds: FloatArray
+    is_known: BoolArray
+
+
+class SharedViews:
+    """Which of C cameras see one place, and the homographies between their pictures that were found.
+
+    Attributes:
+        feet: Where in its picture each track stood, and how high its box is, pixels.
+    """
+
+    def __init__(self, cameras: Sequence[CameraName], config: IdentityConfig) -> None:
+        count = len(cameras)
+        self.feet = MomentLog(3)
+        self.declared = np.zeros((count, count), np.bool_)
+        self._forbidden = np.zeros((count, count), np.bool_)
+        index: dict[str, int] = {camera: place for place, camera in enumerate(cameras)}
+        for target, declared in ((self.declared, config.overlap), (self._forbidden, config.no_overlap)):
+            if declared == "all":
+                target[:] = True
+                continue
+            for one, other in declared:
+                if one in index and other in index:
+                    target[index[one], index[other]] = target[index[other], index[one]] = True
+        self.declared &= ~self._forbidden
+        np.fill_diagonal(self.declared, False)
+        self._found: dict[tuple[int, int], Overlap] = {}
+        self._joint = np.zeros((count, count))
+        self._tested = np.full((count, count), FIRST_TEST / GROWTH)
+        self._in_view = np.zeros(count)
+        self._step = np.full(count, -1)
+
+    def see(self, rows: IntArray, camera: int, time: float, boxes: FloatArray) -> None:
+        """The tracks in these rows (M,) are at these boxes (M, 4)."""
+        x, y = (boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]
+        self.feet.add(rows, time, np.column_stack((x, y, boxes[:, 3] - boxes[:, 1])))
+        self._in_view[camera] = len(rows)
+        step = int(time // STEP_S)
+        if step > self._step[camera]:
+            self._step[camera] = step
+            at_once = np.where(self._step >= step - 1, self._in_view, 0) * len(rows)
+            at_once[camera] = 0
+            self._joint[camera] += at_once / 2
+            self._joint[:, camera] += at_once / 2
+
+    def may_overlap(self, overlap: BoolArray) -> BoolArray:
+        """(C, C) which cameras see one place, of those that do by another sign, and those known here."""
+        known = overlap | self.declared
+        for pair in self._found:
+            known[pair] = known[pair[::-1]] = True
+        return known & ~self._forbidden
+
+    def matrix(self, first: int, second: int) -> FloatArray | None:
+        """Pixels of one camera to those of another, if that was found."""
+        if (first, second) in self._found:
+            return self._found[first, second].matrix
+        other = self._found.get((second, first))
+        return None if other is None else np.asarray(np.linalg.inv(other.matrix), np.float64)
+
+    def search_next(self, tracklets: TrackletTable) -> bool:
+        """Compare the two cameras of which most came since the last time, if it is enough.
+
+        Returns:
+            Whether anything is known otherwise now.
+        """
+        grown = np.triu(np.where(self._forbidden, 0.0, self._joint / self._tested), 1)
+        if not grown.size or grown.max() < GROWTH:
+            return False
+        first, second = (int(it) for it in np.unravel_index(grown.argmax(), grown.shape))
+        self._tested[first, second] = self._joint[first, second]
+        return self._search(tracklets, first, second)
+
+    def search_all(self, tracklets: TrackletTable) -> None:
+        """Compare every two cameras, with everything that was seen."""
+        for first in range(len(self._joint)):
+            for second in range(first + 1, len(self._joint)):
+                if not self._forbidden[first, second] and self._joint[first, second]:
+                    self._search(tracklets, first, second)
+
+    def _search(self, tracklets: TrackletTable, first: int, second: int) -> bool:
+        rows, steps, feet = self.feet.moments()
+        camera = tracklets.camera[rows]
+        one, other = (Feet(rows[it], steps[it], feet[it]) for it in (camera == first, camera == second))
+        is_known = (first, second) in self._found or bool(self.declared[first, second])
+        found = find_overlap(one, other, tracklets.centred, is_known=is_known)
+        if found is None:
+            return self._found.pop((first, second), None) is not None
+        self._found[first, second] = found
+        return True
+
+    def together(self, tracklets: TrackletTable, rows: IntArray, row: int) -> Together:
+        """What the homographies say of tracks (R,) that were seen while another was."""
+        count = len(rows)
+        cannot, log_odds, is_known = np.zeros(count, np.bool_), np.zeros(count), np.zeros(count, np.bool_)
+        if not self._found or row >= len(self.feet.first_s):
+            return Together(cannot, log_odds, is_known)
+        own = int(tracklets.camera[row])
+        shared = np.minimum(tracklets.end[rows], tracklets.end[row]) - np.maximum(
+            tracklets.begin[rows], tracklets.begin[row]
+        )
+        seen = shared >= (MIN_TOGETHER - 1) * STEP_S
+        camera = tracklets.camera[rows]
+        for other in np.unique(camera[seen]).tolist():
+            found = self._found.get((min(own, other), max(own, other)))
+            if found is None:
+                continue
+            whose, steps, feet = self.feet.moments(tracklets.begin[row], tracklets.end[row])
+            mine = whose == row
+            if not mine.any():
+                continue
+            begin = int(steps[0])
+            here = np.full((int(steps[-1]) - begin + 1, 3), np.nan)
+            here[steps[mine] - begin] = feet[mine]
+            place = np.full(len(tracklets), -1)
+            these = np.nonzero(seen & (camera == other))[0]
+            place[rows[these]] = these
+            group = place[whose]
+            both = np.nonzero((group >= 0) & np.isfinite(here[steps - begin, 0]))[0]
+            if not len(both):
+                continue
+            group, ours, theirs = group[both], here[steps[both] - begin], feet[both]
+            first, second = (ours, theirs) if own < other else (theirs, ours)
+            held = found.holds(first)
+            moments = np.bincount(group[held], minlength=count)
+            if not held.any():
+                continue
+            group, ours, first, second = group[held], ours[held], first[held], second[held]
+            close = np.bincount(group, agreement(found.matrix, first, second), count)
+            near = np.bincount(group, agreement(found.matrix, first, second, FAR * TOLERANCE), count)
+            places = _places(group, ours, count)
+            enough = moments >= MIN_TOGETHER
+            share = close / np.maximum(moments, 1)
+            agree = enough & (share >= 0.5)
+            is_known |= enough
+            cannot |= enough & (near < 0.3 * moments)
+            log_odds[agree] = ONE_PLACE + ANOTHER_PLACE * (np.minimum(places[agree], MOST_PLACES) - 1)
+        return Together(cannot, log_odds, is_known)
+
+    def state(self) -> State:
+        own = {f"feet:{key}": value for key, value in self.feet.state().items()}
+        pairs = np.array(list(self._found), np.int64).reshape(-1, 2)
+        matrices = np.array([it.matrix for it in self._found.values()], np.float64).reshape(-1, 3, 3)
+        own |= {f"places:{index}": it.places for index, it in enumerate(self._found.values())}
+        counts = {"joint": self._joint, "tested": self._tested, "in_view": self._in_view, "step": self._step}
+        return own | {"pairs": pairs, "matrices": matrices} | {key: it.copy() for key, it in counts.items()}
+
+    def restore(self, state: State) -> None:
+        self.feet.restore({key[5:]: it for key, it in state.items() if key.startswith("feet:")})
+        self._found = {
+            (first, second): Overlap(state["matrices"][index].copy(), state[f"places:{index}"].copy())
+            for index, (first, second) in enumerate(state["pairs"].tolist())
+        }
+        self._joint, self._tested = state["joint"].copy(), state["tested"].copy()
+        self._in_view, self._step = state["in_view"].copy(), state["step"].copy()
+
+
+def _places(group: IntArray, feet: FloatArray, count: int) -> IntArray:
+    """(R,) at how many places, half a height apart, somebody was meanwhile."""
+    fields = np.floor(feet[:, :2] / (2 * TOLERANCE * np.median(feet[:, 2]))).astype(np.int64)
+    return np.bincount(np.unique(np.column_stack((group, fields)), axis=0)[:, 0], minlength=count)
