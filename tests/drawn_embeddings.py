@@ -1,4 +1,4 @@
-"""Drawn looks of people, for the tests of searching."""
+"""Drawn embeddings of people, for the tests of searching."""
 
 from collections.abc import Sequence
 

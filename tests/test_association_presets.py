@@ -84,7 +84,7 @@ def test_deep_sort_goes_by_appearance_within_the_gate() -> None:
 
     for number in range(4):
         assert see(number / 30, (100, red), (125, blue)) == {1: 1.0, 2: 0.0}
-    # They change places within the gate: looks decide, where overlap would not.
+    # They change places within the gate: appearance decides, where overlap would not.
     assert see(5 / 30, (125, red), (100, blue)) == {1: 1.0, 2: 0.0}
-    # Far from where motion can have taken them looks count for nothing.
+    # Far from where motion can have taken them appearance counts for nothing.
     assert see(6 / 30, (900, red), (700, blue)) == {}

@@ -69,8 +69,8 @@ def test_in_one_camera_a_track_is_waited_for_until_it_has_ended() -> None:
 
 def test_a_new_track_is_compared_with_several_pictures() -> None:
     nearest = NearestNeighbour(0.9, [DOOR, HALL], max_lost_s=1.0)
-    for time, looks in enumerate([A, B, picture(0, 0, 1)]):
-        assert show(nearest, DOOR, time / 10, {1: looks}) == [1]
+    for time, embedding in enumerate([A, B, picture(0, 0, 1)]):
+        assert show(nearest, DOOR, time / 10, {1: embedding}) == [1]
     show(nearest, DOOR, 0.3, {})
     assert show(nearest, HALL, 9.0, {1: B}) == [1]
 
@@ -85,11 +85,11 @@ def test_people_beyond_the_first_arrays_keep_their_pictures() -> None:
     nearest = NearestNeighbour(0.9995, [DOOR, HALL], max_lost_s=0.1)
     angles = np.linspace(0, 2 * np.pi, 150, endpoint=False)
     circle = [picture(np.cos(angle), np.sin(angle), 0) for angle in angles]
-    for track, looks in enumerate(circle, start=1):
-        assert show(nearest, DOOR, track, {track: looks}) == [track]
+    for track, embedding in enumerate(circle, start=1):
+        assert show(nearest, DOOR, track, {track: embedding}) == [track]
     show(nearest, DOOR, 200.0, {})
-    for track, looks in enumerate(circle, start=1):
-        assert show(nearest, HALL, 200.0 + track, {track: looks}) == [track]
+    for track, embedding in enumerate(circle, start=1):
+        assert show(nearest, HALL, 200.0 + track, {track: embedding}) == [track]
 
 
 def camera_of(
@@ -129,8 +129,10 @@ class Knowing:
 
     def observe(self, frame: Frame, tracks: Tracks) -> IntArray:
         said = []
-        for track, looks in zip(tracks.track_ids.tolist(), tracks.embeddings, strict=True):
-            person, since = self._known.setdefault((frame.camera, track), (int(looks.argmax()), frame.time))
+        for track, embedding in zip(tracks.track_ids.tolist(), tracks.embeddings, strict=True):
+            person, since = self._known.setdefault(
+                (frame.camera, track), (int(embedding.argmax()), frame.time)
+            )
             said.append(person if frame.time >= since + 0.5 else 0)
         return np.array(said, np.int64)
 
@@ -284,14 +286,14 @@ def test_people_of_a_simulation_come_one_after_another_and_look_like_themselves(
             ),
             camera.truth,
         ).ids
-        looks = np.concatenate(
+        embeddings = np.concatenate(
             [
                 camera.embed(frame, np.ones(np.diff(camera.limits)[frame], np.bool_))
                 for frame in range(config.frames)
             ]
         )
         known = matched != NOBODY
-        cosine = looks[known] @ looks[known].T
+        cosine = embeddings[known] @ embeddings[known].T
         same = matched[known][:, None] == matched[known]
         assert cosine[same].mean() > Spread().other_camera
         assert cosine[~same].mean() < Spread().other_camera

@@ -78,14 +78,14 @@ def test_every_camera_always_sees_ten_people_and_each_track_is_one_visit(
 def test_everybody_is_looked_at_once_a_second_and_looks_like_themselves(
     seen: list[tuple[Frame, Tracks]],
 ) -> None:
-    looks: dict[int, list[tuple[int, EmbeddingArray]]] = {}
+    embeddings_of: dict[int, list[tuple[int, EmbeddingArray]]] = {}
     for frame, tracks in seen[::CAMERAS]:
         for track, embeddings in zip(tracks.track_ids.tolist(), tracks.embeddings, strict=True):
             if embeddings.any():
-                looks.setdefault(track, []).append((frame.number, embeddings))
-    gaps = {after[0] - before[0] for known in looks.values() for before, after in pairwise(known)}
+                embeddings_of.setdefault(track, []).append((frame.number, embeddings))
+    gaps = {after[0] - before[0] for known in embeddings_of.values() for before, after in pairwise(known)}
     assert gaps == {FRAME_RATE}
-    cosines = [before[1] @ after[1] for known in looks.values() for before, after in pairwise(known)]
+    cosines = [before[1] @ after[1] for known in embeddings_of.values() for before, after in pairwise(known)]
     # The moment's part, whose time constant is 0.7 s, is not quite another one after a second.
     assert np.mean(cosines) == pytest.approx(SPREAD.same_tracklet, abs=0.06)
     assert np.min(cosines) > SPREAD.other_camera

@@ -23,8 +23,8 @@ def people(
 ) -> Observations:
     """Standing people, 40 x 100 px, at these left edges."""
     boxes = np.array([[left, top_px, left + 40, top_px + 100] for left in lefts_px]).reshape(-1, 4)
-    looks = np.empty((len(boxes), 0)) if embeddings is None else np.asarray(embeddings)
-    return Observations(boxes, np.full(len(boxes), score), looks.astype(np.float32))
+    rows = np.empty((len(boxes), 0)) if embeddings is None else np.asarray(embeddings)
+    return Observations(boxes, np.full(len(boxes), score), rows.astype(np.float32))
 
 
 def tracker_of(config: TrackingConfig = CONFIG) -> CameraTracker:
@@ -57,14 +57,14 @@ def random_frames(seed: int, num_frames: int = 40, length: int = 0) -> list[tupl
     """Ten people who walk, with missed and false boxes, changing scores and dropped frames."""
     random = np.random.default_rng(seed)
     corners, steps = random.uniform(0, 500, (10, 2)), random.normal(0, 8, (10, 2))
-    looks = random.normal(size=(14, length))
+    appearance = random.normal(size=(14, length))
     time, frames = 0.0, []
     for _ in range(num_frames):
         time += float(random.choice([1 / 30, 1 / 30, 0.2, 1.0]))
         corners = corners + steps
         found = np.concatenate((corners, random.uniform(0, 500, (4, 2))))
         boxes = np.concatenate((found, found + np.array([40, 100])), axis=1) + random.normal(0, 2, (14, 4))
-        embeddings = looks + 0.3 * random.normal(size=looks.shape)
+        embeddings = appearance + 0.3 * random.normal(size=appearance.shape)
         embeddings /= np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-9)
         everybody = Observations(boxes, random.uniform(0, 1, 14), embeddings.astype(np.float32))
         frames.append((time, everybody[random.random(14) < 0.7]))
@@ -267,8 +267,8 @@ def test_embeddings_that_change_their_length_are_refused() -> None:
 
 
 def test_a_frame_without_people_may_have_embeddings_of_any_length() -> None:
-    looks = np.eye(4)[:1]
-    frames = (NOBODY, people(100, embeddings=looks), NOBODY, *[people(100, embeddings=looks)] * 2)
+    appearance = np.eye(4)[:1]
+    frames = (NOBODY, people(100, embeddings=appearance), NOBODY, *[people(100, embeddings=appearance)] * 2)
     assert run(tracker_of(), *frames)[-1] == [2]
 
 
@@ -346,12 +346,12 @@ def test_somebody_alone_is_embedded_once_in_a_while() -> None:
     tracker = embedding_tracker(people(100, embeddings=[RED]), *[nobody_looked] * 9)
     assert wants(tracker, 0.95, people(100)) == [True]  # it was looked at once only, which is little
     times = [1.0 + step / 16 for step in range(160)]
-    looks = []
+    embedded_s = []
     for time in times:
         if wants(tracker, time, people(100)) == [True]:
-            looks.append(time)
-        follow(tracker, time, people(100, embeddings=[RED if looks[-1:] == [time] else 0 * RED]))
-    pauses = np.diff(looks)
+            embedded_s.append(time)
+        follow(tracker, time, people(100, embeddings=[RED if embedded_s[-1:] == [time] else 0 * RED]))
+    pauses = np.diff(embedded_s)
     assert pauses[:6].tolist() == [0.25, 0.375, 0.5, 0.625, 0.75, 0.875]
     assert (pauses[6:] == 1.0).all()
 
@@ -377,7 +377,7 @@ def test_tracks_without_new_embeddings_are_followed_by_motion_and_keep_theirs() 
     unseen = people(100, 140, embeddings=[0 * RED, 0 * RED])
     tracker = embedding_tracker(people(100, 140, embeddings=[RED, BLUE]), *[unseen] * 5)
     np.testing.assert_array_equal(tracker.state()["embeddings"], np.array([RED, BLUE], np.float32))
-    # They stand where the other stood; only their looks tell.
+    # They stand where the other stood; only their appearance tells.
     assert ids_of(follow(tracker, 0.6, people(100, 140, embeddings=[BLUE, RED]))) == []
 
 
@@ -478,7 +478,7 @@ def test_people_whom_motion_tells_apart_are_not_embedded_though_they_overlap() -
     tracker = embedding_tracker(found)
     for number in range(1, 12):
         follow(tracker, number * 0.02, found)
-    # Where each of them is expected no looks could make the other one cheaper; between them they could.
+    # Where each of them is expected no appearance could make the other one cheaper; between them they could.
     assert wants(tracker, 0.24, people(100, 135)) == [False, False]
     assert wants(tracker, 0.24, people(115, 122)) == [True, True]
 

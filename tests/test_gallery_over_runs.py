@@ -46,7 +46,7 @@ class KnowsByShade:
     network: Network | None = Network("shades", "5bade", DIMENSION)
 
     def embed(
-        self, tick: Tick, detections: Sequence[Detections], wanted: Sequence[BoolArray]
+        self, tick: Tick, detections: Sequence[Detections], needed: Sequence[BoolArray]
     ) -> list[Observations]:
         return [
             Observations(people.boxes, people.scores, np.array([look(frame, box) for box in people.boxes]))

@@ -243,7 +243,7 @@ def test_enough_pairs_of_a_site_outweigh_the_prior() -> None:
     assert similarity.pairs == (5000, 5000)
     kept = (
         SimilarityConfig().mean_same - 0.0
-    ) / SimilarityConfig().mean_within  # of what looks have in common
+    ) / SimilarityConfig().mean_within  # of what all embeddings have in common
     assert similarity.same[0] == pytest.approx(0.3 + 0.6 * kept, abs=0.01)
     prior = SimilarityConfig()
     assert SimilarityCalibration(prior).different == pytest.approx((prior.mean_different, prior.sd_different))
@@ -412,7 +412,7 @@ def test_people_from_before_the_run_keep_their_numbers_and_nobody_else_gets_them
 
 
 def test_more_embeddings_turn_somebody_new_into_somebody_known() -> None:
-    """The first looks show someone from behind; what was said by then is told to be wrong, once."""
+    """The first embeddings show someone from behind; what was said by then is told to be wrong, once."""
     linker, shown_by = IdentityLinker(CONFIG, (A, B)), embeddings_of(12, 0)
     said, events = [], []
     for frame, time in enumerate(np.arange(0, 40, STEP_S), start=1):

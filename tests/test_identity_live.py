@@ -1,4 +1,4 @@
-"""Who is who while frames come: lost tracks found again, late and frequent looks, people from before."""
+"""Who is who while frames come: lost tracks found again, late and frequent embeddings, people from before."""
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ def test_whoever_is_looked_at_late_may_still_be_somebody_known() -> None:
     site = Site(linker)
     for time in np.arange(0, 5, 0.1):
         site.see(A, float(time), {1: embedding})
-    for time in np.arange(10, 16, 0.1):  # nobody looks before it has to be decided
+    for time in np.arange(10, 16, 0.1):  # nothing is embedded before it has to be decided
         identities = site.see(A, float(time), {2: embedding if time > 13 else np.zeros_like(embedding)})
     assert identities == [1]
 

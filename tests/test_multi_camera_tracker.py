@@ -30,25 +30,21 @@ def unit(values: FloatArray) -> FloatArray:
 
 
 class KnowsByWidth:
-    """An embedder that tells people apart as well as a good network does; counts whom it looked at."""
+    """An embedder that tells people apart as well as a good network does."""
 
     network: Network | None = Network("widths", "51de", LENGTH)
 
-    def __init__(self) -> None:
-        self.looks = 0
-
     def embed(
-        self, tick: Tick, detections: Sequence[Detections], wanted: Sequence[BoolArray]
+        self, tick: Tick, detections: Sequence[Detections], needed: Sequence[BoolArray]
     ) -> list[Observations]:
         observations = []
-        for frame, people, want in zip(tick.frames, detections, wanted, strict=True):
+        for frame, people, want in zip(tick.frames, detections, needed, strict=True):
             embeddings = np.zeros((len(people), LENGTH), np.float32)
             for row in np.flatnonzero(want):
                 person = round(people.boxes[row, 2] - people.boxes[row, 0]) - 30
                 look = unit(np.random.default_rng(person).normal(size=LENGTH))
                 off = unit(np.random.default_rng([person, frame.number]).normal(size=LENGTH))
                 embeddings[row] = unit(look + 0.3 * off)
-            self.looks += int(want.sum())
             # A copy, as the embedder of a stranger may well give.
             observations.append(Observations(people.boxes.copy(), people.scores.copy(), embeddings))
         return observations

@@ -58,7 +58,7 @@ class OneWalker:
         return [Detections(np.array([[f.number, 20.0, f.number + 40, 120]]), np.ones(1)) for f in tick.frames]
 
     def embed(
-        self, tick: Tick, detections: Sequence[Detections], wanted: Sequence[BoolArray]
+        self, tick: Tick, detections: Sequence[Detections], needed: Sequence[BoolArray]
     ) -> list[Observations]:
         return [Observations(it.boxes, it.scores, np.zeros((len(it), 0), np.float32)) for it in detections]
 
@@ -81,10 +81,10 @@ class Counting(OneWalker):
         return super().detect(tick)
 
     def embed(
-        self, tick: Tick, detections: Sequence[Detections], wanted: Sequence[BoolArray]
+        self, tick: Tick, detections: Sequence[Detections], needed: Sequence[BoolArray]
     ) -> list[Observations]:
         self._embedded += 1
-        return super().embed(tick, detections, wanted)
+        return super().embed(tick, detections, needed)
 
     def state(self) -> State:
         return {"seen": np.array(self._seen)}

@@ -122,14 +122,14 @@ def test_the_tracker_uses_it(run_folder: Path, export_to: Callable[[str], Path],
     random = np.random.default_rng(3)
     boxes = np.array([[20.0, 10.0, 52.0, 74.0], [90.0, 10.0, 122.0, 74.0]])
     found = Detections(boxes, np.full(2, 0.9))
-    looks = []
+    observations = []
     for people in ((0, 3), (0, 3), (3, 0)):
         image = np.full((100, 160, 3), 128, np.uint8)
         for (x1, y1, x2, y2), person in zip(boxes.astype(int), people, strict=True):
             image[y1:y2, x1:x2] = draw_person(person, random)[: y2 - y1, : x2 - x1]
         tick = Tick(0.0, (Frame(CameraName("door"), 1, 0.0, image),))
-        looks.append(embedder.embed(tick, [found], [np.ones(2, np.bool_)])[0])
-    first, second, changed = (seen.embeddings for seen in looks)
+        observations.append(embedder.embed(tick, [found], [np.ones(2, np.bool_)])[0])
+    first, second, changed = (seen.embeddings for seen in observations)
     alike, unlike = (first * second).sum(axis=1), (first * changed).sum(axis=1)
     assert (alike > unlike + 0.05).all()
     strict = AssociationStage(
@@ -139,5 +139,5 @@ def test_the_tracker_uses_it(run_folder: Path, export_to: Callable[[str], Path],
         max_cosine_distance=1 - float(alike.min()) + 0.01,
     )
     tracker = CameraTracker(CameraName("door"), TrackingConfig(stages=(strict,)))
-    ids = [follow(tracker, 0.1 * number, seen).track_ids.tolist() for number, seen in enumerate(looks)]
+    ids = [follow(tracker, 0.1 * number, seen).track_ids.tolist() for number, seen in enumerate(observations)]
     assert ids == [[1, 2], [1, 2], []]

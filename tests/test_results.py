@@ -30,7 +30,7 @@ def frame(camera: CameraName, number: int) -> Frame:
 
 
 AT_ONCE = IdentityConfig(maturity=MaturityConfig(min_frames=1, min_s=0, min_embeddings=1))
-"""Whoever is seen is mature, and where nobody looks somebody at once."""
+"""Whoever is seen is mature, and where nothing is embedded somebody at once."""
 
 
 def write_results(folder: Path, journal: Journal, identities: IdentityLinker) -> list[Path]:

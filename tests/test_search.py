@@ -379,8 +379,8 @@ def test_a_person_of_a_real_video_is_found_and_a_newcomer_is_not(
     with GalleryWriter(Path("gallery.sqlite"), embedder.network) as gallery:
         for who in gallery.reserve(4):
             photo = open_photo(cut(who, 1))
-            looks = embed_person(photo, whole_picture(photo), embedder)[None]
-            pictures_of = Pictures(np.array(CAMERAS[:1], np.object_), np.array([MONDAY]), looks)
+            embeddings = embed_person(photo, whole_picture(photo), embedder)[None]
+            pictures_of = Pictures(np.array(CAMERAS[:1], np.object_), np.array([MONDAY]), embeddings)
             gallery.save([Person(who, {CAMERAS[0]: Presence(MONDAY, MONDAY, 1)}, pictures_of)])
     assert main([str(cut(1, 61)), "--crop", "--json", "answer.json"]) == 0
     assert json.loads(Path("answer.json").read_text())["person"] == 1

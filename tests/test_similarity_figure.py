@@ -237,10 +237,10 @@ def test_rates_are_said_in_words(rate: float, text: str) -> None:
 # The run
 
 
-@pytest.mark.parametrize(("embedder", "looks"), [("color", True), ("none", False)])
+@pytest.mark.parametrize(("embedder", "has_embeddings"), [("color", True), ("none", False)])
 def test_a_run_that_looks_at_people_says_what_it_learned(
     embedder: str,
-    looks: bool,
+    has_embeddings: bool,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -253,9 +253,9 @@ def test_a_run_that_looks_at_people_says_what_it_learned(
         cv2.imwrite(f"door/img1/{frame:06d}.jpg", picture)
     options = ["--set", "detector.kind=file", "--set", f"embedder.kind={embedder}"]
     assert main(["door", *options]) == 0
-    assert ("calibration.png" in capsys.readouterr().out) == looks
+    assert ("calibration.png" in capsys.readouterr().out) == has_embeddings
     stated = read_calibration(Path("runs/track/calibration.json"))
-    assert (stated is not None) == looks
+    assert (stated is not None) == has_embeddings
     if stated is not None:
         learned = json.loads(Path("runs/track/calibration.json").read_text())
         assert stated.max_false_merge_rate == 0.01

@@ -164,9 +164,9 @@ def test_lanes_show_how_many_a_camera_sees() -> None:
 def test_sixty_four_cameras_can_be_told_apart() -> None:
     names = [CameraName(f"camera {index}") for index in range(64)]
     figure = draw_timeline(visits(*((index + 1, index, 0.0, 10.0) for index in range(64))), names)
-    looks = [(it.get_facecolor(), it.get_hatch()) for it in lanes(figure).values()]
-    assert len(looks) == 64
-    assert all(one != other for one, other in combinations(looks, 2))
+    styles = [(it.get_facecolor(), it.get_hatch()) for it in lanes(figure).values()]
+    assert len(styles) == 64
+    assert all(one != other for one, other in combinations(styles, 2))
 
 
 def test_of_too_many_cameras_the_busiest_have_a_lane(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,7 @@ def write_motions(folder: Path, camera: str, frames: int, sway_px: float) -> Non
 def test_a_recording_is_tracked_exactly_as_the_run_tracks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With appearance, which the run looks at only where the association asks for it; with camera motion."""
+    """With embeddings, which the run makes only where the association asks for them; with camera motion."""
     monkeypatch.chdir(tmp_path)
     settings = ["detector.kind=file", "detector.likely_score=0.3", "identity.link=false"]
     settings += ["camera_motion.kind=file", "camera_motion.path=motions"]
@@ -87,7 +87,7 @@ def test_a_recording_is_tracked_exactly_as_the_run_tracks(
     assert unmoved.boxes.tolist() != result.boxes.tolist(), "the motions must matter"
     found = dict(zip(recording.numbers.tolist(), recording.observations, strict=True))
     counts = Counter(result.frames.tolist())
-    assert any(counts[number] > len(found[number]) for number in counts), "some must be carried on"
+    assert any(counts[number] > len(found[number]) for number in counts), "some must coast"
 
 
 def test_camera_motion_is_asked_once_a_frame_and_knows_where_people_are(

@@ -159,7 +159,7 @@ def watch_campus(folder: Path, use_truth: bool, spread: Spread, seed: int) -> li
         cameras.append((truth, info, truth.table if use_truth else match_people(found, truth)))
     if not cameras:
         raise ReuniteError(f"{folder}: has no sequences; --shared names the folder of real data")
-    return _with_drawn_looks(cameras, CAMPUS_LIKELY_SCORE, spread, seed)
+    return _with_drawn_embeddings(cameras, CAMPUS_LIKELY_SCORE, spread, seed)
 
 
 def watch_simulated(config: SimulationConfig, spread: Spread, cache: Path) -> list[Watched]:
@@ -181,7 +181,7 @@ def watch_simulated(config: SimulationConfig, spread: Spread, cache: Path) -> li
         found = found[(found.ids == NOBODY) | (found.frames >= first_frame[found.ids])]
         table = truth.table[truth.table.frames >= first_frame[truth.table.ids]]
         cameras.append((replace(truth, table=table), info, found))
-    return _with_drawn_looks(cameras, detector.likely_score, spread, config.seed)
+    return _with_drawn_embeddings(cameras, detector.likely_score, spread, config.seed)
 
 
 def match_people(found: MotTable, truth: GroundTruth) -> MotTable:
@@ -193,7 +193,7 @@ def match_people(found: MotTable, truth: GroundTruth) -> MotTable:
     return replace(found, ids=people)
 
 
-def _with_drawn_looks(
+def _with_drawn_embeddings(
     cameras: Sequence[tuple[GroundTruth, SequenceInfo, MotTable]],
     likely_score: float,
     spread: Spread,

@@ -47,7 +47,7 @@ class ColorEmbedder:
     def embed(
         self, tick: Tick, detections: Sequence[Detections], needed: Sequence[BoolArray]
     ) -> Sequence[Observations]:
-        """The people of each frame with their colours, wanted or not, for it costs little; see `Embedder`."""
+        """The people of each frame with their colours, needed or not, for it costs little; see `Embedder`."""
         return [
             Observations(people.boxes, people.scores, self._embeddings(frame, people.boxes))
             for frame, people in zip(tick.frames, detections, strict=True)
