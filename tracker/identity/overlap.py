@@ -3,7 +3,7 @@
 Nothing is calibrated. If two cameras see one floor, one matrix takes the feet of everybody whom both see
 from one picture to the other. It is searched for among pairs of tracks that were seen at one time, the most
 alike first. Chance fits something too, and the better the more people there are: so the same search is made
-with the times of one camera moved against those of the other, where it is not known be in both. Only what
+with the times of one camera moved against those of the other, when nobody can be in both. Only what
 fits far better than all of these is believed. People in uniform move no more alike than others; who stands
 still tells nothing.
 """
@@ -19,7 +19,7 @@ TOLERANCE = 0.25
 """Feet of one person in two pictures agree within this share of the height of the box."""
 
 MIN_STEPS = 4
-"""Two tracks are compared that were seen together so often, each `STEP_S`."""
+"""Two tracks are compared that were seen together at this many moments, `STEP_S` apart."""
 
 MIN_SHARE = 0.7
 """Two tracks agree whose feet agree at this share of the moments."""
@@ -28,26 +28,26 @@ MAX_MOMENTS = 6000
 """Moments, of all pairs of tracks together, that are compared; the newest."""
 
 ALONE, COUPLES = 30, 24
-"""So many pairs of tracks are tried as the origin of a homography each by itself, and so many two by two."""
+"""How many pairs of tracks are tried as the origin of a homography, each by itself and two by two."""
 
 MAX_POINTS = 60
-"""A homography is fitted to at most so many moments."""
+"""A homography is fitted to this many moments at most."""
 
 PREFERENCE = 4.0
 """A cosine that is higher by 0.25 makes a pair of tracks 2.7 times likelier to be tried."""
 
 MIN_SPAN_STEPS = 40
-"""Nothing is said of two cameras before they were seen for so long."""
+"""Nothing is said of two cameras before they were seen for this long."""
 
 NEAR_SHIFTS, FAR_SHIFTS = (-12, -6, 6, 12), 8
-"""Other times that are tried: some steps before and after, as people come in crowds, and so many far away."""
+"""Other times that are tried: some steps before and after, as people come in crowds; how many far away."""
 
 MIN_SCORE, MIN_RATIO, KNOWN_RATIO = 5.0, 2.0, 1.2
-"""Two cameras see one place whose score is so high, and so many times higher than at all other times. The
+"""Two cameras see one place whose score is this high, and this many times higher than at all other times. The
 last is for those of which it is known."""
 
 MIN_EXPLAINED = 0.1
-"""So many of the pairs of tracks that were seen at once agree, at least: a matrix that says nothing of most
+"""At least this share of the pairs of tracks that were seen at once agree: a matrix that says nothing of most
 people, as of those who sit, says who is who of none."""
 
 

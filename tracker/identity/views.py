@@ -13,17 +13,17 @@ from tracker.identity.tracklets import TrackletTable
 from tracker.types import CameraName, State
 
 FIRST_TEST, GROWTH = 60.0, 1.4
-"""Two cameras are compared once two tracks were seen together so often, each `STEP_S`, and again when that
-has grown so many times."""
+"""Two cameras are compared once two tracks were seen together at this many moments, `STEP_S` apart, and again
+when there are this many times more."""
 
 FAR = 3.0
-"""Feet that are so many times farther apart than `TOLERANCE` are not of one person."""
+"""Feet that are this many times farther apart than `TOLERANCE` are not of one person."""
 
 MIN_TOGETHER = 4
 """At fewer moments a homography says nothing of two tracks."""
 
 ONE_PLACE, ANOTHER_PLACE, MOST_PLACES = 3.0, 0.75, 5
-"""Log odds of two tracks that agree at one place, and for each further place, of so many at most."""
+"""Log odds of two tracks that agree at one place, and for each further place, and how many count at most."""
 
 
 class Together(NamedTuple):
