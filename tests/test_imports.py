@@ -55,6 +55,7 @@ HEAVY = {
     "openvino": ("tracker/detectors", "tracker/embedders", "reid"),
     "cv2": (
         "tracker/ground.py",
+        "tracker/identity/overlap.py",
         "tracker/letterbox.py",
         "tracker/camera_motion",
         "tracker/sources",
