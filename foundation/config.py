@@ -57,7 +57,7 @@ def read_config(schema: type[Whole], paths: Sequence[Path], overrides: Sequence[
         problems = [f"{key}: a number is needed, got {value}" for key, value in _truths(values, config)]
         if not problems:
             return config
-    name = " with ".join(map(str, paths)) or "configuration"
+    name = " with ".join([*map(str, paths), *(["--set"] if paths and overrides else [])]) or "configuration"
     raise ConfigError("\n  ".join([f"{name}: {len(problems)} problem(s)", *problems]))
 
 
@@ -122,8 +122,7 @@ def _describe(schema: type[Section], problem: Any) -> str:
     keys, sections = _follow(schema, path[:-1] if kind == "extra_forbidden" else path)
     if kind == "extra_forbidden":
         keys.append(str(path[-1]))
-        now = next((section.renamed[keys[-1]] for section in sections if keys[-1] in section.renamed), None)
-        if now is not None:
+        if (now := _present_name(keys[-1], sections)) is not None:
             return f"{'.'.join(keys)}: was renamed to {now!r}"
         known = [name for section in sections for name in section.model_fields]
         near = difflib.get_close_matches(keys[-1], known, n=1, cutoff=0.5)
@@ -140,6 +139,19 @@ def _describe(schema: type[Section], problem: Any) -> str:
     else:
         wrong = f"{problem['msg']}, got {mask_logins(repr(problem['input']))}"
     return ": ".join(part for part in (".".join(keys), wrong) if part)
+
+
+def present_key(schema: type[Section], key: str) -> str:
+    """The key that a former one is called now; any other stays as it is."""
+    steps: list[str] = []
+    for step in key.split("."):
+        _, sections = _follow(schema, steps)
+        steps.append(_present_name(step, sections) or step)
+    return ".".join(steps)
+
+
+def _present_name(name: str, sections: Sequence[type[Section]]) -> str | None:
+    return next((section.renamed[name] for section in sections if name in section.renamed), None)
 
 
 def _follow(schema: type[Section], path: Sequence[int | str]) -> tuple[list[str], list[type[Section]]]:

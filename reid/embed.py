@@ -19,9 +19,11 @@ from foundation.errors import ReuniteError
 from foundation.images import is_hidden, is_sequence, numbered_images, sequence_images, sequence_info
 from foundation.mot_files import read_mot
 from foundation.video import VideoFile
+from foundation.weights import weights_folder
 from reid.data import PICTURE_SUFFIXES, FolderImages, PictureError, Record
 from reid.outputs import check_output
 from reid.runtime import CONVENTIONS, RUNTIMES, Embedder, open_embedder
+from reid.zoo import find_network
 
 AT_ONCE = 256
 """Crops that are in memory together."""
@@ -32,7 +34,10 @@ OUT_SUFFIXES = (".npz", ".parquet")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command line may hold."""
     parser.add_argument(
-        "weights", type=Path, metavar="WEIGHTS", help=".safetensors, .onnx, OpenVINO .xml or .torchscript"
+        "weights",
+        metavar="WEIGHTS",
+        help=".safetensors, .onnx, OpenVINO .xml or .torchscript; or the name of a network, as in: "
+        "reunite judge --help",
     )
     parser.add_argument(
         "source", type=Path, metavar="SOURCE", help="a folder of crops; with --detections a video or pictures"
@@ -58,7 +63,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     """Embed, write, and say what was left out."""
     skipped: list[str] = []
     check_output("--out", arguments.out, OUT_SUFFIXES)
-    embedder = open_embedder(arguments.weights, arguments.runtime, arguments.preprocess)
+    network = find_network(arguments.weights, weights_folder(""))
+    embedder = open_embedder(network.path, arguments.runtime, arguments.preprocess or network.convention)
     try:
         if arguments.detections:
             crops = crops_of_detections(arguments.source, arguments.detections, skipped)

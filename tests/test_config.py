@@ -19,6 +19,14 @@ def keys_of(value: Any, prefix: str = "") -> set[str]:
     }
 
 
+def test_a_problem_may_be_in_the_file_or_in_what_was_set(tmp_path: Path) -> None:
+    path = tmp_path / "demo.yaml"
+    path.write_text("output: {name: demo}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, ["name=demo"])
+    assert str(caught.value).startswith(f"{path} with --set: 1 problem(s)\n")
+
+
 def test_all_problems_are_named_at_once_with_the_nearest_key(tmp_path: Path) -> None:
     path = tmp_path / "demo.yaml"
     path.write_text("detector: {kind: onnx, min_score: 1.4}\ntracking: {max_lost_sec: 3}\noutptu: {}\n")

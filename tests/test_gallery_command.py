@@ -52,6 +52,15 @@ def answer(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr("sys.stdin", typed)
 
 
+def test_the_folder_of_a_run_stands_for_its_gallery(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Path("runs/track")
+    run.mkdir(parents=True)
+    assert main(["list", "--gallery", str(run)]) == 2
+    assert "runs/track: no gallery.sqlite in this folder" in capsys.readouterr().err
+    path.rename(run / path)
+    assert len(printed_json(capsys, "list", "--gallery", str(run))["people"]) == 3
+
+
 def test_list_shows_everybody(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["merge", "2", "1"]) == 0
     assert "1 is person 2 now; 'split 1' undoes it" in capsys.readouterr().out

@@ -52,6 +52,18 @@ def test_crops_of_a_folder_are_written_by_name(
         )
 
 
+def test_a_network_is_found_by_its_name_in_the_folder_of_weights(
+    tmp_path: Path, weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REUNITE_WEIGHTS", str(Path(weights).parent))
+    monkeypatch.chdir(tmp_path.parent)
+    draw(tmp_path / "crops/anna.png", BLUE_PERSON)
+    out = tmp_path / "crops.npz"
+    name = Path(weights).name
+    assert embed.main([name, str(tmp_path / "crops"), "--preprocess", "bgr255", "--out", str(out)]) == 0
+    assert out.is_file()
+
+
 def make_frames(folder: Path) -> Path:
     """Two frames of 8 x 8, the left half blue and red, the right half green."""
     for frame, colour in enumerate((BLUE_PERSON, RED_PERSON), start=1):

@@ -166,6 +166,21 @@ def test_a_section_is_explained_by_what_is_in_it(capsys: pytest.CaptureFixture[s
     assert len(lines) == len(type(RunConfig().tracking).model_fields)
 
 
+@pytest.mark.parametrize(
+    ("former", "present"),
+    [
+        ("tracking.carry_s", "tracking.coast_s"),
+        ("identity.likeness", "identity.similarity"),
+        ("identity.likeness.mean_same", "identity.similarity.mean_same"),
+    ],
+)
+def test_who_asks_by_a_former_name_is_told_the_present_one(
+    capsys: pytest.CaptureFixture[str], former: str, present: str
+) -> None:
+    assert main(["config", "--explain", former]) == 2
+    assert f"{former}: was renamed to {present!r}" in capsys.readouterr().err
+
+
 def test_a_key_that_is_none_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "--explain", "tracking.max_lost"]) == 2
     assert "tracking.max_lost: no such key, did you mean 'tracking.max_lost_s'?" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from rich.console import Console
 
 from foundation.command import Command
-from foundation.config import ConfigError, dump_config
+from foundation.config import ConfigError, dump_config, present_key
 from foundation.settings import Setting, as_yaml, settings_of
 from tracker.config import RunConfig, load_config
 from tracker.config.options import add_settings
@@ -60,6 +60,8 @@ def explain(asked: str, arguments: argparse.Namespace) -> Iterator[str]:
         it for it in settings if it.key.endswith(f".{general}")
     ]
     if not meant:
+        if (now := present_key(RunConfig, asked)) != asked:
+            raise ConfigError(f"{asked}: was renamed to {now!r}")
         keys = [it.key for it in settings]
         near = difflib.get_close_matches(general, [*keys, *(key.rpartition(".")[2] for key in keys)], n=1)
         way_out = f"did you mean {near[0]!r}?" if near else "reunite config prints all there are"

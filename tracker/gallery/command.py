@@ -79,7 +79,7 @@ def _add_everywhere(parser: argparse.ArgumentParser, gallery: Path | str, as_jso
         type=Path,
         default=gallery,
         metavar="PATH",
-        help=f"the gallery's file (default: {DEFAULT_PATH} in the working folder)",
+        help=f"a gallery's file, or the folder of a run (default: {DEFAULT_PATH} in the working folder)",
     )
     parser.add_argument(
         "--json", action="store_true", default=as_json, help="print JSON instead of tables and sentences"
@@ -107,7 +107,7 @@ class Answer(NamedTuple):
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Do what was asked and say what was done; 1 if it was not confirmed."""
-    with Gallery(arguments.gallery) as gallery:
+    with Gallery(gallery_path(arguments.gallery)) as gallery:
         if arguments.command in ("forget", "prune"):
             answer = forget(gallery, arguments, console)
         else:
@@ -121,6 +121,21 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     for line in answer.lines:
         console.print(line, soft_wrap=isinstance(line, str))
     return 0
+
+
+def gallery_path(path: Path) -> Path:
+    """The gallery's file that a user means, who may name the folder of a run.
+
+    Raises:
+        ReuniteError: It is a folder without one.
+    """
+    if not path.is_dir():
+        return path
+    if not (path / DEFAULT_PATH).exists():
+        raise ReuniteError(
+            f"{path}: no {DEFAULT_PATH} in this folder; where its run was given gallery.path, name that file"
+        )
+    return path / DEFAULT_PATH
 
 
 def look_or_mend(gallery: Gallery, arguments: argparse.Namespace) -> Answer:

@@ -21,7 +21,7 @@ from tracker.build import build_detector, build_embedder
 from tracker.config import DetectorConfig, RunConfig, load_config
 from tracker.config.options import add_settings
 from tracker.gallery import Gallery
-from tracker.gallery.command import DEFAULT_PATH
+from tracker.gallery.command import DEFAULT_PATH, gallery_path
 from tracker.search.answer import Answer, find_matches
 from tracker.search.photo import cut_out, embed_person, find_people, open_photo, whole_picture
 from tracker.search.ranking import PRIOR_REMEMBERED, rank_people
@@ -149,21 +149,6 @@ def search(arguments: argparse.Namespace, console: Console) -> Answer:
     written = ", ".join(str(file) for file in (sheet, arguments.json) if file)
     console.print(f"wrote: {written}", soft_wrap=True)
     return answer
-
-
-def gallery_path(path: Path) -> Path:
-    """The gallery's file that a user means, who may name the folder of a run.
-
-    Raises:
-        ReuniteError: It is a folder without one.
-    """
-    if not path.is_dir():
-        return path
-    if not (path / DEFAULT_PATH).exists():
-        raise ReuniteError(
-            f"{path}: no {DEFAULT_PATH} in this folder; where its run was given gallery.path, name that file"
-        )
-    return path / DEFAULT_PATH
 
 
 def sheet_path(arguments: argparse.Namespace, config: RunConfig) -> Path:
