@@ -313,7 +313,7 @@ def test_the_default_suits_a_detector_that_is_given_as_an_object() -> None:
 
 
 def test_files_need_a_folder() -> None:
-    with pytest.raises(ConfigError, match=r"camera_motion\.path: Field required"):
+    with pytest.raises(ConfigError, match=r"camera_motion\.path: must be set"):
         load_config(None, ["camera_motion.kind=file"])
 
 

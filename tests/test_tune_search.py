@@ -116,7 +116,7 @@ def test_a_range_is_made_wider_for_the_present_value() -> None:
         ("identity.decide_s", "has no range to search"),
         ("offline.motion.velocity_sd", "has no range to search"),
         ("tracking.stages.0.fuse_score", "has no range to search"),
-        ("tracking.embedding_ema_s", "nobody was looked at"),
+        ("tracking.embedding_ema_s", "nothing was embedded"),
     ],
 )
 def test_a_key_that_cannot_be_searched_is_named(key: str, said: str) -> None:
@@ -296,4 +296,4 @@ def test_what_speaks_against_the_new_values_is_said() -> None:
     assert outcome((blind, good), (blind, good), 2.0).warning == ""
     assert "Nothing was held out" in outcome((good, good), None, 2.0).warning
     assert "Nothing was better" in outcome((good, good), (good, good), 1.5).warning
-    assert "Nobody was found" in outcome((blind, blind), (good, good), 2.0).warning
+    assert "No people were found" in outcome((blind, blind), (good, good), 2.0).warning
