@@ -5,7 +5,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from foundation.arrays import BoolArray, FloatArray
-from tracker.types import CameraName, Detections, Frame, Network, Observations, Sightings, State, Tick
+from tracker.types import (
+    CameraName,
+    Detections,
+    Frame,
+    IdentityEvent,
+    Network,
+    Observations,
+    Sightings,
+    State,
+    Tick,
+)
 
 
 @dataclass(slots=True)
@@ -115,3 +125,20 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Finish what was begun."""
+
+
+class Observer(Protocol):
+    """Follows a run from outside, as the live application does."""
+
+    def observe(
+        self, tick: Tick, sightings: Mapping[str, Sightings], events: Sequence[IdentityEvent]
+    ) -> None:
+        """A tick went through all stages; called by the thread that tracks, so it must be quick.
+
+        Between two calls nothing is half done: here the identities may be corrected.
+
+        Args:
+            tick: Its frames.
+            sightings: The people of each of its cameras.
+            events: What was found out since the last call.
+        """

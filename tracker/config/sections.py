@@ -55,6 +55,9 @@ class SourceConfig(Section):
     """Seconds for which a recording may pause. Of a longer gap between two time stamps of a video its clock
     is the cause: time goes on without it, and that is said."""
 
+    loop: bool = False
+    """Play recordings again and again at their own pace, as if they were live cameras."""
+
     live: LiveConfig = LiveConfig()
 
 

@@ -35,8 +35,8 @@ from tracker.sinks.overlay import OverlayVideos
 from tracker.sinks.progress import ProgressBars
 from tracker.sinks.window import Window
 from tracker.sources import locate_cameras, open_source
-from tracker.stages import CameraReport, Remembering, Sink
-from tracker.types import CameraName, State
+from tracker.stages import CameraReport, Observer, Remembering, Sink
+from tracker.types import CameraName, IdentityEvent, State
 
 logger = logging.getLogger(__name__)
 
@@ -50,13 +50,21 @@ class TrackingRun:
         config: The whole configuration, sources included.
         stop: When it is set the run ends after the frame in hand.
         folder: The folder of a run that was cut off, to go on with it; None starts a new one.
+        observer: Is told of every tick.
 
     Raises:
         ReuniteError: A setting, source or model cannot be used; then no folder was made.
     """
 
-    def __init__(self, config: RunConfig, stop: threading.Event, folder: RunFolder | None = None) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        stop: threading.Event,
+        folder: RunFolder | None = None,
+        observer: Observer | None = None,
+    ) -> None:
         self.config, self._stop, self._is_resumed = config, stop, folder is not None
+        self._observer, self._found_out = observer, list[IdentityEvent]()
         self._drawing_problems: list[str] = []
         self.progress, states = Progress(), dict[str, State]()
         if folder is not None and folder.checkpoint.exists():
@@ -92,7 +100,7 @@ class TrackingRun:
             self._journal = Journal(self.folder.journal, self.cameras, self.progress.journal_rows)
             stack.callback(self._journal.close)
             log = self.folder.path / "events.jsonl"
-            self._events = EventLog(log, self.tracker.events, self.progress.event_bytes)
+            self._events = EventLog(log, self._take_events, self.progress.event_bytes)
             stack.callback(self._events.close)
             self._people.open_own(self.folder.path)
             self._remembering: dict[str, Remembering] = {"tracker": self.tracker, **self._people.stages()}
@@ -222,6 +230,9 @@ class TrackingRun:
                     for frame in tick.frames:
                         for sink in sinks:
                             sink.write(frame, sightings[frame.camera])
+                    if self._observer:
+                        events, self._found_out = self._found_out, []
+                        self._observer.observe(tick, sightings, events)
                 self.progress.count(tick, self.tracker.num_detections, self.tracker.num_embedded)
                 now = time.monotonic()
                 if began is not None:
@@ -233,6 +244,12 @@ class TrackingRun:
                         self._save(detector)
             self._save()  # the detector is not ahead any more
         return not self._stop.is_set()
+
+    def _take_events(self) -> list[IdentityEvent]:
+        """What was found out since the last call; the observer is told of it too."""
+        events = self.tracker.events()
+        self._found_out += events if self._observer else []
+        return events
 
     def _open_sinks(self, stack: ExitStack, console: Console) -> list[Sink]:
         """All that take what is seen. The journal and the events are closed with the run: results are read

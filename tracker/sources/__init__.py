@@ -1,12 +1,14 @@
 """Frames of files, folders, webcams and network cameras, as ticks."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from foundation.errors import ReuniteError
 from tracker.config import SourceConfig
 from tracker.sources.addresses import find_cameras, locate_cameras
 from tracker.sources.files import FileSource
 from tracker.sources.live import LiveSource
+from tracker.sources.loop import LoopedSource
 from tracker.stages import Source
 from tracker.types import CameraName
 
@@ -37,6 +39,8 @@ def open_source(
     missing = [name for name in done if name not in {camera.name for camera in cameras}]
     if missing:
         raise ReuniteError(f"camera {missing[0]!r} is no longer there; put its file back, or start a new run")
+    if config.loop and not cameras[0].is_live:
+        return LoopedSource(partial(FileSource, cameras, config, {}))
     if not cameras[0].is_live:
         return FileSource(cameras, config, done)
     return LiveSource(cameras, config.live)

@@ -1,0 +1,76 @@
+"""Recordings played again and again at their own pace, as if they were live cameras."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from tracker.sources.files import FileSource
+from tracker.stages import CameraReport
+from tracker.types import CameraName, Frame, Tick
+
+MAX_LATE_S = 0.2
+"""A tick that is due for longer when it is read is dropped, as a live camera's would be."""
+
+PAUSE_S = 1.0
+"""Between the last frame of one round and the first of the next."""
+
+
+class LoopedSource:
+    """The recordings of ``open_files``, as live cameras: Unix times, frames that are late are dropped.
+
+    Args:
+        open_files: Opens the recordings once more, from their first frames.
+        rounds: How often they are played; None: until it is closed.
+    """
+
+    def __init__(self, open_files: Callable[[], FileSource], rounds: int | None = None) -> None:
+        self._open_files, self._rounds = open_files, rounds
+        self._stop = threading.Event()
+        self._files = open_files()
+        self._reports = {camera: replace(it) for camera, it in self._files.reports.items()}
+
+    @property
+    def reports(self) -> Mapping[CameraName, CameraReport]:
+        """One report for each camera, over all rounds."""
+        return self._reports
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a frame that was not taken in time is lost: yes."""
+        return True
+
+    def ticks(self) -> Iterator[Tick]:
+        """All ticks, each when it is due."""
+        done, offset_s = 0, time.time() - time.monotonic()
+        while not self._stop.is_set():
+            begin_s = time.monotonic()
+            for tick in self._files.ticks():
+                due_s = begin_s + tick.time
+                if self._stop.wait(max(due_s - time.monotonic(), 0.0)):
+                    return
+                is_late = time.monotonic() - due_s > MAX_LATE_S
+                frames = tuple(self._count(frame, begin_s + offset_s, is_late) for frame in tick.frames)
+                if not is_late:
+                    yield Tick(due_s + offset_s, frames)
+            self._take_over_problems()
+            done += 1
+            if done == self._rounds or all(report.problem for report in self._reports.values()):
+                return
+            self._stop.wait(PAUSE_S)
+            self._files.close()
+            self._files = self._open_files()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._files.close()
+
+    def _count(self, frame: Frame, begin_s: float, is_late: bool) -> Frame:
+        report = self._reports[frame.camera]
+        report.read += 1
+        report.dropped += is_late
+        return replace(frame, number=report.read, time=begin_s + frame.time)
+
+    def _take_over_problems(self) -> None:
+        for camera, report in self._files.reports.items():
+            self._reports[camera].problem = report.problem
