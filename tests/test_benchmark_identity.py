@@ -7,19 +7,30 @@ import numpy as np
 import pytest
 
 from benchmarks.identity import __main__ as command
+from benchmarks.identity import loading
 from benchmarks.identity.appearance import NOBODY, Spread
 from benchmarks.identity.cache import Arrays, cached, digest
+from benchmarks.identity.loading import CALIBRATED, ground_of
 from benchmarks.identity.nearest import NearestNeighbour
 from benchmarks.identity.scenes import PETS, PETS_PEOPLE, join_people, match_people, watch_simulated
-from benchmarks.identity.scoring import Linker, identities_of, idf1_of, observe_all, people_of, score
+from benchmarks.identity.scoring import (
+    Linker,
+    identities_of,
+    idf1_of,
+    mixed_tracks,
+    observe_all,
+    people_of,
+    score,
+)
 from benchmarks.identity.tracked import TrackedCamera, TrackedScene, pack, unpack
 from foundation.arrays import EmbeddingArray, IntArray
 from foundation.errors import ReuniteError
 from foundation.mot_files import MotTable, read_mot
 from tests.conftest import shared_folder
 from tests.test_reentry import split_cameras
-from tracker.config import IdentityConfig
+from tracker.config import GroundConfig, IdentityConfig
 from tracker.geometry import xyxy_to_xywh
+from tracker.ground import GroundPlane
 from tracker.metrics import GroundTruth, compare
 from tracker.metrics.reentry import Presence, count_reentries, find_presence, find_visits
 from tracker.simulate import SimulationConfig
@@ -180,6 +191,25 @@ def test_the_oracle_gives_one_of_two_tracks_that_are_on_one_person_at_once_to_no
     identities = people_of(scene)
     assert identities[1] == 1
     assert identities[2] > 1
+
+
+def test_a_track_is_mixed_that_is_on_a_second_person_for_a_while_and_not_for_a_moment() -> None:
+    def door(second: int) -> TrackedScene:
+        rows = [(frame, 1 if frame <= 40 - second else 2, 1, 0.0) for frame in range(1, 41)]
+        return TrackedScene([camera_of(DOOR, rows, 40)])
+
+    assert mixed_tracks(door(4)).tolist() == [1]
+    assert mixed_tracks(door(3)).tolist() == mixed_tracks(returning_scene()).tolist() == []
+
+
+@pytest.mark.real
+def test_the_calibration_of_ufes_is_a_matrix_for_each_camera_that_a_run_takes() -> None:
+    cameras = [CameraName(f"cam{number}") for number in range(4)]
+    ground = GroundPlane(ground_of(CALIBRATED, GroundConfig(), shared_folder()), cameras)
+    middle = np.array([[600.0, 300.0, 680.0, 500.0]])
+    for camera in cameras:  # they hang in the corners of a room and look at its middle
+        assert np.abs(ground.positions(camera, middle)).max() < 3
+    assert ground_of("ufes", GroundConfig(), shared_folder()) == GroundConfig()
 
 
 def test_without_linking_nobody_is_recognised() -> None:
@@ -365,7 +395,7 @@ def test_what_is_kept_is_made_once_and_named_after_what_it_is_made_of(tmp_path: 
 class StandIn(NearestNeighbour):
     """A linker with the interface of ours."""
 
-    def __init__(self, config: IdentityConfig, cameras: Sequence[CameraName]) -> None:
+    def __init__(self, config: IdentityConfig, cameras: Sequence[CameraName], plane: GroundPlane) -> None:
         super().__init__(1 - config.max_false_merge_rate, cameras, max_lost_s=1.5)
         self.was_linked_offline, self.num_identities = False, 7
 
@@ -384,7 +414,7 @@ def test_the_command_prints_a_row_for_each_method(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tiny = SimulationConfig(cameras=2, people=8, seconds=90, frame_rate=5, video=False)
-    monkeypatch.setitem(command.SIMULATED, "simulated-6", tiny)
+    monkeypatch.setitem(loading.SIMULATED, "simulated-6", tiny)
     monkeypatch.setattr(command, "IdentityLinker", StandIn)
     monkeypatch.setattr(command, "THRESHOLDS", np.array([0.3, 0.5, 0.7]))
     arguments = ["--data", "simulated-6", "--cache", str(tmp_path), "--json", str(tmp_path / "scores.json")]
@@ -407,9 +437,10 @@ def test_the_command_prints_a_row_for_each_method(
     assert online["IDF1"] >= offline["IDF1"]
     assert oracle["IDF1"] >= max(row["IDF1"] for row in rows)
     assert online["people"] == 7
+    assert {row["oracle_IDF1"] for row in rows} == {oracle["IDF1"]}
     assert 1 < online["people_true"] <= 8
 
-    monkeypatch.setattr(command, "follow", None)  # a second run reads the tracks from the cache
+    monkeypatch.setattr(loading, "follow", None)  # a second run reads the tracks from the cache
     assert command.main([*arguments, "--method", "none"]) == 0
     assert json.loads((tmp_path / "scores.json").read_text())["rows"] == [none]
 

@@ -18,6 +18,9 @@ from tracker.types import CameraName, Frame, Tracks
 
 UNDECIDED = 0
 
+MIXED = 0.1
+"""A track is mixed that is on a second person for this share of the boxes that are on anybody."""
+
 
 class Linker(Protocol):
     """Says which person each track of each camera is."""
@@ -121,12 +124,7 @@ def people_of(scene: TrackedScene) -> IntArray:
     identities, ends = np.full(scene.num_keys, UNDECIDED), scene.end_s
     alone = 1 + int(max(camera.truth.table.ids.max(initial=0) for camera in scene.cameras))
     for offset, camera, pairs in zip(scene.offsets, scene.cameras, scene.pairs, strict=True):
-        on = [
-            np.column_stack((pair.tracks[tracks], pair.people[people]))
-            for pair in pairs
-            for people, tracks in [match_highest(np.where(pair.ious >= MIN_IOU - EPSILON, pair.ious, 0.0))]
-        ]
-        rows, counts = np.unique(np.concatenate(on), axis=0, return_counts=True)
+        rows, counts = _boxes_on_people(pairs)
         taken: dict[int, list[int]] = {}
         for key, person in rows[np.argsort(-counts, kind="stable")].tolist():
             others = taken.setdefault(person, [])
@@ -138,6 +136,28 @@ def people_of(scene: TrackedScene) -> IntArray:
         nobody = tracks[identities[tracks] == UNDECIDED]
         identities[nobody] = alone + nobody
     return identities
+
+
+def mixed_tracks(scene: TrackedScene) -> IntArray:
+    """(M,) keys of the tracks that are on two people: on each for `MIXED` of its boxes, and at least 3."""
+    mixed: list[int] = []
+    for pairs in scene.pairs:
+        rows, counts = _boxes_on_people(pairs)
+        whole = np.bincount(rows[:, 0], counts, scene.num_keys)
+        enough = (counts >= 3) & (counts >= MIXED * whole[rows[:, 0]])
+        keys, people = np.unique(rows[enough, 0], return_counts=True)
+        mixed += keys[people > 1].tolist()
+    return np.array(mixed, np.int64)
+
+
+def _boxes_on_people(pairs: Sequence[FramePair]) -> tuple[IntArray, IntArray]:
+    """(R, 2) keys of tracks and who they are on, and (R,) for how many boxes."""
+    on = [
+        np.column_stack((pair.tracks[tracks], pair.people[people]))
+        for pair in pairs
+        for people, tracks in [match_highest(np.where(pair.ious >= MIN_IOU - EPSILON, pair.ious, 0.0))]
+    ]
+    return np.unique(np.concatenate(on), axis=0, return_counts=True)
 
 
 def score(
