@@ -17,6 +17,7 @@ import contextlib
 import io
 import multiprocessing
 import shutil
+import signal
 import sys
 import tempfile
 import traceback
@@ -33,6 +34,8 @@ from foundation.errors import ReuniteError
 Random = np.random.Generator
 OUTCOMES = ("answer", "sentence", "silent", "traceback", "crash", "hang")
 BAD = ("traceback", "crash", "hang")
+BLOCKED = 10
+"""A process that waits, or is kept waiting by others, is given as many times longer."""
 CONFIGS = Path(__file__).parents[1] / "configs"
 WEIGHTS = Path(__file__).parents[1] / "reid" / "weights" / "robust-reid-025x.onnx"
 WORDS = [
@@ -280,11 +283,15 @@ def try_one(kind: str, seed: int, number: int) -> tuple[str, str]:
             return "traceback", traceback.format_exc()
 
 
-def work(pipe: Connection) -> None:
+def work(pipe: Connection, timeout_s: float) -> None:
     """Try what comes through the pipe; what a library writes by itself goes nowhere."""
     av.logging.set_level(None)
     while True:
-        pipe.send(try_one(*pipe.recv()))
+        task = pipe.recv()
+        signal.setitimer(signal.ITIMER_PROF, timeout_s)  # which ends the process, also inside a library
+        outcome = try_one(*task)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        pipe.send(outcome)
 
 
 class Worker:
@@ -297,7 +304,7 @@ class Worker:
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, other = context.Pipe()
-        self._process = context.Process(target=work, args=(other,), daemon=True)
+        self._process = context.Process(target=work, args=(other, self._timeout_s), daemon=True)
         self._process.start()
         other.close()
 
@@ -305,12 +312,14 @@ class Worker:
         """As `try_one`, and what became of the process."""
         try:
             self._pipe.send((kind, seed, number))
-            if self._pipe.poll(self._timeout_s):
+            if self._pipe.poll(BLOCKED * self._timeout_s):
                 outcome: tuple[str, str] = self._pipe.recv()
                 return outcome
-            return self._again("hang", f"no answer for {self._timeout_s:g} s")
+            return self._again("hang", f"no answer for {BLOCKED * self._timeout_s:g} s")
         except (EOFError, BrokenPipeError, ConnectionResetError):
             self._process.join(5)
+            if self._process.exitcode == -signal.SIGPROF:
+                return self._again("hang", f"no answer in {self._timeout_s:g} s of processor time")
             return self._again("crash", f"the process ended ({self._process.exitcode})")
 
     def _again(self, outcome: str, why: str) -> tuple[str, str]:
@@ -334,7 +343,7 @@ def main() -> int:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
-    parser.add_argument("--timeout-s", type=float, default=60.0, help="a hang is no answer for this long")
+    parser.add_argument("--timeout-s", type=float, default=60.0, help="processor time without an answer that is a hang; of a process that waits ten times as long by the clock")
     arguments = parser.parse_args()
     counts = {kind: Counter[str]() for kind in arguments.kinds}
     worker = Worker(arguments.timeout_s)

@@ -229,7 +229,7 @@ def watch_simulated(config: SimulationConfig, spread: Spread, cache: Path) -> li
 def match_people(found: MotTable, truth: GroundTruth) -> MotTable:
     """The detections with ids: of whom each overlaps by `MIN_IOU` or more, one to one, else `NOBODY`."""
     people = np.full(len(found), NOBODY)
-    for pair in compare(replace(found, ids=np.arange(len(found))), truth):
+    for pair in compare(replace(found, ids=np.arange(len(found))), truth).values():
         rows, columns = match_highest(np.where(pair.ious >= MIN_IOU - EPSILON, pair.ious, 0.0))
         people[pair.tracks[columns]] = pair.people[rows]
     return replace(found, ids=people)

@@ -1,7 +1,7 @@
 """What a method made of a scene: identities, returns, strangers, and how soon it knew."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -150,11 +150,11 @@ def mixed_tracks(scene: TrackedScene) -> IntArray:
     return np.array(mixed, np.int64)
 
 
-def _boxes_on_people(pairs: Sequence[FramePair]) -> tuple[IntArray, IntArray]:
+def _boxes_on_people(pairs: Mapping[int, FramePair]) -> tuple[IntArray, IntArray]:
     """(R, 2) keys of tracks and who they are on, and (R,) for how many boxes."""
     on = [
         np.column_stack((pair.tracks[tracks], pair.people[people]))
-        for pair in pairs
+        for pair in pairs.values()
         for people, tracks in [match_highest(np.where(pair.ious >= MIN_IOU - EPSILON, pair.ious, 0.0))]
     ]
     return np.unique(np.concatenate(on), axis=0, return_counts=True)
@@ -212,6 +212,6 @@ def _named(scene: TrackedScene, identities: IntArray) -> list[list[FramePair]]:
                 f"camera {camera.name!r}, frame {frame}: identity {person} is on {counts.max()} tracks"
             )
     return [
-        [FramePair(pair.people, identities[pair.tracks], pair.ious) for pair in pairs]
+        [FramePair(pair.people, identities[pair.tracks], pair.ious) for pair in pairs.values()]
         for pairs in scene.pairs
     ]

@@ -173,7 +173,7 @@ class TrackedScene:
             yield index, frame, tracks
 
     @cached_property
-    def pairs(self) -> tuple[list[FramePair], ...]:
+    def pairs(self) -> tuple[dict[int, FramePair], ...]:
         """Truth and result of each camera's frames, keys for tracks."""
         compared = []
         for camera, keys in zip(self.cameras, self._keys(), strict=True):

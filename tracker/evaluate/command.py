@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.json:
         write_json(arguments.json, report)
     if arguments.events:
-        write_events(arguments.events, report.pairs)
+        write_events(arguments.events, report.pairs, report.frames)
     console.print(scores_table(report))
     return 0
 

@@ -41,7 +41,8 @@ class Report:
         missing: Sequences with ground truth and no result; scored as if no people had been found.
         reentry: With ``many_cameras``: what became of people who came back; None where a camera is untimed.
         untimed: Cameras without a seqinfo.ini, whose frames have no known time.
-        pairs: Ground truth and result of every frame that was scored, by sequence and frame number.
+        frames: The frames of each sequence that were scored.
+        pairs: Ground truth and result of those in which anything is, by sequence and frame number.
         has_other_tracks: The tracks.csv beside the results has other tracks or another clock, so it is not
             known when it was decided who they are.
     """
@@ -52,6 +53,7 @@ class Report:
     missing: tuple[str, ...]
     reentry: Reentry | None
     untimed: tuple[str, ...]
+    frames: Mapping[str, range]
     pairs: Mapping[str, Mapping[int, FramePair]]
     has_other_tracks: bool
 
@@ -106,15 +108,15 @@ def evaluate_results(
             )
     sequences: dict[str, Scores] = {}
     frame_pairs: dict[str, dict[int, FramePair]] = {}
+    windows: dict[str, range] = {}
     presence: list[Presence] = []
     untimed: list[str] = []
     for name, file in truth_files.items():
         result = read_mot(result_files[name], unique_ids=True) if name in result_files else MotTable.empty()
         truth = read_ground_truth(file, name, result)
-        window = frames_to_score(frames, truth)
-        pairs = compare(result, truth, window)
-        sequences[name] = score_cameras([pairs])
-        frame_pairs[name] = dict(zip(window, pairs, strict=True))
+        window = windows[name] = frames_to_score(frames, truth)
+        pairs = frame_pairs[name] = compare(result, truth, window)
+        sequences[name] = score_cameras([[*pairs.values()]])
         if many_cameras:
             info = read_info(file)
             if info is None:
@@ -141,6 +143,7 @@ def evaluate_results(
         missing=tuple(name for name in truth_files if name not in result_files),
         reentry=reentry,
         untimed=tuple(untimed),
+        frames=windows,
         pairs=frame_pairs,
         has_other_tracks=has_other_tracks,
     )

@@ -4,7 +4,7 @@ Source: motmetrics 1.4 (https://github.com/cheind/py-motmetrics), ``MOTAccumulat
 """
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ SEQUENCE = "Sequence"
 Row = tuple[int, int, str, int | None, int | None, float | None]
 
 
-def frame_events(pairs: Mapping[int, FramePair]) -> Iterator[Row]:
+def frame_events(pairs: Mapping[int, FramePair], frames: Iterable[int]) -> Iterator[Row]:
     """The rows of one sequence, by `match_clear`, so that they add up to the scores.
 
     Of each frame first what there is, as motmetrics needs it to count anything: RAW without person and
@@ -29,9 +29,15 @@ def frame_events(pairs: Mapping[int, FramePair]) -> Iterator[Row]:
     happened: MATCH or SWITCH for each person that was found, MISS for the others, FP for each other track.
 
     Args:
-        pairs: By frame number, in order.
+        pairs: By frame number, in order; a frame that is not there is empty.
+        frames: All frame numbers, in order, those of the pairs among them.
     """
-    for (frame, pair), matches in zip(pairs.items(), match_clear([*pairs.values()]), strict=True):
+    all_matches = match_clear([*pairs.values()])
+    for frame in frames:
+        if (pair := pairs.get(frame)) is None:
+            yield frame, 0, "RAW", None, None, None
+            continue
+        matches = next(all_matches)
         people, tracks = pair.people.tolist(), pair.tracks.tolist()
         overlaps = pair.ious >= MIN_IOU - EPSILON
         rows: list[tuple[str, int | None, int | None, float | None]] = [("RAW", None, None, None)]
@@ -53,7 +59,9 @@ def frame_events(pairs: Mapping[int, FramePair]) -> Iterator[Row]:
         yield from ((frame, event, *row) for event, row in enumerate(rows))
 
 
-def write_events(file: Path, sequences: Mapping[str, Mapping[int, FramePair]]) -> None:
+def write_events(
+    file: Path, sequences: Mapping[str, Mapping[int, FramePair]], frames: Mapping[str, Iterable[int]]
+) -> None:
     """Write a CSV file; of several sequences their names stand in a column before the others.
 
     ``pandas.read_csv(file, index_col=["FrameId", "Event"])`` of one sequence is what
@@ -64,4 +72,4 @@ def write_events(file: Path, sequences: Mapping[str, Mapping[int, FramePair]]) -
         named = len(sequences) > 1
         writer.writerow([SEQUENCE, *COLUMNS] if named else COLUMNS)
         for name, pairs in sequences.items():
-            writer.writerows([name, *row] if named else row for row in frame_events(pairs))
+            writer.writerows([name, *row] if named else row for row in frame_events(pairs, frames[name]))

@@ -70,7 +70,7 @@ class FramePair:
         check_shape("FramePair.ious", self.ious, (len(self.people), len(self.tracks)))
 
 
-def compare(result: MotTable, truth: GroundTruth, frames: range | None = None) -> list[FramePair]:
+def compare(result: MotTable, truth: GroundTruth, frames: range | None = None) -> dict[int, FramePair]:
     """Lay result and ground truth side by side, without what is not to be scored.
 
     In each frame the result is matched with the ground truth of all classes at the highest total overlap
@@ -81,7 +81,8 @@ def compare(result: MotTable, truth: GroundTruth, frames: range | None = None) -
         result, truth, frames: As in `score_sequence`.
 
     Returns:
-        One pair for each frame, frames without any box included.
+        By number, in order, a pair for each frame in which anything is: what costs is the boxes, not the
+        length of the sequence.
     """
     check_last_frame(f"{truth.name}: result", result, truth.num_frames)
     table = truth.table
@@ -91,10 +92,8 @@ def compare(result: MotTable, truth: GroundTruth, frames: range | None = None) -
     rows_of, result_rows_of = (_rows_by_frame(part.frames) for part in (table, result))
     frames = range(1, truth.num_frames + 1) if frames is None else frames
     none = np.empty(0, np.int64)
-    pairs = [FramePair(none, none, np.empty((0, 0)))] * len(frames)  # what costs is the boxes
-    for frame in rows_of.keys() | result_rows_of.keys():
-        if frame not in frames:
-            continue
+    pairs = {}
+    for frame in sorted(it for it in rows_of.keys() | result_rows_of.keys() if it in frames):
         rows, found = rows_of.get(frame, none), result_rows_of.get(frame, none)
         ious = iou_matrix(corners[rows], result_corners[found])
         keep = np.ones(len(found), np.bool_)
@@ -102,7 +101,7 @@ def compare(result: MotTable, truth: GroundTruth, frames: range | None = None) -
             matched, columns = match_highest(np.where(ious >= MIN_IOU - EPSILON, ious, 0.0))
             keep[columns[is_ignored[rows[matched]]]] = False
         scored = is_scored[rows]
-        pairs[frame - frames.start] = FramePair(
+        pairs[frame] = FramePair(
             table.ids[rows[scored]], result.ids[found[keep]], ious[scored][:, keep]
         )
     return pairs

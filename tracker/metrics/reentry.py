@@ -5,7 +5,7 @@ it may lead through several cameras. docs/evaluation.md says in plain words what
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -153,7 +153,7 @@ class Reentry:
 
 
 def find_presence(
-    camera: int, truth: GroundTruth, pairs: Sequence[FramePair], frames: range, frame_rate: float
+    camera: int, truth: GroundTruth, pairs: Mapping[int, FramePair], frames: range, frame_rate: float
 ) -> Presence:
     """Who was in view of one camera, and under which identity.
 
@@ -173,8 +173,8 @@ def find_presence(
     ]
     shown = shown[np.lexsort((shown.ids, shown.frames))]
     identity_ids = np.full(len(shown), NOT_FOUND)
-    begins, ends = (np.searchsorted(shown.frames, frames, side) for side in ("left", "right"))
-    for pair, begin, end in zip(pairs, begins, ends, strict=True):
+    begins, ends = (np.searchsorted(shown.frames, [*pairs], side) for side in ("left", "right"))
+    for pair, begin, end in zip(pairs.values(), begins, ends, strict=True):
         if not pair.ious.size:
             continue
         found, tracks = match_highest(np.where(pair.ious >= MIN_IOU - EPSILON, pair.ious, 0.0))

@@ -153,7 +153,7 @@ def score_sequence(result: MotTable, truth: GroundTruth, frames: range | None = 
     Raises:
         ReuniteError: The result has a box in a frame that the sequence does not have.
     """
-    pairs = compare(result, truth, frames)
+    pairs = [*compare(result, truth, frames).values()]
     return Scores(count_clear(pairs), count_identity(pairs), count_hota(pairs))
 
 
@@ -165,7 +165,7 @@ def score_cameras(cameras: Iterable[Sequence[FramePair]]) -> Scores:
     person who is in two cameras counts twice in MT, PT and ML.
 
     Args:
-        cameras: What `compare` gave for each camera.
+        cameras: The pairs that `compare` gave for each camera.
     """
     cameras = list(cameras)
     clear = [count_clear(pairs) for pairs in cameras]
