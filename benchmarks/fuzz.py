@@ -54,6 +54,11 @@ WORDS = [
     "*a",
     "&a",
     "!!python/x",
+    "2026-02-31",
+    "0x_",
+    "!!int x",
+    "&b [*b]",
+    "[" * 2000,
 ]
 
 
@@ -343,7 +348,12 @@ def main() -> int:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
-    parser.add_argument("--timeout-s", type=float, default=60.0, help="processor time without an answer that is a hang; of a process that waits ten times as long by the clock")
+    parser.add_argument(
+        "--timeout-s",
+        type=float,
+        default=60.0,
+        help="processor time without an answer that is a hang; ten times as long by the clock is one too",
+    )
     arguments = parser.parse_args()
     counts = {kind: Counter[str]() for kind in arguments.kinds}
     worker = Worker(arguments.timeout_s)

@@ -61,6 +61,22 @@ def read_config(schema: type[Whole], paths: Sequence[Path], overrides: Sequence[
     raise ConfigError("\n  ".join([f"{name}: {len(problems)} problem(s)", *problems]))
 
 
+def parse_yaml(text: str) -> Any:
+    """What YAML text says.
+
+    Raises:
+        ValueError: It is not YAML, or holds a date or number that cannot be; the message says what.
+    """
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from None
+    except RecursionError:
+        raise ValueError("its brackets are nested too deeply") from None
+    except (ValueError, LookupError, AttributeError, TypeError) as error:  # PyYAML lets them through
+        raise ValueError(f"a value cannot be read: {error}") from None
+
+
 def dump_config(config: Section) -> str:
     """The whole configuration as YAML that `read_config` reads back to an equal one."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
@@ -68,12 +84,12 @@ def dump_config(config: Section) -> str:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
         raise ConfigError(f"{path}: cannot read the configuration: {reason}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: is not YAML: {mask_logins(' '.join(str(error).split()))}") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: is not YAML: {mask_logins(str(error))}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -87,9 +103,9 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     if not equals or not key.strip():
         raise ConfigError(f"--set {shown}: write key=value, the keys as in the file with dots between them")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ConfigError(f"--set {shown}: the value is not YAML") from None
+        value = parse_yaml(text)
+    except ValueError as error:
+        raise ConfigError(f"--set {shown}: the value is not YAML: {mask_logins(str(error))}") from None
     *parents, last = key.strip().split(".")
     section = values
     for parent in parents:

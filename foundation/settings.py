@@ -96,6 +96,10 @@ def _type_of(field: Mapping[str, Any]) -> str:
         return f"list of {_type_of(field['items'])}"
     if "additionalProperties" in field and isinstance(field["additionalProperties"], dict):
         return f"for each name {_type_of(field['additionalProperties'])}"
+    if "anyOf" in field:
+        return " or ".join(map(_type_of, field["anyOf"]))
+    if field.get("format") == "date-time":
+        return "date and time"
     if "prefixItems" in field:
         return f"list of {len(field['prefixItems'])} x {_type_of(field['prefixItems'][0])}"
     names = {"string": "text", "boolean": "true or false", "integer": "whole number", "array": "list"}

@@ -169,3 +169,29 @@ def test_settings_of_before_are_answered_with_their_names_of_now(old: str, new: 
     with pytest.raises(ConfigError) as caught:
         load_config(None, [old])
     assert new in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-11-31",
+        "2026-11-28T10:00:00+99:00",
+        "0x_",
+        "!!int x",
+        "!!bool x",
+        "!!timestamp x",
+        "!!int ''",
+        "9" * 5000,
+        "[" * 3000,
+        "{a: " * 3000,
+        "*nothing",
+        "!!python/object:os.system x",
+    ],
+)
+def test_values_that_only_seem_to_be_yaml_are_refused_in_a_sentence(value: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"output: {{name: {value}}}", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"mine\.yaml: is not YAML: "):
+        load_config(file)
+    with pytest.raises(ConfigError, match="the value is not YAML: "):
+        load_config(None, [f"output.name={value}"])

@@ -29,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="video, folder of videos (each one camera), folder of images, MOTChallenge sequence or folder "
         "of them, webcam number, rtsp:// or http:// address, or a .streams file with one address a line",
     )
+    parser.add_argument(
+        "--align",
+        choices=("names", "metadata", "none"),
+        help="recordings that did not begin together: when each began is told by the name of its file, or by "
+        "what the file says of itself (default: none, all began together)",
+    )
     add_settings(parser, "tracking.max_lost_s=2")
     output = parser.add_argument_group("what is written")
     output.add_argument("--name", help="name of the run's folder in runs/ (default: track)")
@@ -72,6 +78,10 @@ def track(arguments: argparse.Namespace, console: Console, stop: threading.Event
         check_ground_truth(arguments.gt, config)  # better now than after hours
     with TrackingRun(config, stop, folder) as run:
         console.print(visible(f"writing to {run.folder.path}"), soft_wrap=True)
+        for camera, report in run.source.reports.items():
+            if report.start_known_from:
+                told = f"begins {report.start_s:.3f} s after the first: {report.start_known_from}"
+                console.print(visible(f"camera {camera} {told}"), soft_wrap=True)
         complete, files = run.run(console)
         code = report_end(run, complete, files, console)
     if arguments.gt and complete:
@@ -87,6 +97,8 @@ def read_config(arguments: argparse.Namespace) -> RunConfig:
     overrides = list(arguments.overrides)
     if arguments.name:
         overrides.append(f"output.name={json.dumps(arguments.name)}")
+    if arguments.align:
+        overrides.append(f"reading.align={arguments.align}")
     if arguments.save_video:
         overrides.append("output.save_video=true")
     if arguments.show:
@@ -159,7 +171,7 @@ def refuse_settings(arguments: argparse.Namespace) -> None:
     Raises:
         ReuniteError: Settings were given beside ``--resume``.
     """
-    settings = ("config", "overrides", "name", "save_video", "show")
+    settings = ("config", "overrides", "align", "name", "save_video", "show")
     given = [name for name in settings if getattr(arguments, name)]
     if given:
         raise ReuniteError(
@@ -193,6 +205,7 @@ COMMAND = Command(
     description="Track the people in videos or live streams and write where everybody was.",
     examples=(
         "videos/ --config embedded --save-video",
+        "nvr/ --align names                       each began when its name says",
         "rtsp://10.0.0.5/stream 0 --config onnx --set gallery.path=people.sqlite",
         "MOT16/train --config file --gt MOT16/train",
         "--resume runs/track",

@@ -31,6 +31,8 @@ class CameraReport:
         remark: What the file says that was not believed, in one sentence; empty when there is nothing.
         has_pictures: Whether its frames show anything; a sequence may have only detections.
         can_go_on: Whether a resumed run may get the rest: the connection to a recording was lost.
+        start_s: Seconds after the first recording of the run at which this one began.
+        start_known_from: How that is known, in words; empty where all are taken to begin together.
     """
 
     expected_frames: int = 0
@@ -41,6 +43,8 @@ class CameraReport:
     remark: str = ""
     has_pictures: bool = True
     can_go_on: bool = False
+    start_s: float = 0.0
+    start_known_from: str = ""
 
 
 class Source(Protocol):

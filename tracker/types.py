@@ -31,7 +31,8 @@ class Frame:
     Attributes:
         camera: Which camera took it.
         number: Its place in the source, from 1 as in MOTChallenge files. Dropped frames leave gaps.
-        time: Seconds. In files since the first frame; in live streams when it was captured (Unix time).
+        time: Seconds. In files since the first frame of the first camera; in live streams when it was
+            captured (Unix time).
         image: (H, W, 3) BGR. A source without pixels gives a view of one black pixel in the
             right size (``blank_image``), so no stage has to ask whether there is a picture.
     """

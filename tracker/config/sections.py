@@ -8,6 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from foundation.config import Section
 from tracker.config.homography import Homography
 from tracker.config.ranges import Tunable
+from tracker.config.starts import Starts
 from tracker.config.tracking import OfflineConfig, TrackingConfig
 
 
@@ -54,6 +55,14 @@ class SourceConfig(Section):
     max_gap_s: float = Field(default=3600.0, gt=0)
     """Seconds for which a recording may pause. Of a longer gap between two time stamps of a video its clock
     is the cause: time goes on without it, and that is said."""
+
+    align: Literal["none", "names", "metadata"] = "none"
+    """What tells when recordings began: ``none``, all began together; ``names``, the date and time in the
+    name of each; ``metadata``, what each file says of when it was made."""
+
+    starts: Starts = Field(default={})
+    """When recordings began, by camera; of others `align` tells it. All in seconds ({cam1: 0, cam2: 12.4};
+    others begin at 0), or all as dates and times ({cam1: 2026-11-28T14:03:22})."""
 
     loop: bool = False
     """Play recordings again and again at their own pace, as if they were live cameras."""

@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from foundation.arrays import Image
+from foundation.config import parse_yaml
 from foundation.errors import ReuniteError
 from foundation.images import is_hidden
 from foundation.onnx_session import GPU, onnx_providers, open_onnx
@@ -178,7 +178,7 @@ def find_export(config: UltralyticsDetectorConfig) -> Network | None:
 
 def _find_openvino(path: Path, open_size: int) -> Network | None:
     said = path.parent / "metadata.yaml"
-    meta = yaml.safe_load(said.read_text(encoding="utf-8")) if said.is_file() else {}
+    meta = parse_yaml(said.read_text(encoding="utf-8")) if said.is_file() else {}
     names = read_names(meta.get("names"))
     model = read_yolo(path, open_size)
     if model is None or meta.get("task", TASKS[0]) not in TASKS:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
+from foundation.config import parse_yaml
 from foundation.errors import ReuniteError
 
 ANCHORS = 3
@@ -75,10 +75,10 @@ def read_names(said: Any) -> dict[int, str] | None:
     if isinstance(said, str):
         try:
             said = ast.literal_eval(said)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
             try:
-                said = yaml.safe_load(said)
-            except yaml.YAMLError:
+                said = parse_yaml(said)
+            except ValueError:
                 return None
     if isinstance(said, list | tuple):
         said = dict(enumerate(said))

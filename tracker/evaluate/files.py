@@ -1,5 +1,6 @@
 """Which files hold results and which hold ground truth, and which of their frames count."""
 
+import json
 import os
 import re
 from pathlib import Path
@@ -64,6 +65,21 @@ def read_info(file: Path) -> SequenceInfo | None:
     """The seqinfo.ini of the sequence of a gt.txt; None where there is none."""
     info = _full(file).parents[1] / "seqinfo.ini"
     return read_seqinfo(info) if file.parent.name == "gt" and info.is_file() else None
+
+
+def read_starts(summary: Path) -> dict[str, float]:
+    """Seconds after the first camera at which each one of a run began; empty without a ``summary.json``.
+
+    Raises:
+        ReuniteError: The file cannot be read.
+    """
+    if not summary.is_file():
+        return {}
+    try:
+        cameras = json.loads(summary.read_text(encoding="utf-8"))["cameras"]
+        return {name: float(camera.get("start_s", 0.0)) for name, camera in cameras.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ReuniteError(f"{summary}: cannot be read: {error}") from None
 
 
 def frames_to_score(frames: str, truth: GroundTruth) -> range:

@@ -14,6 +14,7 @@ from tracker.evaluate.files import (
     frames_to_score,
     read_ground_truth,
     read_info,
+    read_starts,
 )
 from tracker.metrics import FramePair, Scores, compare, score_cameras
 from tracker.metrics.calibration import read_calibration
@@ -85,7 +86,8 @@ def evaluate_results(
         ground_truth: A gt.txt, a folder with gt/gt.txt, or a folder of NAME/gt/gt.txt or
             train/NAME/gt/gt.txt. A seqinfo.ini beside ``gt`` says how many frames there are; without it
             the last box of ground truth or result is in the last frame.
-        many_cameras: Identities are shared by all sequences, and frame 1 is taken at the same moment.
+        many_cameras: Identities are shared by all sequences, and frame 1 is taken at the same moment,
+            unless the run folder says when each camera began.
         frames: ``all``, ``second-half`` or ``A-B``, both included.
         min_away_s: With ``many_cameras``: seconds out of all cameras that make a return.
 
@@ -111,6 +113,7 @@ def evaluate_results(
     windows: dict[str, range] = {}
     presence: list[Presence] = []
     untimed: list[str] = []
+    starts_s = read_starts(results / "summary.json") if many_cameras else {}
     for name, file in truth_files.items():
         result = read_mot(result_files[name], unique_ids=True) if name in result_files else MotTable.empty()
         truth = read_ground_truth(file, name, result)
@@ -127,7 +130,8 @@ def evaluate_results(
                     f"--min-away {min_away_s:g}: must be longer than the {1 / info.frame_rate:g} s between "
                     f"two frames of {name}"
                 )
-            presence.append(find_presence(len(frame_pairs) - 1, truth, pairs, window, info.frame_rate))
+            camera, start_s = len(frame_pairs) - 1, starts_s.get(name, 0.0)
+            presence.append(find_presence(camera, truth, pairs, window, info.frame_rate, start_s))
     reentry, has_other_tracks = None, False
     if many_cameras and not untimed:
         reentry, has_other_tracks = judge_returns(

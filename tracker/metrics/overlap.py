@@ -101,9 +101,7 @@ def compare(result: MotTable, truth: GroundTruth, frames: range | None = None) -
             matched, columns = match_highest(np.where(ious >= MIN_IOU - EPSILON, ious, 0.0))
             keep[columns[is_ignored[rows[matched]]]] = False
         scored = is_scored[rows]
-        pairs[frame] = FramePair(
-            table.ids[rows[scored]], result.ids[found[keep]], ious[scored][:, keep]
-        )
+        pairs[frame] = FramePair(table.ids[rows[scored]], result.ids[found[keep]], ious[scored][:, keep])
     return pairs
 
 

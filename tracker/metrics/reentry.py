@@ -153,7 +153,12 @@ class Reentry:
 
 
 def find_presence(
-    camera: int, truth: GroundTruth, pairs: Mapping[int, FramePair], frames: range, frame_rate: float
+    camera: int,
+    truth: GroundTruth,
+    pairs: Mapping[int, FramePair],
+    frames: range,
+    frame_rate: float,
+    start_s: float = 0.0,
 ) -> Presence:
     """Who was in view of one camera, and under which identity.
 
@@ -164,8 +169,9 @@ def find_presence(
         camera: Index of the camera.
         truth: Who is there. Everybody of class 1 is in view, whatever the flag.
         pairs: What `compare` gave for ``truth`` and ``frames``.
-        frames: The frames to look at; frame 1 is taken at 0 s in every camera.
+        frames: The frames to look at.
         frame_rate: Frames per second.
+        start_s: When frame 1 was taken, on the clock that all cameras share.
     """
     table = truth.table
     shown = table[
@@ -183,7 +189,7 @@ def find_presence(
     return Presence(
         people=shown.ids,
         cameras=np.full(len(shown), camera),
-        times=(shown.frames - 1) / frame_rate,
+        times=start_s + (shown.frames - 1) / frame_rate,
         is_scored=shown.scores != 0,
         identity_ids=identity_ids,
     )

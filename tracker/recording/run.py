@@ -75,6 +75,7 @@ class TrackingRun:
             stack.callback(self.source.close)
             self.cameras = list(self.source.reports)
             _refuse_unusable(config, self.source.reports)
+            config = self.config = _with_starts(config, self.source.reports)
             self._refuse_changed_cameras()
             locations = locate_cameras(config.source, config.reading.secret_path_parts)
             working = {
@@ -329,6 +330,15 @@ def _refuse_unusable(config: RunConfig, reports: Mapping[CameraName, CameraRepor
             f"camera {blind[0]!r} has no pictures for camera_motion.kind={kind}; "
             "take camera_motion.kind=none, or file where the motion is known"
         )
+
+
+def _with_starts(config: RunConfig, reports: Mapping[CameraName, CameraReport]) -> RunConfig:
+    """With what was found of when recordings began, in seconds: a resumed run must take the same."""
+    starts = {camera: it.start_s for camera, it in reports.items() if it.start_known_from}
+    if not starts:
+        return config
+    reading = config.reading.model_copy(update={"align": "none", "starts": starts})
+    return config.model_copy(update={"reading": reading})
 
 
 def _without_passwords(config: RunConfig) -> RunConfig:

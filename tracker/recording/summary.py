@@ -53,6 +53,7 @@ def write_summary(
                 "frames": progress.frames.get(camera, 0),
                 "read": report.read,
                 "dropped": report.dropped,
+                "start_s": report.start_s,
                 "reconnects": report.reconnects,
                 "problem": report.problem,
                 "remark": report.remark,

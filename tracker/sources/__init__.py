@@ -31,8 +31,8 @@ def open_source(
             have no earlier frames and take no notice.
 
     Raises:
-        ReuniteError: A path is missing, nothing usable is there, files and live streams are mixed, or
-            ``done`` names a camera that is not there.
+        ReuniteError: A path is missing, nothing usable is there, files and live streams are mixed,
+            ``done`` names a camera that is not there, or it is not clear when recordings began.
     """
     config, done = config or SourceConfig(), done or {}
     cameras = find_cameras(addresses, config.secret_path_parts)
@@ -43,4 +43,9 @@ def open_source(
         return LoopedSource(partial(FileSource, cameras, config, {}))
     if not cameras[0].is_live:
         return FileSource(cameras, config, done)
+    if config.starts or config.align != "none":
+        raise ReuniteError(
+            "reading.starts and reading.align are about recordings; live cameras share this machine's clock, "
+            "so leave them out"
+        )
     return LiveSource(cameras, config.live)

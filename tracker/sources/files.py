@@ -2,12 +2,15 @@
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Protocol
 
 from foundation.video import UnreadableError
 from tracker.config import SourceConfig
 from tracker.sources.addresses import Camera, Kind
 from tracker.sources.images import ImageReader, open_sequence
+from tracker.sources.starts import find_starts
 from tracker.sources.video import VideoReader
 from tracker.stages import CameraReport
 from tracker.types import CameraName, Frame, Tick
@@ -19,10 +22,12 @@ class Reader(Protocol):
     Attributes:
         report: How reading goes.
         frame_period_s: Seconds from frame to frame, on average.
+        created: When the recording says that it was made; None where it does not.
     """
 
     report: CameraReport
     frame_period_s: float
+    created: datetime | None
 
     def frames(self) -> Iterator[Frame]:
         """All frames, once, in order of time."""
@@ -52,6 +57,7 @@ class FileSource:
                 self._readers.append(reader)
                 self._reports[camera.name] = reader.report
         self._frames = [reader.frames() for reader in self._readers]
+        self._starts_s = self._align(cameras, config)
         self._half_period_s = min((reader.frame_period_s for reader in self._readers), default=0) / 2
         self._next: list[Frame | None] | None = None  # of each reader; None before the first tick
         self._is_closed = False
@@ -88,6 +94,20 @@ class FileSource:
             for reader in self._readers:
                 reader.close()
 
+    def _align(self, cameras: Sequence[Camera], config: SourceConfig) -> list[float]:
+        """Seconds of each reader after the first camera of the run; a report says how that is known."""
+        try:
+            created = {
+                it.name: reader.created for it, reader in zip(self._cameras, self._readers, strict=True)
+            }
+            for name, start in find_starts(cameras, created, config).items():
+                report = self._reports[name]
+                report.start_s, report.start_known_from = start.after_s, start.known_from
+        except BaseException:
+            self.close()
+            raise
+        return [reader.report.start_s for reader in self._readers]
+
     def _next_frames(self) -> list[Frame] | None:
         """The frames of the next tick; None at the end."""
         if self._is_closed:
@@ -108,7 +128,8 @@ class FileSource:
     def _read(self, index: int) -> Frame | None:
         """The next frame of one camera; None where it has come to its end, or cannot go on."""
         try:
-            return next(self._frames[index], None)
+            frame = next(self._frames[index], None)
+            return frame and replace(frame, time=self._starts_s[index] + frame.time)
         except Exception as error:  # noqa: BLE001  (a broken camera must never end the others)
             self._readers[index].report.problem = _problem(self._cameras[index], error)
             return None

@@ -31,7 +31,7 @@ class ImageReader:
         self._camera = camera
         folder, is_sequence = Path(camera.address), camera.kind is Kind.SEQUENCE
         self._rate = info.frame_rate if info else config.image_frame_rate
-        self.frame_period_s = 1 / self._rate
+        self.frame_period_s, self.created = 1 / self._rate, None
         folder = sequence_images(folder, info) if is_sequence else folder
         self._images = numbered_images(folder, by_name=is_sequence)
         if not self._images:
@@ -62,7 +62,7 @@ class BlankReader:
 
     def __init__(self, camera: Camera, info: SequenceInfo) -> None:
         self._camera, self._info = camera, info
-        self.frame_period_s = 1 / info.frame_rate
+        self.frame_period_s, self.created = 1 / info.frame_rate, None
         self.report = CameraReport(expected_frames=info.length, has_pictures=False)
 
     def frames(self) -> Iterator[Frame]:

@@ -10,6 +10,7 @@ import av
 from foundation.video import FAR_OFF_S, STAMPS_AROUND, VideoFile
 from tracker.config import SourceConfig
 from tracker.sources.addresses import Camera
+from tracker.sources.starts import creation_time
 from tracker.stages import CameraReport
 from tracker.types import Frame
 
@@ -50,6 +51,7 @@ class VideoReader:
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         self.frame_period_s = 1 / (rate if MIN_RATE <= rate <= MAX_RATE else config.image_frame_rate)
         self._max_gap_s = config.max_gap_s
+        self.created = creation_time(self._video.container.metadata, stream.metadata)
         self._stated_frames = 0 if self._video.is_avi else stream.frames
         self._stated_s = _stated_duration_s(self._video)
         self.report.expected_frames = self._stated_frames or round(self._stated_s / self.frame_period_s)
