@@ -13,7 +13,9 @@ MAX_BYTES = 300_000
 
 IMPORT = re.compile(r'import \{([^}]*)\} from "\./([\w.]+)";')
 EXPORT = re.compile(r"^export (?:async )?(?:const|class|function) (\w+)", re.MULTILINE)
-FORBIDDEN = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|cssText")
+FORBIDDEN = re.compile(
+    r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|cssText"
+)
 
 
 def test_the_page_is_small() -> None:

@@ -24,8 +24,8 @@ export class Board {
   #size = [16, 9];
   #shapes = [];
 
-  /** @param {{kind: "box"|"line"|"polygon"|null, label: string, done: (points) => void}} what */
-  constructor({ kind, label, done }) {
+  /** @param {{kind: "box"|"line"|"polygon"|null, label: string, done: (points) => void, signal: AbortSignal}} what */
+  constructor({ kind, label, done, signal }) {
     Object.assign(this, { kind, done });
     this.canvas = el("canvas", {
       tabIndex: 0,
@@ -41,7 +41,12 @@ export class Board {
     on("pointerup", (event) => this.#up(event));
     on("dblclick", () => this.finish());
     on("keydown", (event) => this.#key(event));
-    new ResizeObserver(() => this.draw()).observe(this.canvas);
+    const resized = new ResizeObserver(() => this.draw());
+    resized.observe(this.canvas);
+    signal.addEventListener("abort", () => {
+      resized.disconnect();
+      this.#picture = () => {};
+    });
   }
 
   /** What is drawn with: "box", "line", "polygon", or null for nothing. */

@@ -77,7 +77,7 @@ class PersonPage {
       {},
       el(
         "div",
-        { class: "row" },
+        { class: "row title" },
         face(person, { big: true }),
         el(
           "div",
@@ -108,20 +108,18 @@ class PersonPage {
           el(
             "div",
             { class: "thumbs" },
-            all
-              .slice(0, 12)
-              .map((it) =>
-                el(
-                  "figure",
-                  {},
-                  el("img", {
-                    src: it.thumb,
-                    alt: T.pictureOf(nameOf(this.person), clock(it.time)),
-                    loading: "lazy",
-                  }),
-                  el("figcaption", { text: clock(it.time) }),
-                ),
+            all.slice(0, 12).map((it) =>
+              el(
+                "figure",
+                {},
+                el("img", {
+                  src: it.thumb,
+                  alt: T.pictureOf(nameOf(this.person), clock(it.time)),
+                  loading: "lazy",
+                }),
+                el("figcaption", { text: clock(it.time) }),
               ),
+            ),
           ),
         ),
       ),

@@ -19,7 +19,7 @@ class Search {
   #photo = null;
 
   constructor(live, signal) {
-    this.live = live;
+    Object.assign(this, { live, signal });
     this.file = el("input", {
       type: "file",
       accept: KINDS.join(","),
@@ -98,7 +98,12 @@ class Search {
       return;
     }
     this.#photo = photo;
-    const board = new Board({ kind: "box", label: T.boxBoard, done: (box) => attempt(() => this.#ask(box)) });
+    const board = new Board({
+      kind: "box",
+      label: T.boxBoard,
+      done: (box) => attempt(() => this.#ask(box)),
+      signal: this.signal,
+    });
     this.picture.hidden = false;
     fill(
       this.picture,

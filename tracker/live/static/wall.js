@@ -224,14 +224,14 @@ class Here {
     if (person === null) return;
     this.place = el("p", { class: "number", role: "status" });
     this.next = el("p", { class: "hint" });
-    this.way = el("div");
-    this.heading = el("h2");
+    this.way = el("div", { class: "way" });
+    this.heading = el("a", { href: `#/people/${person}` });
     fill(
       this.followed,
       el(
         "div",
         { class: "row between" },
-        this.heading,
+        el("h2", {}, this.heading),
         button("×", () => this.live.follow(null), { class: "plain", "aria-label": T.stopFollowing }),
       ),
       this.place,

@@ -30,7 +30,7 @@ class Zones {
     const cameras = live.cameras.map((it) => [it.id, it.name]);
     this.choice = choice(cameras, this.camera, (id) => this.#choose(id));
     this.choice.setAttribute("aria-label", T.camera);
-    this.board = new Board({ kind: null, label: T.zoneBoard, done: (points) => this.#name(points) });
+    this.board = new Board({ kind: null, label: T.zoneBoard, done: (points) => this.#name(points), signal });
     this.tools = Object.keys(TOOLS).map((kind) =>
       button(T.kinds[kind], () => this.#use(kind), { "aria-pressed": "false" }),
     );
