@@ -1,4 +1,5 @@
 # make run   track the sample scene in videos/ and print its scores
+# make live  show it in a browser, as if its cameras were live
 # make test  check everything: ruff, mypy --strict, pytest
 
 PYTHON ?= python3
@@ -6,9 +7,12 @@ BIN := .venv/bin
 # The build tool warns about every editable install, which is what is wanted here.
 INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet
 
-.PHONY: run test clean
+.PHONY: run live test clean
 run: .venv/ready-to-run
 	$(BIN)/reunite track videos --config embedded --save-video --gt videos --many-cameras
+
+live: .venv/ready-to-live
+	$(BIN)/reunite live
 
 test: .venv/ready-to-test
 	$(BIN)/ruff check
@@ -27,6 +31,10 @@ clean:
 	$(INSTALL) --editable .
 	@touch $@
 
+.venv/ready-to-live: .venv/ready-to-run
+	$(INSTALL) --editable '.[live]'
+	@touch $@
+
 .venv/ready-to-test: .venv/ready-to-run
-	$(INSTALL) --editable '.[ultralytics,reid,dev]'
+	$(INSTALL) --editable '.[ultralytics,reid,live,dev]'
 	@touch $@

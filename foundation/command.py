@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from types import FrameType
 from typing import NoReturn
 
@@ -198,6 +199,14 @@ def _kill_is_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def installed_version() -> str:
+    """That of the package; without one the sources were never installed."""
+    try:
+        return version("reunite")
+    except PackageNotFoundError:
+        return "(sources that are not installed)"
 
 
 def _tell(sentence: str, style: str = "bold red") -> None:

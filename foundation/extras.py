@@ -1,15 +1,19 @@
 """Packages that only some commands need, and how they are installed."""
 
 EXTRA_OF = {
+    "argon2": "live",
+    "fastapi": "live",
     "nncf": "quantise",
     "onnxscript": "reid",
     "openvino": "reid",
     "optuna": "tune",
     "safetensors": "reid",
     "tensorboard": "reid",
+    "paho": "live",
     "torch": "reid",
     "torchvision": "reid",
     "ultralytics": "ultralytics",
+    "uvicorn": "live",
 }
 """The extra of this package that brings a module."""
 

@@ -3,11 +3,19 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 
-from foundation.command import EXIT_CODES, EXIT_USAGE, Command, Parser, did_you_mean, run_command
+from foundation.command import (
+    EXIT_CODES,
+    EXIT_USAGE,
+    Command,
+    Parser,
+    did_you_mean,
+    installed_version,
+    run_command,
+)
 
 COMMANDS = {
+    "live": "track live cameras, and show everybody in a browser",
     "track": "track the people in videos or live streams",
     "evaluate": "score results against ground truth: HOTA, MOTA, IDF1",
     "search": "say who of a gallery is on a photo, when, where and how sure",
@@ -19,6 +27,7 @@ COMMANDS = {
     "judge": "judge such a network: rank-1, mAP, mINP",
     "export": "write such a network as ONNX, OpenVINO or TorchScript",
     "embed": "write the embeddings of people",
+    "user": "say who may sign in to the live application",
     "config": "print the settings, and say what they mean",
 }
 """What each is for, in the order of the help."""
@@ -31,6 +40,10 @@ def load_command(name: str) -> Command:
         ModuleNotFoundError: It needs an extra that is not installed.
     """
     match name:
+        case "live":
+            from tracker.live.command import COMMAND
+        case "user":
+            from tracker.live.users import COMMAND
         case "track":
             from tracker.run import COMMAND
         case "evaluate":
@@ -88,11 +101,3 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     for name, purpose in COMMANDS.items():
         commands.add_parser(name, help=purpose)
     return parser
-
-
-def installed_version() -> str:
-    """That of the package; without one the sources were never installed."""
-    try:
-        return version("reunite")
-    except PackageNotFoundError:
-        return "(sources that are not installed)"

@@ -1,0 +1,95 @@
+"""What every route of the server works with."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from tracker.events.store import EventStore
+from tracker.live.accounts import Accounts, Tries
+from tracker.live.errors import ApiError
+from tracker.live.guard import Doors, Guard
+from tracker.live.hub import Hub, NotRunningError
+from tracker.live.link import Message
+from tracker.live.rights import Role, Viewer, read_camera_keys
+from tracker.live.site import Site
+
+PRIVACY: dict[str, Any] = {
+    "blur": "none",
+    "but": None,
+    "pictures": True,
+    "thumbnails": True,
+    "retention_days": None,
+}
+"""Unless it was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """One server.
+
+    Attributes:
+        site: What is kept.
+        hub: What the tracker tells.
+    """
+
+    site: Site
+    store: EventStore
+    accounts: Accounts
+    guard: Guard
+    hub: Hub
+    tries: Tries = field(default_factory=Tries)
+
+    @classmethod
+    def of(cls, site: Site, doors: Doors) -> "Live":
+        """A server of this site; the hub is not connected yet."""
+        accounts = Accounts(site)
+        return cls(site, EventStore(site.events), accounts, Guard(accounts, doors), Hub(site))
+
+    def privacy(self) -> dict[str, Any]:
+        """What may be shown of people; see `Publisher`."""
+        return {**PRIVACY, **self.site.setting("privacy", {})}
+
+    async def ask(self, header: dict[str, Any], body: bytes = b"") -> Message:
+        """Ask the tracker.
+
+        Raises:
+            ApiError: It does not run, or says why it cannot be done.
+        """
+        try:
+            answer, content = await self.hub.ask(header, body)
+        except NotRunningError:
+            raise ApiError(503, "the tracker does not run, or does not answer") from None
+        if "refused" in answer:
+            raise ApiError(409, answer["refused"])
+        return answer, content
+
+    def camera(self, key: str, viewer: Viewer) -> tuple[int, str]:
+        """Id and name of a camera of the run that this viewer may see.
+
+        Raises:
+            ApiError: There is none; one that may not be seen is as if it were not there.
+        """
+        try:
+            (number,) = read_camera_keys([key]) or {0}
+        except ValueError:
+            number = 0
+        name = self.hub.camera_name(number)
+        if name is None or not viewer.sees(number):
+            raise ApiError(404, f"there is no camera {key[:20]!r}", "unknown_camera")
+        return number, name
+
+
+def _live(connection: HTTPConnection) -> Live:
+    live: Live = connection.app.state.live
+    return live
+
+
+def _viewer(connection: HTTPConnection) -> Viewer:
+    viewer: Viewer | None = connection.state.viewer
+    return viewer or Viewer("", Role.ANYBODY, frozenset())
+
+
+Server = Annotated[Live, Depends(_live)]
+Who = Annotated[Viewer, Depends(_viewer)]
