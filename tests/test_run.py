@@ -373,7 +373,8 @@ def test_a_live_run_that_was_killed_still_gives_what_it_saw(
         run._journal.write(frame, name_tracks(run.identities, frame, tracks, tracks[:0]))
         run.progress.done[camera] = 7
         run._save()  # and then it is killed
-    assert main(["--resume", str(run.folder.path)]) == 0
+    assert main(["--resume", str(run.folder.path)]) == 2  # without its password it cannot go on
+    assert main(["--resume", str(run.folder.path), "--no-continue"]) == 0
     assert (run.folder.path / "mot" / f"{camera}.txt").read_text().startswith("7,1000000,1.000,2.000,")
     assert "s3cret" not in (run.folder.path / "config.yaml").read_text()
 

@@ -142,6 +142,19 @@ class MultiCameraTracker:
                 self.num_embedded += int(seen.embeddings.any(axis=1).sum())
         return sightings
 
+    def coast(self, tick: Tick) -> dict[str, Sightings]:
+        """The people of each camera where their motion leads, without a look at the pictures.
+
+        What the cameras did meanwhile is known with the next frame that `follow` gets.
+        """
+        with self._clock.of("track"):
+            return {
+                frame.camera: name_coasting(
+                    self.identities, frame, self._trackers[frame.camera].coast(frame.time)
+                )
+                for frame in tick.frames
+            }
+
     def events(self) -> list[IdentityEvent]:
         """What was found out about who is who since the last call, in its order."""
         return self.identities.events()
@@ -208,12 +221,24 @@ def name_tracks(identities: IdentityLinker, frame: Frame, tracks: Tracks, coasti
     Whose track is coasting, and is there as another track too, is there once: as seen, if they are.
     """
     seen_ids = identities.observe(frame, tracks)
-    identity_ids = np.concatenate((seen_ids, identities.lookup(frame.camera, coasting.track_ids)))
-    is_kept = identity_ids == UNDECIDED
-    is_kept[np.unique(identity_ids, return_index=True)[1]] = True  # the first of each
-    return Sightings(
-        np.concatenate((tracks.track_ids, coasting.track_ids)),
-        identity_ids,
-        np.concatenate((tracks.boxes, coasting.boxes)),
-        np.concatenate((tracks.scores, coasting.scores)),
-    )[is_kept]
+    return _once(
+        Sightings(
+            np.concatenate((tracks.track_ids, coasting.track_ids)),
+            np.concatenate((seen_ids, identities.lookup(frame.camera, coasting.track_ids))),
+            np.concatenate((tracks.boxes, coasting.boxes)),
+            np.concatenate((tracks.scores, coasting.scores)),
+        )
+    )
+
+
+def name_coasting(identities: IdentityLinker, frame: Frame, coasting: Tracks) -> Sightings:
+    """The people of a frame at which nobody looked: asking who they are changes nothing."""
+    identity_ids = identities.lookup(frame.camera, coasting.track_ids)
+    return _once(Sightings(coasting.track_ids, identity_ids, coasting.boxes, coasting.scores))
+
+
+def _once(sightings: Sightings) -> Sightings:
+    """Of each person the first row; whoever is undecided stays."""
+    is_kept = sightings.identity_ids == UNDECIDED
+    is_kept[np.unique(sightings.identity_ids, return_index=True)[1]] = True
+    return sightings[is_kept]

@@ -5,6 +5,8 @@ that called does the rest, tick by tick in their order. So the result is the sam
 the other; `seconds` of the stages overlap, and ``waited`` says what held the run up.
 """
 
+import logging
+import math
 import queue
 import threading
 import time
@@ -15,11 +17,25 @@ from typing import Generic, NamedTuple, TypeVar
 
 from tracker.clock import StageClock
 from tracker.multi_camera_tracker import MultiCameraTracker
-from tracker.stages import Source
-from tracker.types import Detections, Sightings, State, Tick
+from tracker.stages import CameraReport, Resizable, Source
+from tracker.types import CameraName, Detections, Sightings, State, Tick
+
+logger = logging.getLogger(__name__)
 
 READ_AHEAD = 2
 """Ticks of a recording that wait, decoded, for the detector. Of a live source none does: it would get old."""
+
+SHARES = (1.0, 0.75, 0.5)
+"""Of the full size, the pictures that people are looked for in."""
+
+LOOK_EVERY_S = 2.0
+"""Whether frames are dropped is looked at this often."""
+
+MAX_DROPPED = 0.02
+"""Of more than this share the pictures become smaller."""
+
+CALM_S = 30.0
+"""After so long without a drop they become larger; twice as long each time that this was too early."""
 
 T = TypeVar("T")
 
@@ -38,6 +54,43 @@ class Step(NamedTuple):
     detector: State | None
 
 
+class PictureSizes:
+    """Lets the detector look at smaller pictures while frames are dropped, at larger ones when none was."""
+
+    def __init__(self, detector: Resizable, reports: Mapping[CameraName, CameraReport]) -> None:
+        self._detector, self._reports = detector, reports
+        self._place, self._calm_s = 0, CALM_S
+        self._looked = self._dropped_at = time.monotonic()
+        self._larger_at = -math.inf
+        self._before = self._counts()
+
+    def adapt(self) -> None:
+        """Look whether it is time for another size; called before each tick."""
+        now = time.monotonic()
+        if now - self._looked < LOOK_EVERY_S:
+            return
+        read, dropped = (new - old for new, old in zip(self._counts(), self._before, strict=True))
+        self._looked, self._before = now, self._counts()
+        if dropped:
+            self._dropped_at = now
+        if dropped > MAX_DROPPED * read and self._place + 1 < len(SHARES):
+            if now - self._larger_at < CALM_S:
+                self._calm_s, self._larger_at = 2 * self._calm_s, -math.inf
+            self._resize(self._place + 1)
+        elif self._place and now - self._dropped_at >= self._calm_s:
+            self._larger_at = self._dropped_at = now
+            self._resize(self._place - 1)
+
+    def _resize(self, place: int) -> None:
+        self._place = place
+        self._detector.resize(SHARES[place])
+        logger.warning("people are looked for in pictures of %.0f %% of the full size", 100 * SHARES[place])
+
+    def _counts(self) -> tuple[int, int]:
+        reports = self._reports.values()
+        return sum(report.read for report in reports), sum(report.dropped for report in reports)
+
+
 def steps_of(
     source: Source,
     tracker: MultiCameraTracker,
@@ -45,6 +98,7 @@ def steps_of(
     clock: StageClock,
     waited: StageClock,
     wants_state: Callable[[], bool] = lambda: False,
+    sizes: PictureSizes | None = None,
 ) -> Generator[Step, None, None]:
     """Send every tick of the source through the tracker, until it ends or ``stop`` is set.
 
@@ -55,11 +109,14 @@ def steps_of(
         clock: Counts for how long the source and the detector are at work; the tracker counts the rest.
         waited: Counts for how long the steps stood still, and for which of the two.
         wants_state: Whether `Step.detector` is asked for; called when people were just found in a tick.
+        sizes: Which size the detector's pictures have; None: always the full one.
     """
     detector = tracker.detector
 
     def detect(tick: Tick) -> tuple[Sequence[Detections], State | None]:
-        detections = detector.detect(tick)
+        if sizes is not None:
+            sizes.adapt()
+        detections = () if tick.is_skipped else detector.detect(tick)
         return detections, detector.state() if wants_state() else None
 
     waiting = detector.ticks_at_once + (0 if source.is_live else READ_AHEAD)
@@ -70,7 +127,8 @@ def steps_of(
         for tick, (detections, state), read_s, detect_s in stack.enter_context(closing(ahead)):
             clock.add("read", read_s)
             clock.add("detect", detect_s)
-            yield Step(tick, tracker.follow(tick, detections), state)
+            seen = tracker.coast(tick) if tick.is_skipped else tracker.follow(tick, detections)
+            yield Step(tick, seen, state)
 
 
 class Worked(NamedTuple, Generic[T]):

@@ -2,21 +2,23 @@
 
 import argparse
 import json
+import logging
 import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.logging import RichHandler
 
 from foundation.command import EXIT_INTERRUPTED, EXIT_NOT_ALL_WELL, Command, StopSignals
 from foundation.errors import ReuniteError
 from foundation.passwords import mask_password
-from foundation.text import visible
+from foundation.text import PlainConsole, visible
 from tracker.config import RunConfig, load_config
 from tracker.config.options import add_settings
 from tracker.recording.folder import RunFolder
-from tracker.recording.run import TrackingRun
+from tracker.recording.run import Shows, TrackingRun
 from tracker.sources import locate_cameras
 
 
@@ -40,6 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output.add_argument("--name", help="name of the run's folder in runs/ (default: track)")
     output.add_argument("--save-video", action="store_true", help="write an overlay video of each camera")
     output.add_argument("--show", action="store_true", help="show a window while tracking; q ends the run")
+    output.add_argument(
+        "--live-table", action="store_true", help="show who is where now, in the place of the progress"
+    )
+    output.add_argument(
+        "--json",
+        action="store_true",
+        help="print who is where now as one JSON line a second; all else goes to standard error",
+    )
     scores = parser.add_argument_group("scores")
     scores.add_argument(
         "--gt", type=Path, metavar="PATH", help="ground truth to score the run with when it is done"
@@ -53,7 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="",
         metavar="RUN",
-        help="continue a run that was cut off (default: the newest one in runs/); takes no other setting",
+        help="continue a run that was cut off (default: the newest one in runs/); takes no other setting. A "
+        "live run connects to its cameras again",
+    )
+    resuming.add_argument(
+        "--no-continue",
+        action="store_true",
+        help="with --resume: of a live run, only write down what it had seen",
     )
 
 
@@ -67,22 +83,26 @@ def track(arguments: argparse.Namespace, console: Console, stop: threading.Event
     """Start or resume a run, score it if asked; gives the exit code."""
     if arguments.many_cameras and not arguments.gt:
         raise ReuniteError("--many-cameras: is about the scores, and needs --gt PATH")
+    if arguments.no_continue and arguments.resume is None:
+        raise ReuniteError("--no-continue: is about a run that was cut off, and needs --resume")
+    if arguments.json:
+        console = speak_to_standard_error()
     if arguments.resume is None:
         config, folder = read_config(arguments), None
     else:
         refuse_settings(arguments)
         path = Path(arguments.resume) if arguments.resume else RunFolder.newest_unfinished(Path("runs"))
         folder, config = RunFolder.reopen(path)
-        config = with_passwords(config, arguments.source)
+        config = with_passwords(config, arguments.source, goes_on=not arguments.no_continue)
     if arguments.gt:
         check_ground_truth(arguments.gt, config)  # better now than after hours
-    with TrackingRun(config, stop, folder) as run:
+    with TrackingRun(config, stop, folder, goes_on=not arguments.no_continue) as run:
         console.print(visible(f"writing to {run.folder.path}"), soft_wrap=True)
         for camera, report in run.source.reports.items():
             if report.start_known_from:
                 told = f"begins {report.start_s:.3f} s after the first: {report.start_known_from}"
                 console.print(visible(f"camera {camera} {told}"), soft_wrap=True)
-        complete, files = run.run(console)
+        complete, files = run.run(console, Shows(arguments.live_table, arguments.json))
         code = report_end(run, complete, files, console)
     if arguments.gt and complete:
         from tracker.evaluate import evaluate_results, scores_table
@@ -90,6 +110,15 @@ def track(arguments: argparse.Namespace, console: Console, stop: threading.Event
         report = evaluate_results(run.folder.path, arguments.gt, arguments.many_cameras)
         console.print(scores_table(report))
     return code
+
+
+def speak_to_standard_error() -> Console:
+    """Leave standard output to the JSON lines: a console, and the log, for everything else."""
+    console = PlainConsole(stderr=True, width=None if sys.stderr.isatty() else 200)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, RichHandler):
+            handler.console = console
+    return console
 
 
 def read_config(arguments: argparse.Namespace) -> RunConfig:
@@ -138,16 +167,18 @@ def check_ground_truth(path: Path, config: RunConfig) -> None:
         raise ReuniteError(f"--gt {path}: has nothing for {', '.join(missing)}; it has {', '.join(truth)}")
 
 
-def with_passwords(config: RunConfig, addresses: Sequence[str]) -> RunConfig:
+def with_passwords(config: RunConfig, addresses: Sequence[str], *, goes_on: bool = True) -> RunConfig:
     """A run's folder keeps no passwords, so ``--resume RUN SOURCE...`` may give the same addresses again.
+
+    Where a live run does not go on nobody needs them.
 
     Raises:
         ReuniteError: An address needs its password, or others than those of the run are given.
     """
     absolute = tuple(map(_absolute, addresses))
     if not absolute:
-        hidden = [address for address in config.source if "***" in address and address.startswith("http")]
-        if hidden:
+        hidden = [address for address in config.source if "***" in address]
+        if hidden and goes_on:
             raise ReuniteError(
                 f"{hidden[0]}: passwords are not kept; give the addresses of the run again after --resume RUN"
             )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from foundation.arrays import BoolArray, FloatArray
 from tracker.types import (
@@ -26,6 +26,8 @@ class CameraReport:
         expected_frames: How many frames the file says it has, 0 where it is not known.
         read: Frames that were read, dropped ones included.
         dropped: Frames that were read and thrown away because a newer one was there (live only).
+        skipped: Frames in which nobody looked for people, as newer ones were there, so that tracks coasted
+            (live only).
         reconnects: How often a live camera came back after it was lost.
         problem: Why the camera ended early or never began, in one sentence; empty when all is well.
         remark: What the file says that was not believed, in one sentence; empty when there is nothing.
@@ -38,6 +40,7 @@ class CameraReport:
     expected_frames: int = 0
     read: int = 0
     dropped: int = 0
+    skipped: int = 0
     reconnects: int = 0
     problem: str = ""
     remark: str = ""
@@ -84,6 +87,18 @@ class Detector(Remembering, Protocol):
 
     def detect(self, tick: Tick) -> Sequence[Detections]:
         """The people of each frame of the tick, in the order of its frames."""
+
+
+@runtime_checkable
+class Resizable(Protocol):
+    """A detector that may be able to look at smaller pictures, in less time."""
+
+    def resize(self, share: float) -> bool:
+        """Look at pictures whose sides are this share of the full size, in (0, 1], from now on.
+
+        Returns:
+            Whether it can; a network may be made for one size.
+        """
 
 
 class CameraMotion(Remembering, Protocol):

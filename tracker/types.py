@@ -63,10 +63,12 @@ class Tick:
     Attributes:
         time: Seconds, the earliest of the frames.
         frames: At least one frame, in the order of the cameras.
+        is_skipped: Whether nobody looks for people in it, as more comes than can be tracked: tracks coast.
     """
 
     time: float
     frames: tuple[Frame, ...]
+    is_skipped: bool = False
 
     def __post_init__(self) -> None:
         cameras = [frame.camera for frame in self.frames]

@@ -215,6 +215,21 @@ class CameraTracker:
             self._report(coasting, np.zeros(len(coasting))),
         )
 
+    def coast(self, time: float) -> Tracks:
+        """Go on to a frame in which nobody looks for people: no track is found in it, and none missed.
+
+        Returns:
+            Those that were reported for the frame before, where their motion leads; their scores are 0.
+
+        Raises:
+            ValueError: Time does not rise.
+        """
+        tracks = self.predict(time).tracks
+        if self._time > -np.inf:  # the first frame is one that somebody looks at
+            self._tracks, self._time = tracks, time
+        rows = np.union1d(np.flatnonzero(self._tracks.status == TRACKED), self._coasting())
+        return self._report(rows, np.zeros(len(rows)))
+
     def _coasting(self) -> IntArray:
         """Rows of those who were missed, but for a moment only, and who were surely there."""
         tracks, config = self._tracks, self._config

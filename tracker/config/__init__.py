@@ -6,6 +6,7 @@ from pathlib import Path
 from foundation.config import ConfigError, Section, dump_config, read_config
 from foundation.config_names import find_config
 from tracker.config.ranges import Tunable, tunable_values, with_values
+from tracker.config.reading import LiveConfig, SourceConfig
 from tracker.config.sections import (
     CameraMotionConfig,
     ColorEmbedderConfig,
@@ -19,7 +20,6 @@ from tracker.config.sections import (
     GalleryConfig,
     GroundConfig,
     IdentityConfig,
-    LiveConfig,
     MaturityConfig,
     NetworkDetectorConfig,
     NoCameraMotionConfig,
@@ -29,7 +29,6 @@ from tracker.config.sections import (
     ReidEmbedderConfig,
     RunConfig,
     SimilarityConfig,
-    SourceConfig,
     UltralyticsDetectorConfig,
 )
 from tracker.config.tracking import AssociationStage, MotionConfig, OfflineConfig, TrackingConfig

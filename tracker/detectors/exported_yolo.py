@@ -84,7 +84,7 @@ class ExportedYolo:
         Raises:
             ReuniteError: It does not know people.
         """
-        self._network, self._config = network, config
+        self._network, self._config, self._share = network, config, 1.0
         self._person = person_class(network.path, network.names, config.person_class, network.num_classes)
         self._idle: dict[Size, SimpleQueue[Infer]] = {}  # by the size of the input
         self._lock = threading.Lock()
@@ -106,10 +106,17 @@ class ExportedYolo:
     def restore(self, state: State) -> None:
         """Nothing to take up."""
 
+    def resize(self, share: float) -> bool:
+        """See `Resizable`."""
+        self._share = share
+        return self._network.takes_any
+
     def _detect_frame(self, frame: Frame) -> Detections:
         size = self._network.largest
         if self._network.takes_any:
-            size = fitting_size(frame.size, size)
+            step = STRIDES[-1]
+            width, height = (max(1, round(side * self._share / step)) * step for side in size)
+            size = fitting_size(frame.size, (width, height))
         picture, scale, corner = letterbox(frame.image, size, GREY, interpolation=cv2.INTER_LINEAR)
         idle = self._requests(size)
         infer = idle.get()

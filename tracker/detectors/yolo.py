@@ -44,7 +44,7 @@ class UltralyticsDetector:
             ReuniteError: ultralytics is not installed, the weights cannot be had or loaded, or the model
                 does not know people.
         """
-        self._config = config
+        self._config, self._image_size_px = config, config.image_size_px
         yolo = _import_yolo()
         path = _locate(config)
         try:
@@ -85,13 +85,18 @@ class UltralyticsDetector:
     def restore(self, state: State) -> None:
         """Nothing to take up."""
 
+    def resize(self, share: float) -> bool:
+        """See `Resizable`; sides are multiples of 32."""
+        self._image_size_px = max(32, round(self._config.image_size_px * share / 32) * 32)
+        return True
+
     def _detect_batch(self, images: Sequence[Image]) -> list[Detections]:
         results = self._model.predict(
             [np.ascontiguousarray(image) for image in images],
             classes=[self._person_class],
             conf=self._config.min_score,
             iou=self._config.max_iou,
-            imgsz=self._config.image_size_px,
+            imgsz=self._image_size_px,
             verbose=False,
             save=False,
             half=self._is_half,

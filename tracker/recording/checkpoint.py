@@ -16,7 +16,7 @@ from foundation.errors import ReuniteError
 from foundation.files import write_whole
 from tracker.types import CameraName, State, Tick
 
-VERSION = 9
+VERSION = 10
 
 REST = 20
 """Between two checkpoints lies as many times what the last one took: a run of days has much to save."""
@@ -37,6 +37,8 @@ class Progress:
         event_bytes: How much of ``events.jsonl`` is safe.
         elapsed_s: Seconds from the first tick to the last one, over all parts.
         waited: Seconds of those in which tracking stood still, for ``read`` or for ``detect``.
+        health: Of live cameras, what their reports counted, by the names that `CameraReport` has.
+        delays: Of live cameras, how late it was known who is in a frame; see `Delays.counts`.
     """
 
     cameras: list[CameraName] = field(default_factory=list)
@@ -49,6 +51,8 @@ class Progress:
     event_bytes: int = 0
     elapsed_s: float = 0.0
     waited: dict[str, float] = field(default_factory=dict)
+    health: dict[CameraName, dict[str, int]] = field(default_factory=dict)
+    delays: dict[CameraName, list[int]] = field(default_factory=dict)
 
     def count(self, tick: Tick, detections: int, embedded: int) -> None:
         """A tick went through all stages; ``detections`` and ``embedded`` of all ticks so far."""

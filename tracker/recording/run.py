@@ -7,16 +7,17 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 
 from foundation.errors import ReuniteError
 from foundation.passwords import mask_password
 from tracker.build import build_camera_motion, build_detector, build_embedder
-from tracker.clock import StageClock
+from tracker.clock import Delays, StageClock
 from tracker.config import RunConfig
 from tracker.multi_camera_tracker import MultiCameraTracker
-from tracker.pipeline import read_ahead, steps_of
+from tracker.pipeline import PictureSizes, read_ahead, steps_of
 from tracker.recording.checkpoint import Checkpoints, Progress, load_checkpoint, save_checkpoint
 from tracker.recording.folder import RunFolder
 from tracker.recording.journal import Journal
@@ -31,16 +32,34 @@ from tracker.reports.timeline import write_timeline
 from tracker.reports.tracks import write_tracks
 from tracker.reports.visits import VisitFinder
 from tracker.sinks.events import EventLog
+from tracker.sinks.live import JsonLines, LiveScreen
+from tracker.sinks.now import CamerasNow
 from tracker.sinks.overlay import OverlayVideos
 from tracker.sinks.progress import ProgressBars
 from tracker.sinks.window import Window
 from tracker.sources import locate_cameras, open_source
-from tracker.stages import CameraReport, Observer, Remembering, Sink
-from tracker.types import CameraName, IdentityEvent, State
+from tracker.stages import CameraReport, Observer, Remembering, Resizable, Sink
+from tracker.types import CameraName, IdentityEvent, State, Tick
 
 logger = logging.getLogger(__name__)
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+COUNTED = ("read", "dropped", "skipped", "reconnects")
+"""What the report of a live camera counts over all parts of a run."""
+
+
+class Shows(NamedTuple):
+    """What a run tells of who is where while it goes on.
+
+    Attributes:
+        table: A table of everybody in view, in the place of the progress of the cameras.
+        json: One JSON line a second on standard output.
+    """
+
+    table: bool = False
+    json: bool = False
 
 
 class TrackingRun:
@@ -51,6 +70,8 @@ class TrackingRun:
         stop: When it is set the run ends after the frame in hand.
         folder: The folder of a run that was cut off, to go on with it; None starts a new one.
         observer: Is told of every tick.
+        goes_on: Whether a live run that was cut off connects to its cameras again, or only writes down what
+            it had seen.
 
     Raises:
         ReuniteError: A setting, source or model cannot be used; then no folder was made.
@@ -62,16 +83,20 @@ class TrackingRun:
         stop: threading.Event,
         folder: RunFolder | None = None,
         observer: Observer | None = None,
+        *,
+        goes_on: bool = True,
     ) -> None:
-        self.config, self._stop, self._is_resumed = config, stop, folder is not None
+        self.config, self._stop, self._goes_on = config, stop, goes_on
         self._observer, self._found_out = observer, list[IdentityEvent]()
         self._drawing_problems: list[str] = []
         self.progress, states = Progress(), dict[str, State]()
         if folder is not None and folder.checkpoint.exists():
             self.progress, states = load_checkpoint(folder.checkpoint)
         self._clock = StageClock(self.progress.seconds)
+        self._delays = {camera: Delays(counts) for camera, counts in self.progress.delays.items()}
         with ExitStack() as stack:
-            self.source = open_source(config.source, config.reading, self.progress.done)
+            done, health = self.progress.done, self.progress.health
+            self.source = open_source(config.source, config.reading, done, health)
             stack.callback(self.source.close)
             self.cameras = list(self.source.reports)
             _refuse_unusable(config, self.source.reports)
@@ -93,6 +118,7 @@ class TrackingRun:
                 reserve=self._people.reserve,
                 clock=self._clock,
             )
+            self._sizes = self._picture_sizes()
             self.identities = self.tracker.identities
             if not states:
                 self._people.tell(self.identities)
@@ -122,11 +148,15 @@ class TrackingRun:
         others = [*self._drawing_problems, self._people.problem]
         return [problem for problem in [*(report.problem for report in reports), *others] if problem]
 
-    def run(self, console: Console) -> tuple[bool, list[Path]]:
+    def run(self, console: Console, shows: Shows | None = None) -> tuple[bool, list[Path]]:
         """Track to the end or until ``stop``, then write the results.
 
         A live run is complete when it is stopped; a run over files that is stopped, or that lost the
-        connection to one, can be resumed. Resuming a live run that was cut off writes what it had seen.
+        connection to one, can be resumed.
+
+        Args:
+            console: What the run speaks to.
+            shows: What it tells of who is where while it goes on; None: nothing.
 
         Returns:
             Whether the run is complete, and the files that were written.
@@ -136,7 +166,7 @@ class TrackingRun:
                 saved is kept and the run can be resumed.
         """
         try:
-            return self._run(console)
+            return self._run(console, shows or Shows())
         except OSError as error:
             raise ReuniteError(
                 f"{self.folder.path}: cannot write ({error.strerror or error}); nothing that was saved "
@@ -144,9 +174,9 @@ class TrackingRun:
                 f"reunite track --resume {self.folder.path}"
             ) from error
 
-    def _run(self, console: Console) -> tuple[bool, list[Path]]:
+    def _run(self, console: Console, shows: Shows) -> tuple[bool, list[Path]]:
         is_live = self.source.is_live
-        ended = (self._is_resumed and is_live) or self._track(console)
+        ended = (is_live and not self._goes_on) or self._track(console, shows)
         ended = ended and not any(report.can_go_on for report in self.source.reports.values())
         self.tracker.finish(link_offline=ended and not is_live)
         with self._clock.of("results"):
@@ -216,15 +246,15 @@ class TrackingRun:
             raise ReuniteError("cannot resume: " + "; ".join(lost))
         self.progress.cameras = self.cameras
 
-    def _track(self, console: Console) -> bool:
+    def _track(self, console: Console, shows: Shows) -> bool:
         """Send all ticks through the tracker and to the sinks; whether the source came to its end."""
         waited, checkpoints = StageClock(), Checkpoints(self.config.output.checkpoint_s)
         # When this tick began; none is known of the first one, which waits for cameras and models.
         began: float | None = None
         with ExitStack() as stack:
-            sinks = self._open_sinks(stack, console)
+            sinks = self._open_sinks(stack, console, shows)
             steps = steps_of(
-                self.source, self.tracker, self._stop, self._clock, waited, wants_state=checkpoints.is_due
+                self.source, self.tracker, self._stop, self._clock, waited, checkpoints.is_due, self._sizes
             )
             for tick, sightings, detector in stack.enter_context(closing(steps)):
                 with self._clock.of("write"):
@@ -234,6 +264,7 @@ class TrackingRun:
                     if self._observer:
                         events, self._found_out = self._found_out, []
                         self._observer.observe(tick, sightings, events)
+                self._count_delays(tick)
                 self.progress.count(tick, self.tracker.num_detections, self.tracker.num_embedded)
                 now = time.monotonic()
                 if began is not None:
@@ -252,10 +283,43 @@ class TrackingRun:
         self._found_out += events if self._observer else []
         return events
 
-    def _open_sinks(self, stack: ExitStack, console: Console) -> list[Sink]:
+    def _picture_sizes(self) -> PictureSizes | None:
+        """What makes the detector's pictures smaller while there is too much to do, where that is asked for.
+
+        Raises:
+            ReuniteError: The detector cannot do that.
+        """
+        if not self.source.is_live or self.config.reading.live.overload != "smaller":
+            return None
+        detector = self.tracker.detector
+        if not isinstance(detector, Resizable) or not detector.resize(1.0):
+            raise ReuniteError(
+                "reading.live.overload=smaller: this detector looks at pictures of one size only; take "
+                "reading.live.overload=skip, or detector.kind=ultralytics with a model of open size"
+            )
+        return PictureSizes(detector, self.source.reports)
+
+    def _count_delays(self, tick: Tick) -> None:
+        """Of live cameras: who is in these frames is known now."""
+        if self.source.is_live:
+            now = time.time()
+            for frame in tick.frames:
+                self._delays.setdefault(frame.camera, Delays()).add(now - frame.time)
+
+    def _open_sinks(self, stack: ExitStack, console: Console, shows: Shows) -> list[Sink]:
         """All that take what is seen. The journal and the events are closed with the run: results are read
         from the first, and the end of a run brings events."""
-        sinks: list[Sink] = [ProgressBars(console, self.source.reports, self.progress.frames)]
+        reports, frames, is_live = self.source.reports, self.progress.frames, self.source.is_live
+        sinks: list[Sink] = []
+        now = CamerasNow(reports, frames, is_live=is_live)
+        if is_live or shows.table or shows.json:
+            sinks.append(now)
+        if is_live or shows.table:
+            sinks.append(LiveScreen(console, now, with_people=shows.table))
+        else:
+            sinks.append(ProgressBars(console, reports, frames))
+        if shows.json:
+            sinks.append(JsonLines(now))
         sinks += [self._people.portraits] if self._people.portraits else []
         sinks += [self._window] if self._window else []
         if self.config.output.save_video and self.source.is_live:
@@ -279,6 +343,12 @@ class TrackingRun:
         return self._people.save(self.identities, lambda: self._checkpoint(detector))
 
     def _checkpoint(self, detector: State | None) -> None:
+        if self.source.is_live:
+            self.progress.delays = {camera: delays.counts for camera, delays in self._delays.items()}
+            self.progress.health = {
+                camera: {name: getattr(report, name) for name in COUNTED}
+                for camera, report in self.source.reports.items()
+            }
         self.progress.journal_rows, self.progress.event_bytes = self._journal.save(), self._events.save()
         states = {name: stage.state() for name, stage in self._remembering.items() if name != "tracker"}
         states["tracker"] = self.tracker.state(detector)

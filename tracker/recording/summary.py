@@ -3,8 +3,10 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from foundation.files import write_whole
+from tracker.clock import Delays
 from tracker.identity import IdentityLinker
 from tracker.recording.checkpoint import Progress
 from tracker.stages import CameraReport
@@ -57,8 +59,22 @@ def write_summary(
                 "reconnects": report.reconnects,
                 "problem": report.problem,
                 "remark": report.remark,
+                **_of_live_camera(report, progress.delays.get(camera)),
             }
             for camera, report in reports.items()
         },
     }
     write_whole(path, (json.dumps(summary, indent=2) + "\n").encode())
+
+
+def _of_live_camera(report: CameraReport, counts: list[int] | None) -> dict[str, Any]:
+    """What only live cameras have: through how many frames tracks coasted, and from the arrival of a frame
+    to the moment when it was known who is in it."""
+    if counts is None:
+        return {}
+    delays = Delays(counts)
+    shares = {"median": 0.5, "95 %": 0.95}
+    return {
+        "skipped": report.skipped,
+        "delay_s": {name: round(delays.quantile(share), 3) for name, share in shares.items()},
+    }

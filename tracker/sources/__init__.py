@@ -19,6 +19,7 @@ def open_source(
     addresses: Sequence[str],
     config: SourceConfig | None = None,
     done: Mapping[CameraName, int] | None = None,
+    health: Mapping[CameraName, Mapping[str, int]] | None = None,
 ) -> Source:
     """Open all cameras of one run. A camera that cannot be opened says so in its report.
 
@@ -29,6 +30,8 @@ def open_source(
         done: The last frame number of each camera that an earlier run has finished with. Frames up
             to it are not given again; the others keep their numbers, times and ticks. Live cameras
             have no earlier frames and take no notice.
+        health: What the reports of live cameras had counted in an earlier part of the run: they count on, and
+            so do the numbers of frames.
 
     Raises:
         ReuniteError: A path is missing, nothing usable is there, files and live streams are mixed,
@@ -40,7 +43,8 @@ def open_source(
     if missing:
         raise ReuniteError(f"camera {missing[0]!r} is no longer there; put its file back, or start a new run")
     if config.loop and not cameras[0].is_live:
-        return LoopedSource(partial(FileSource, cameras, config, {}))
+        open_files = partial(FileSource, cameras, config, {})
+        return LoopedSource(open_files, skips=config.live.overload == "skip", health=health)
     if not cameras[0].is_live:
         return FileSource(cameras, config, done)
     if config.starts or config.align != "none":
@@ -48,4 +52,4 @@ def open_source(
             "reading.starts and reading.align are about recordings; live cameras share this machine's clock, "
             "so leave them out"
         )
-    return LiveSource(cameras, config.live)
+    return LiveSource(cameras, config.live, health)

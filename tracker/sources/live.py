@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 MIN_STEP_S = 0.001
 """Between the times of two frames of one camera, at least."""
+MAX_SKIPPED = 16
+"""Frames of one camera that wait for the tracks to coast through them; of more the oldest is dropped."""
 CLOSE_WAIT_S = 0.5
 """How long ``close`` waits for the reading threads, all together."""
 
@@ -31,11 +33,19 @@ class LiveSource:
     program alive.
     """
 
-    def __init__(self, cameras: Sequence[Camera], config: LiveConfig) -> None:
+    def __init__(
+        self,
+        cameras: Sequence[Camera],
+        config: LiveConfig,
+        health: Mapping[CameraName, Mapping[str, int]] | None = None,
+    ) -> None:
         self._config = config
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._feeds = [Feed(camera, config, self._changed, self._stop) for camera in cameras]
+        for feed in self._feeds:
+            for name, count in (health or {}).get(feed.camera.name, {}).items():
+                setattr(feed.report, name, count)
 
     @property
     def reports(self) -> Mapping[CameraName, CameraReport]:
@@ -49,12 +59,14 @@ class LiveSource:
     def ticks(self) -> Iterator[Tick]:
         """What waits of each camera, as soon as one has a frame and no other's is due at once.
 
+        Frames that made way for newer ones come first, where they are not dropped, in ticks that are skipped.
         Ends when it is closed, or when no camera will give a frame any more.
         """
         for feed in self._feeds:
             feed.start()
-        while frames := self._wait_for_frames():
-            yield Tick(min(frame.time for frame in frames), tuple(frames))
+        while waiting := self._wait_for_frames():
+            is_skipped, frames = waiting
+            yield Tick(min(frame.time for frame in frames), tuple(frames), is_skipped)
 
     def close(self) -> None:
         """Tell all threads to end."""
@@ -65,19 +77,22 @@ class LiveSource:
         for feed in self._feeds:
             feed.join(deadline - time.monotonic())
 
-    def _wait_for_frames(self) -> list[Frame]:
-        """The oldest waiting frame of each camera that has one; empty when there will be none."""
+    def _wait_for_frames(self) -> tuple[bool, list[Frame]] | None:
+        """The oldest waiting frame of each camera that has one, and whether they made way for newer ones;
+        None when there will be none."""
         with self._changed:
             while not self._stop.is_set():
+                if skipped := [frame for feed in self._feeds if (frame := feed.take_skipped()) is not None]:
+                    return True, skipped
                 waiting = [feed.oldest_arrival_s for feed in self._feeds if feed.oldest_arrival_s is not None]
                 if not waiting and all(feed.is_over for feed in self._feeds):
                     break
                 deadline_s = min(waiting, default=float("inf")) + self._config.max_tick_wait_s
                 left_s = deadline_s - time.monotonic()
                 if waiting and (left_s <= 0 or not any(feed.is_due(deadline_s) for feed in self._feeds)):
-                    return [frame for feed in self._feeds if (frame := feed.take()) is not None]
+                    return False, [frame for feed in self._feeds if (frame := feed.take()) is not None]
                 self._changed.wait(left_s if waiting else None)
-        return []
+        return None
 
 
 class Feed:
@@ -92,6 +107,7 @@ class Feed:
         self.camera, self.report, self.is_over = camera, CameraReport(), False
         self._config, self._changed, self._stop = config, changed, stop
         self._waiting = deque[tuple[float, Frame]]()
+        self._skipped = deque[Frame]()  # those that made way, older than all that wait
         self._latest_s = self._period_s = 0.0  # of this connection; 0 when not known yet
         self._last_time_s = 0.0  # of all frames so far, Unix time
         self._unix_offset_s = time.time() - time.monotonic()  # so that a clock that is set moves no frame
@@ -115,6 +131,10 @@ class Feed:
     def take(self) -> Frame | None:
         """The oldest waiting frame, which waits no longer."""
         return self._waiting.popleft()[1] if self._waiting else None
+
+    def take_skipped(self) -> Frame | None:
+        """The oldest frame that made way for a newer one, and was not dropped."""
+        return self._skipped.popleft() if self._skipped else None
 
     def is_due(self, deadline_s: float) -> bool:
         """Whether a frame is likely to come by then; not of a camera that is late, lost or unknown."""
@@ -176,8 +196,7 @@ class Feed:
         with self._changed:
             self.report.read += 1
             if len(self._waiting) == self._config.queue_frames:
-                self._waiting.popleft()
-                self.report.dropped += 1
+                self._make_way(self._waiting.popleft()[1])
             # Several pictures may come out of one packet; trackers need times that rise.
             time_s = self._last_time_s = max(self._unix_offset_s + arrived_s, self._last_time_s + MIN_STEP_S)
             self._waiting.append((arrived_s, Frame(self.camera.name, self.report.read, time_s, image)))
@@ -186,6 +205,17 @@ class Feed:
                 self._period_s += (gap_s - self._period_s) * (0.1 if self._period_s else 1)
             self._latest_s = arrived_s
             self._changed.notify_all()
+
+    def _make_way(self, frame: Frame) -> None:
+        if self._config.overload != "skip":
+            self.report.dropped += 1
+            return
+        self._skipped.append(frame)
+        self.report.skipped += 1
+        if len(self._skipped) > MAX_SKIPPED:
+            self._skipped.popleft()
+            self.report.skipped -= 1
+            self.report.dropped += 1
 
     def _lose(self, problem: str) -> None:
         with self._changed:

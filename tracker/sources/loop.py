@@ -10,7 +10,10 @@ from tracker.stages import CameraReport
 from tracker.types import CameraName, Frame, Tick
 
 MAX_LATE_S = 0.2
-"""A tick that is due for longer when it is read is dropped, as a live camera's would be."""
+"""A tick that is due for longer when it is read is skipped or dropped, as a live camera's would be."""
+
+DROP_LATE_S = 1.0
+"""One that is due for longer still is dropped even where others are skipped."""
 
 PAUSE_S = 1.0
 """Between the last frame of one round and the first of the next."""
@@ -22,13 +25,25 @@ class LoopedSource:
     Args:
         open_files: Opens the recordings once more, from their first frames.
         rounds: How often they are played; None: until it is closed.
+        skips: Whether tracks coast through ticks that are late; else they are dropped.
+        health: What the reports had counted in an earlier part of the run.
     """
 
-    def __init__(self, open_files: Callable[[], FileSource], rounds: int | None = None) -> None:
-        self._open_files, self._rounds = open_files, rounds
+    def __init__(
+        self,
+        open_files: Callable[[], FileSource],
+        rounds: int | None = None,
+        *,
+        skips: bool = False,
+        health: Mapping[CameraName, Mapping[str, int]] | None = None,
+    ) -> None:
+        self._open_files, self._rounds, self._skips = open_files, rounds, skips
         self._stop = threading.Event()
         self._files = open_files()
         self._reports = {camera: replace(it) for camera, it in self._files.reports.items()}
+        for camera, counts in (health or {}).items():
+            for name, count in counts.items():
+                setattr(self._reports[camera], name, count)
 
     @property
     def reports(self) -> Mapping[CameraName, CameraReport]:
@@ -49,10 +64,14 @@ class LoopedSource:
                 due_s = begin_s + tick.time
                 if self._stop.wait(max(due_s - time.monotonic(), 0.0)):
                     return
-                is_late = time.monotonic() - due_s > MAX_LATE_S
-                frames = tuple(self._count(frame, begin_s + offset_s, is_late) for frame in tick.frames)
-                if not is_late:
-                    yield Tick(due_s + offset_s, frames)
+                late_s = time.monotonic() - due_s
+                is_dropped = late_s > (DROP_LATE_S if self._skips else MAX_LATE_S)
+                is_skipped = late_s > MAX_LATE_S and not is_dropped
+                frames = tuple(
+                    self._count(frame, begin_s + offset_s, is_dropped, is_skipped) for frame in tick.frames
+                )
+                if not is_dropped:
+                    yield Tick(due_s + offset_s, frames, is_skipped)
             self._take_over_problems()
             done += 1
             if done == self._rounds or all(report.problem for report in self._reports.values()):
@@ -65,10 +84,11 @@ class LoopedSource:
         self._stop.set()
         self._files.close()
 
-    def _count(self, frame: Frame, begin_s: float, is_late: bool) -> Frame:
+    def _count(self, frame: Frame, begin_s: float, is_dropped: bool, is_skipped: bool) -> Frame:
         report = self._reports[frame.camera]
         report.read += 1
-        report.dropped += is_late
+        report.dropped += is_dropped
+        report.skipped += is_skipped
         return replace(frame, number=report.read, time=begin_s + frame.time)
 
     def _take_over_problems(self) -> None:
