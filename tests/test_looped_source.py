@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from tests.clips import write_clip
@@ -32,16 +33,18 @@ def test_frames_come_at_their_own_pace_with_unix_times_and_numbers_that_rise(tmp
     assert numbers == sorted(set(numbers))
 
 
-def test_what_is_late_is_dropped_and_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("overload", ["skip", "drop"])
+def test_what_is_late_is_skipped_or_dropped_and_counted(tmp_path: Path, overload: str) -> None:
     write_clip(tmp_path / "door.mp4", range(30), rate=50)
-    source = open_source([str(tmp_path / "door.mp4")], SourceConfig(loop=True))
+    config = SourceConfig.model_validate({"loop": True, "live": {"overload": overload}})
+    source = open_source([str(tmp_path / "door.mp4")], config)
     for tick in source.ticks():
         if tick.frames[0].number == 1:
             time.sleep(0.5)
-        else:
+        elif not tick.is_skipped:
             source.close()
     (report,) = source.reports.values()
-    assert 10 < report.dropped < report.read
+    assert 10 < (report.skipped if overload == "skip" else report.dropped) < report.read
 
 
 class Notes:
