@@ -38,6 +38,7 @@ LAYERS = [
     {"build"},
     {"multi_camera_tracker"},
     {"pipeline", "reports", "events"},
+    {"analytics"},
     {"recording"},
     {"run", "evaluate", "search"},
     {"live"},

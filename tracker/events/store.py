@@ -4,9 +4,10 @@ import json
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,6 +85,14 @@ class EventStore:
         with self._open() as connection:
             connection.execute("UPDATE stay SET person = ? WHERE person = ?", (kept, gone))
 
+    def assign(self, run: str, tracks: Sequence[tuple[str, int]], person: int) -> None:
+        """These tracks of a run are this person."""
+        with self._open() as connection:
+            connection.executemany(
+                "UPDATE stay SET person = ? WHERE run = ? AND camera = ? AND track = ?",
+                [(person or None, run, *track) for track in tracks],
+            )
+
     def events(
         self, where: str = "1", values: Sequence[Any] = (), *, limit: int = 500, newest_first: bool = False
     ) -> list[Event]:
@@ -104,6 +113,62 @@ class EventStore:
                 (*values, limit),
             )
             return [Stay(*row) for row in rows]
+
+    def reassign(self, stays: Sequence[tuple[str, str, int]], person: int) -> None:
+        """These stays, by run, camera and track, are this person."""
+        with self._open() as connection:
+            connection.executemany(
+                "UPDATE stay SET person = ? WHERE run = ? AND camera = ? AND track = ?",
+                [(person, *stay) for stay in stays],
+            )
+
+    def zone_visits(self, zone: int, begin_s: float, end_s: float) -> list[tuple[int, float, float]]:
+        """Who was in a zone, and from when to when; whoever is still there until the end."""
+        events = self.events(
+            "zone = ? AND type IN ('zone.entered', 'zone.left') AND time < ?", (zone, end_s), limit=100_000
+        )
+        inside: dict[int, float] = {}
+        visits = []
+        for event in events:
+            person, at = event.get("person"), unix(event["time"])
+            if person is None:
+                continue
+            if event["type"] == "zone.entered":
+                inside.setdefault(person, at)
+            elif person in inside:
+                visits.append((person, inside.pop(person), at))
+        visits += [(person, at, end_s) for person, at in inside.items()]
+        return [it for it in visits if it[2] > begin_s]
+
+    def count_events(self, kinds: Sequence[str], begin_s: float, end_s: float) -> int:
+        """How many events of these types there were."""
+        with self._open() as connection:
+            row = connection.execute(
+                f"SELECT COUNT(*) FROM event WHERE time >= ? AND time < ? "
+                f"AND type IN ({', '.join('?' * len(kinds))})",
+                (begin_s, end_s, *kinds),
+            ).fetchone()
+            return int(row[0])
+
+    def people(self, where: str = "1", values: Sequence[Any] = ()) -> list[tuple[int, float, float]]:
+        """Everybody with first and last sighting over stays that match; who was seen last first."""
+        with self._open() as connection:
+            return connection.execute(
+                f"SELECT person, MIN(begin), MAX(end) FROM stay WHERE person IS NOT NULL AND {where} "
+                "GROUP BY person ORDER BY MAX(end) DESC, person DESC",
+                tuple(values),
+            ).fetchall()
+
+    def transitions(self, camera: str, *, max_absence_s: float = 600.0) -> list[tuple[str, int, float]]:
+        """Where people went next who left a camera: name, how often, and after how long in the mean."""
+        with self._open() as connection:
+            return connection.execute(
+                "SELECT after, COUNT(*), AVG(absence) FROM (SELECT camera, "
+                "LEAD(camera) OVER person AS after, MAX(LEAD(begin) OVER person - end, 0) AS absence "
+                "FROM stay WHERE person IS NOT NULL WINDOW person AS (PARTITION BY person ORDER BY begin)) "
+                "WHERE camera = ? AND after != camera AND absence <= ? GROUP BY after ORDER BY 2 DESC",
+                (camera, max_absence_s),
+            ).fetchall()
 
     def delivered(self, carrier: str) -> int | None:
         """The last event that a carrier has delivered; None where it is not known here."""
@@ -161,8 +226,7 @@ class EventWriter:
 
     def __init__(self, store: EventStore, problems: Any = None) -> None:
         self._store, self._problems = store, problems
-        self._queue: queue.SimpleQueue[tuple[Sequence[Event], Sequence[Stay], tuple[int, int] | None] | None]
-        self._queue = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
         self._thread.start()
@@ -170,11 +234,15 @@ class EventWriter:
     def put(self, events: Sequence[Event], stays: Sequence[Stay] = ()) -> None:
         """Write these after all before them."""
         if events or stays:
-            self._queue.put((events, stays, None))
+            self._queue.put(partial(self._store.add, events, stays))
 
     def rename(self, gone: int, kept: int) -> None:
         """Two people are one, from here on."""
-        self._queue.put(((), (), (gone, kept)))
+        self._queue.put(partial(self._store.rename, gone, kept))
+
+    def assign(self, run: str, tracks: Sequence[tuple[str, int]], person: int) -> None:
+        """These tracks are this person, from here on."""
+        self._queue.put(partial(self._store.assign, run, tracks, person))
 
     def close(self) -> None:
         """Write what is left. May be called twice."""
@@ -184,13 +252,9 @@ class EventWriter:
 
     def _run(self) -> None:
         while (work := self._queue.get()) is not None:
-            events, stays, renamed = work
             while True:
                 try:
-                    if renamed:
-                        self._store.rename(*renamed)
-                    else:
-                        self._store.add(events, stays)
+                    work()
                     break
                 except ReuniteError as error:
                     if self._problems:

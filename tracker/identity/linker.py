@@ -9,6 +9,7 @@ from tracker.config import IdentityConfig
 from tracker.ground import GroundPlane
 from tracker.identity.candidates import Candidates, find_candidates, required_log_odds
 from tracker.identity.centroids import IdentityCentroids
+from tracker.identity.corrections import Corrections
 from tracker.identity.ground import GroundLog
 from tracker.identity.offline import link_all
 from tracker.identity.places import Places
@@ -290,6 +291,18 @@ class IdentityLinker:
             expected_false_merge_rate=min(num_identities * of_one, 1.0),  # Boole's bound
             expected_missed_rate=similarity.miss_rate(threshold),
         )
+
+    def corrections(self) -> Corrections:
+        """The way in for whoever knows better who is who."""
+        return Corrections(self._tracklets, self._table, self._centroids, self._index, self._now)
+
+    def candidates(self, camera: CameraName, track_id: int) -> Candidates | None:
+        """Whom a track may be, and what speaks for it; None where there is no such track, or no embedding."""
+        (row,) = self._tracklets.find(self._index[camera], np.array([track_id])).tolist()
+        if row == UNKNOWN or not self._tracklets.num_embeddings[row]:
+            return None
+        self._refresh()
+        return self._candidates(np.array([row]))
 
     def overlaps(self) -> list[tuple[CameraName, CameraName]]:
         """The cameras that see one place, two by two, in the order of their names."""

@@ -115,6 +115,16 @@ class IdentityTable:
         """A track is not who it was taken for: it is somebody new, or undecided again."""
         self._tell("split", row, self._next_number() if is_somebody else UNDECIDED, time)
 
+    def part(self, rows: IntArray, identity: int, time: float) -> int:
+        """These tracks (M,) are not who they were taken for, but this person, or (-1) somebody new; who.
+
+        For whoever knows it from elsewhere. ``identity`` is a number that was told before, or `UNDECIDED`.
+        """
+        number = self._next_number() if identity < 0 else identity
+        for row in rows.tolist():
+            self._tell("split", row, number, time)
+        return number
+
     def merge(self, gone: int, kept: int, time: float) -> None:
         """Two numbers are one person: all tracks of the first get the second."""
         rows = self.rows_of(gone)

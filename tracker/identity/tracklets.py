@@ -138,6 +138,12 @@ class TrackletTable:
             self.centred[rows] = self._without_centre(self.mean[rows], self.camera[rows])
         return is_recentred
 
+    def forget_embeddings(self, rows: IntArray) -> None:
+        """Leave nothing of what these tracks (M,) look like."""
+        for name in EMBEDDINGS:
+            getattr(self, name)[rows] = 0
+        self.num_embeddings[rows] = self.tried[rows] = 0
+
     def within(self) -> FloatArray:
         """(W,) cosines of two centred embeddings of one track, `LATER_S` apart."""
         rows = np.nonzero(self.later.any(axis=1))[0]

@@ -1,7 +1,9 @@
 """The server's application: every route and the wall, behind one guard."""
 
 import asyncio
+import logging
 import socket
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,13 +12,20 @@ from fastapi import Depends, FastAPI, WebSocket
 from fastapi.responses import FileResponse, JSONResponse
 
 from foundation.command import installed_version
+from foundation.errors import ReuniteError
+from tracker.live.corrections import erase_due
 from tracker.live.errors import ApiError, add_handlers
 from tracker.live.guard import Doors, Shield
 from tracker.live.rights import API, Role, Viewer
-from tracker.live.routes import cameras, sessions
+from tracker.live.routes import cameras, events, people, sessions, zones
 from tracker.live.site import Site
 from tracker.live.state import Live, Server
 from tracker.live.wall import SESSION_OVER, WallViewer, serve_wall
+
+logger = logging.getLogger(__name__)
+
+PROMISES_S = 5.0
+"""How often it is looked what is due."""
 
 STATIC = Path(__file__).with_name("static")
 TYPES = {
@@ -45,6 +54,7 @@ def create_app(site: Site, doors: Doors | None = None, link: socket.socket | Non
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(live.hub.tell_events(live.store))]
+        tasks += [asyncio.create_task(_keep_promises(live))]
         tasks += [asyncio.create_task(live.hub.listen(link))] if link else []
         yield
         for task in tasks:
@@ -63,12 +73,22 @@ def create_app(site: Site, doors: Doors | None = None, link: socket.socket | Non
     )
     app.state.live = live
     add_handlers(app)
-    for part in (sessions, cameras):
+    for part in (sessions, cameras, people, events, zones):
         app.include_router(part.router)
     _add_page(app)
     _add_wall(app)
     app.add_middleware(Shield, doors=live.guard.doors)
     return app
+
+
+async def _keep_promises(live: Live) -> None:
+    """What is due is erased, sooner or later: what fails is tried again."""
+    while True:
+        try:
+            await erase_due(live)
+        except (ApiError, ReuniteError, sqlite3.Error) as error:
+            logger.warning("%s", error)
+        await asyncio.sleep(PROMISES_S)
 
 
 def _add_page(app: FastAPI) -> None:

@@ -24,6 +24,9 @@ ANSWER_S = 10.0
 LOOK_S = 0.25
 """Between two looks into the log of events."""
 
+UNDECIDED = {"person": None, "state": "undecided"}
+"""What is shown of somebody who is to be forgotten."""
+
 LENGTH = struct.Struct("!I")
 """In front of a picture's header: how long that is."""
 
@@ -57,6 +60,7 @@ class Hub:
         self._wanted: dict[str, list[int]] = {}
         self._cameras: list[dict[str, Any]] = []
         self._people: list[dict[str, Any]] = []
+        self.rates: dict[str, float] = {}
         self.is_live = False
         self.num_pictures = self.num_bytes = 0
 
@@ -112,6 +116,8 @@ class Hub:
             case "cameras":
                 self._cameras = header["cameras"]
                 self._tell("cameras", self.cameras())
+            case "rates":
+                self.rates = {name: header[name] for name in ("false_merge_rate", "missed_rate")}
             case "reply":
                 future = self._questions.get(header["id"])
                 if future and not future.done():
@@ -123,7 +129,9 @@ class Hub:
         if camera is None or not watchers:
             return
         status = next((it["status"] for it in self._cameras if it["name"] == header["camera"]), "online")
-        boxes = [{**box, **self.labels.person(box["person"])} for box in header["boxes"]]
+        hidden = self.labels.hidden()
+        boxes = [it | UNDECIDED if it["person"] in hidden else it for it in header["boxes"]]
+        boxes = [it | self.labels.person(it["person"]) for it in boxes]
         told = {
             "camera": f"c{camera}",
             "name": header["camera"],
@@ -199,6 +207,7 @@ class Hub:
 
     def people(self) -> list[dict[str, Any]]:
         """As `GET /people/here` tells them."""
+        hidden = self.labels.hidden()
         return [
             {
                 **it,
@@ -209,6 +218,7 @@ class Hub:
                 "tracks": [{**of, "camera": self.labels.camera_key(of["camera"])} for of in it["tracks"]],
             }
             for it in self._people
+            if it["person"] not in hidden
         ]
 
     def camera_name(self, number: int) -> str | None:

@@ -23,6 +23,7 @@ class Labels:
         self._ids: dict[str, int] = {}
         self._addresses: dict[str, str] = {}
         self._names: dict[int, str] = {}
+        self._hidden: frozenset[int] = frozenset()
 
     def refresh(self, *, now: bool = False) -> None:
         """Read again, if it is time or must be now."""
@@ -32,6 +33,7 @@ class Labels:
                 self._ids = {it.name: it.id for it in cameras}
                 self._addresses = {it.name: it.address for it in cameras}
                 self._names = self._site.names()
+                self._hidden = self._site.hidden()
                 self._read_s = time.monotonic()
 
     def camera_id(self, name: str) -> int | None:
@@ -58,6 +60,11 @@ class Labels:
         """The names of people."""
         self.refresh()
         return self._names
+
+    def hidden(self) -> frozenset[int]:
+        """Those who are to be forgotten soon."""
+        self.refresh()
+        return self._hidden
 
     def person(self, person: int | None) -> dict[str, Any]:
         """Name and colour of a person, as every answer has them."""

@@ -42,6 +42,15 @@ CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 """Times are Unix time in seconds. Tokens are SHA-256 of what the user holds. ``cameras`` is a JSON list of
 ids, or NULL for all. A camera that is not in the run keeps its row: its id is never another camera's."""
 
+PRIVACY: dict[str, Any] = {
+    "blur": "none",
+    "but": None,
+    "pictures": True,
+    "thumbnails": True,
+    "retention_days": None,
+}
+"""Unless it was changed."""
+
 
 @dataclass(frozen=True, slots=True)
 class SiteCamera:
@@ -159,6 +168,13 @@ class Site:
     def names(self) -> dict[int, str]:
         """The names that people were given."""
         return dict(map(tuple, self.rows("SELECT person, name FROM person_name")))
+
+    def hidden(self) -> frozenset[int]:
+        """Those who are to be forgotten soon: nobody is shown them any more."""
+        rows = self.rows(
+            "SELECT person FROM correction WHERE kind = 'forget' AND undone IS NULL AND done IS NULL"
+        )
+        return frozenset(row["person"] for row in rows)
 
     def setting(self, key: str, default: Any) -> Any:
         """What was stored under a key."""

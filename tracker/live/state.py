@@ -11,18 +11,11 @@ from tracker.live.accounts import Accounts, Tries
 from tracker.live.errors import ApiError
 from tracker.live.guard import Doors, Guard
 from tracker.live.hub import Hub, NotRunningError
+from tracker.live.labels import Labels
 from tracker.live.link import Message
+from tracker.live.people import People
 from tracker.live.rights import Role, Viewer, read_camera_keys
-from tracker.live.site import Site
-
-PRIVACY: dict[str, Any] = {
-    "blur": "none",
-    "but": None,
-    "pictures": True,
-    "thumbnails": True,
-    "retention_days": None,
-}
-"""Unless it was changed."""
+from tracker.live.site import PRIVACY, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +32,24 @@ class Live:
     accounts: Accounts
     guard: Guard
     hub: Hub
+    people: People
     tries: Tries = field(default_factory=Tries)
 
     @classmethod
     def of(cls, site: Site, doors: Doors) -> "Live":
         """A server of this site; the hub is not connected yet."""
-        accounts = Accounts(site)
-        return cls(site, EventStore(site.events), accounts, Guard(accounts, doors), Hub(site))
+        accounts, hub, store = Accounts(site), Hub(site), EventStore(site.events)
+        guard = Guard(accounts, doors)
+        return cls(site, store, accounts, guard, hub, People(site, store, hub.labels))
+
+    @property
+    def labels(self) -> Labels:
+        """What cameras and people are called."""
+        return self.hub.labels
+
+    def people_here(self) -> list[dict[str, Any]]:
+        """Who is in view now."""
+        return self.hub.people()
 
     def privacy(self) -> dict[str, Any]:
         """What may be shown of people; see `Publisher`."""

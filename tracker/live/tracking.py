@@ -5,13 +5,20 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+import numpy as np
+
+from tracker.analytics.zones import ZoneWatch
 from tracker.events.maker import EventMaker
 from tracker.events.store import EventStore, EventWriter, Stay
+from tracker.events.visits import TrackKey
+from tracker.identity.corrections import SOMEBODY_NEW
 from tracker.live.link import Link, Message
 from tracker.live.publisher import Privacy, Publisher
-from tracker.live.site import Site
+from tracker.live.site import PRIVACY, Site
+from tracker.live.zones import read_zones
 from tracker.recording.run import TrackingRun
 from tracker.stages import CameraReport
 from tracker.types import CameraName, IdentityEvent, Sightings, Tick
@@ -20,7 +27,9 @@ logger = logging.getLogger(__name__)
 
 STATUS_EVERY_S = 1.0
 PEOPLE_EVERY_S = 0.5
+MAX_CANDIDATES = 10
 STAYS_EVERY_S = 1.0
+RATES_EVERY_S = 30.0
 
 
 class LiveObserver:
@@ -42,25 +51,31 @@ class LiveObserver:
         self._reports: Callable[[], Mapping[CameraName, CameraReport]] = lambda: unopened
         self.publisher = Publisher()
         self._lock = threading.Lock()  # of the maker
-        self._maker = EventMaker(self.store.last_seq() + 1, max_false_merge_rate)
+        self._zones, self._watched = ZoneWatch(), frozenset[int]()
+        self._maker = EventMaker(
+            self.store.last_seq() + 1, max_false_merge_rate, lambda: self._watched, self._zones
+        )
         self._link: Link | None = None
+        self._tracking: TrackingRun | None = None
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._people: list[dict[str, Any]] = []
-        self._due_s = dict.fromkeys(("people", "stays"), 0.0)
+        self._due_s = dict.fromkeys(("people", "rates", "stays"), 0.0)
+        self._reload()
         self._ended = threading.Event()
         self._clock = threading.Thread(target=self._tell_status, name="status", daemon=True)
         self._clock.start()
 
     def follow(self, run: TrackingRun) -> None:
         """The run is open: its cameras are there, and its identities can be corrected."""
-        self._reports = lambda: run.source.reports
+        self._tracking, self._reports = run, lambda: run.source.reports
 
     def observe(
         self, tick: Tick, sightings: Mapping[str, Sightings], events: Sequence[IdentityEvent]
     ) -> None:
         """See `Observer`."""
-        while not self._commands.empty():
-            self._commands.get()()
+        self.obey()
+        sightings, masked = self._without_masked(tick, sightings)
+        events = [event for event in events if (event.camera, event.track_id) not in masked]
         with self._lock:
             made = self._maker.observe(tick, sightings, events)
             visits = self._maker.visits
@@ -72,6 +87,12 @@ class LiveObserver:
                 self._writer.rename(event.other, event.identity)
         self._writer.put(made, stays)
         self._send_people(tick.time)
+        self._tell_rates(tick.time)
+
+    def obey(self) -> None:
+        """Do what users asked for since the last tick; on the thread that tracks, between two ticks."""
+        while not self._commands.empty():
+            self._commands.get()()
 
     def connect(self, link: Link | None) -> None:
         """A server is there, or it has gone."""
@@ -84,8 +105,13 @@ class LiveObserver:
         match header.get("type"):
             case "want":
                 self.publisher.want({camera: tuple(it) for camera, it in header["cameras"].items()})
-            case "privacy":
-                self.publisher.protect(Privacy(header["pictures"], header["blur"], header["but"]))
+            case "reload":
+                self._protect()  # at once, whether or not a frame comes
+                self._commands.put(self._reload)
+            case "correct":
+                self._commands.put(partial(self._correct, header))
+            case "explain":
+                self._commands.put(partial(self._explain, header))
             case "picture":
                 jpeg = self.publisher.picture(header["camera"], header["width"])
                 self._send({"type": "reply", "id": header["id"]}, jpeg)
@@ -96,6 +122,90 @@ class LiveObserver:
         self._clock.join()
         self.publisher.close()
         self._writer.close()
+
+    def _correct(self, header: Mapping[str, Any]) -> None:
+        """On the thread that tracks: somebody says who is who."""
+        if self._tracking is None:
+            return
+        corrections, answer = self._tracking.identities.corrections(), dict[str, Any]()
+        tracks = [(CameraName(camera), track) for camera, track in header.get("tracks", ())]
+        match header["kind"]:
+            case "merge":
+                answer["tracks"] = corrections.tracks_of(header["gone"])
+                corrections.join(header["kept"], header["gone"])
+                self._writer.rename(header["gone"], header["kept"])
+            case "part":
+                number = corrections.part(tracks, header.get("person", SOMEBODY_NEW))
+                self._writer.assign(self._run, tracks, number)
+                answer["person"] = number
+            case "forget":
+                corrections.forget(header["person"])
+        self._send({"type": "reply", "id": header["id"], **answer})
+
+    def _explain(self, header: Mapping[str, Any]) -> None:
+        """On the thread that tracks: what speaks for and against whom a track may be."""
+        if self._tracking is None:
+            return
+        identities = self._tracking.identities
+        found = identities.candidates(CameraName(header["camera"]), header["track"])
+        answer: dict[str, Any] = {"candidates": []}
+        if found is not None:
+            columns = (found.identity_ids, found.cosines, found.extra, found.log_odds)
+            rows = zip(*(column.tolist() for column in columns), strict=True)
+            best = sorted(rows, key=lambda row: -row[3])[:MAX_CANDIDATES]
+            answer["candidates"] = best
+        report = identities.similarity_report()
+        if report is not None:
+            step = slice(None, None, max(len(report.grid) // 100, 1))
+            answer["grid"] = report.grid[step].round(3).tolist()
+            answer["same"] = report.density_same[step].round(4).tolist()
+            answer["different"] = report.density_different[step].round(4).tolist()
+            answer["threshold"] = round(report.threshold, 4)
+            answer["missed_rate"] = round(report.expected_missed_rate, 4)
+        self._send({"type": "reply", "id": header["id"], **answer})
+
+    def _without_masked(
+        self, tick: Tick, sightings: Mapping[str, Sightings]
+    ) -> tuple[Mapping[str, Sightings], set[TrackKey]]:
+        """Whoever stands where a mask says so is not there: a screen, a mirror, the street outside."""
+        masked: set[TrackKey] = set()
+        kept = dict(sightings)
+        for frame in tick.frames:
+            seen, size = sightings[frame.camera], frame.size
+            if not len(seen) or not self._zones.has_masks(frame.camera):
+                continue
+            feet = np.column_stack(((seen.boxes[:, 0] + seen.boxes[:, 2]) / 2, seen.boxes[:, 3])) / size
+            is_masked = np.array([self._zones.ignores(frame.camera, x, y) for x, y in feet.tolist()])
+            masked |= {(frame.camera, track) for track in seen.track_ids[is_masked].tolist()}
+            kept[frame.camera] = seen[~is_masked]
+        return kept, masked
+
+    def _tell_rates(self, now_s: float) -> None:
+        """From time to time, the errors that the site's own pairs make likely."""
+        if now_s < self._due_s["rates"] or self._tracking is None:
+            return
+        self._due_s["rates"] = now_s + RATES_EVERY_S
+        report = self._tracking.identities.similarity_report()
+        if report is not None:
+            self._send(
+                {
+                    "type": "rates",
+                    "false_merge_rate": report.max_false_merge_rate,
+                    "missed_rate": round(report.expected_missed_rate, 4),
+                }
+            )
+
+    def _reload(self) -> None:
+        """What users set has changed: read it from the site's file."""
+        with self._lock:
+            self._zones.watch(read_zones(self.site))
+            rows = self.site.rows("SELECT person FROM watch WHERE person IS NOT NULL")
+            self._watched = frozenset(row["person"] for row in rows)
+        self._protect()
+
+    def _protect(self) -> None:
+        shown = {**PRIVACY, **self.site.setting("privacy", {})}
+        self.publisher.protect(Privacy(shown["pictures"], shown["blur"], shown["but"]))
 
     def _stays(self, now_s: float) -> list[Stay]:
         if now_s < self._due_s["stays"]:

@@ -1,0 +1,251 @@
+"""People in the API: lists, pages, names; merged, split, forgotten, and undone, in a real linker."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tests.live_server import LiveServer, live_server, wait_until
+from tracker.config import IdentityConfig, MaturityConfig
+from tracker.gallery import GalleryWriter, Network, Person, PictureKey, Pictures, Presence
+from tracker.identity import IdentityLinker
+from tracker.live import corrections
+from tracker.live.rights import Role
+from tracker.types import CameraName, Frame, Tracks, blank_image
+
+BOX = (40.0, 60.0, 80.0, 200.0)
+QUICK = IdentityConfig(
+    decide_s=0.2, min_embeddings=1, maturity=MaturityConfig(min_frames=2, min_s=0.1, min_embeddings=2)
+)
+
+
+class Scene:
+    """A server whose tracker is a linker that gets tracks from the test."""
+
+    def __init__(self, server: LiveServer) -> None:
+        self.server = server
+        self.linker = IdentityLinker(QUICK, [CameraName("door"), CameraName("hall")])
+        tracking = SimpleNamespace(
+            identities=self.linker, source=SimpleNamespace(reports=server.observer._reports())
+        )
+        server.observer.follow(tracking)  # type: ignore[arg-type]
+        self._now_s = time.time() - 600
+        self._numbers = {"door": 0, "hall": 0}
+        self._lock, self._ended = threading.Lock(), threading.Event()
+        self._ticks = threading.Thread(target=self._tick)
+        self._ticks.start()
+
+    def close(self) -> None:
+        self._ended.set()
+        self._ticks.join()
+
+    def _tick(self) -> None:
+        """As a run does, even while nobody is in view."""
+        while not self._ended.wait(0.02):
+            with self._lock:
+                self.server.observer.obey()
+
+    def see(self, camera: str, track: int, person: int, frames: int = 8) -> int:
+        """Somebody who looks like ``person`` is in view for a while; who it is taken for."""
+        with self._lock:
+            return self._see(camera, track, person, frames)
+
+    def _see(self, camera: str, track: int, person: int, frames: int) -> int:
+        looks = np.eye(64, dtype=np.float32)[person][None]
+        for _ in range(frames):
+            self._now_s += 0.1
+            self._numbers[camera] += 1
+            boxes = np.array([BOX])
+            frame = Frame(CameraName(camera), self._numbers[camera], self._now_s, blank_image(320, 240))
+            ids = self.linker.observe(frame, Tracks(np.array([track]), boxes, np.ones(1), looks))
+            self.server.see({camera: [(track, int(ids[0]), BOX)]}, self._now_s, self.linker.events())
+        self._now_s += 3.0
+        self.server.see({camera: []}, self._now_s)
+        return int(self.linker.lookup(CameraName(camera), np.array([track]))[0])
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    """Three people; the first was in both cameras."""
+    with live_server(tmp_path / "site") as server:
+        scene = Scene(server)
+        assert scene.see("door", 1, 1) == 1
+        assert scene.see("door", 2, 2) == 2
+        assert scene.see("hall", 1, 3) == 3
+        wait_until(lambda: len(server.observer.store.people()) == 3)
+        yield scene
+        scene.close()
+
+
+@pytest.fixture
+def pictures(scene: Scene) -> None:
+    """The gallery has a picture of person 1 from each camera."""
+    with_pictures = scene.server.site.gallery
+    writer = GalleryWriter(with_pictures, Network("drawn", "0", 4))
+    writer.reserve(3)
+    keys = [PictureKey(1, CameraName("door"), 100.0), PictureKey(1, CameraName("hall"), 200.0)]
+    shown = Pictures(
+        np.array([key.camera for key in keys], np.object_),
+        np.array([key.time for key in keys]),
+        np.eye(4, dtype=np.float32)[:2],
+    )
+    presence = {key.camera: Presence(key.time, key.time, 1) for key in keys}
+    jpegs = {keys[0]: b"\xff\xd8door", keys[1]: b"\xff\xd8hall"}
+    writer.save([Person(1, presence, shown)], jpegs)
+    writer.close()
+
+
+def test_everybody_is_listed_last_seen_first_and_page_by_page(scene: Scene) -> None:
+    with scene.server.client() as client:
+        people = client.get("/people").json()["people"]
+        assert [it["person"] for it in people] == [3, 2, 1]
+        assert people[0]["cameras"] == ["c2"]
+        seen, cursor = [], ""
+        while cursor is not None:
+            answer = client.get(
+                "/people", params={"limit": 2} | ({"cursor": cursor} if cursor else {})
+            ).json()
+            seen += [it["person"] for it in answer["people"]]
+            cursor = answer["next"]
+        assert seen == [3, 2, 1]
+        for wrong in ("x", "W10", "eyJhIjoxfQ", "WzFd"):
+            assert client.get("/people", params={"cursor": wrong}).status_code == 400
+
+
+def test_a_page_has_visits_and_a_name_is_found(scene: Scene) -> None:
+    with scene.server.client() as client:
+        assert client.put("/people/2/name", json={"name": "Anna"}).status_code == 204
+        page = client.get("/people/2").json()
+        assert (page["name"], page["cameras"], page["is_watched"]) == ("Anna", ["c1"], False)
+        (visit,) = page["visits"]
+        assert [stay["track"] for stay in visit["stays"]] == [2]
+        assert [it["person"] for it in client.get("/people?q=an").json()["people"]] == [2]
+        assert client.put("/people/2/name", json={"name": None}).status_code == 204
+        assert client.get("/people?q=an").json()["people"] == []
+        assert client.get("/people/99").json()["error"]["code"] == "unknown_person"
+        assert client.get("/audit").status_code in (200, 404)
+
+
+def test_who_may_see_one_camera_knows_only_the_people_of_it(scene: Scene, pictures: None) -> None:
+    with scene.server.client(Role.VIEWER, [2]) as client:
+        assert [it["person"] for it in client.get("/people").json()["people"]] == [3]
+        assert client.get("/people/2").status_code == 404
+        assert client.get("/people/1/thumb").content == b"\xff\xd8hall"
+        assert client.get("/people/1/picture?camera=c1&time=100").status_code == 404
+        types = {it["camera"] for it in client.get("/events").json()["events"]}
+        assert types <= {"hall"}
+
+
+def test_merging_makes_one_of_two_and_can_be_undone(scene: Scene) -> None:
+    with scene.server.client() as client:
+        answer = client.post("/people/3/merge", json={"other": 1}).json()
+        assert answer["kept"] == 1
+        assert scene.linker.lookup(CameraName("hall"), np.array([1])).tolist() == [1]
+        scene.see("hall", 2, 3)  # whoever looks like that is person 1 from now on
+        assert scene.linker.lookup(CameraName("hall"), np.array([2])).tolist() == [1]
+        wait_until(lambda: client.get("/people/3").status_code == 404)
+        assert {
+            stay["camera"] for visit in client.get("/people/1").json()["visits"] for stay in visit["stays"]
+        }
+        merged = wait_until(lambda: client.get("/events?type=person.merged").json()["events"])[0]
+        assert (merged["person"], merged["previous"]) == (1, [3])
+        assert client.post("/people/1/merge", json={"other": 1}).status_code == 409
+        done = client.post(f"/corrections/{answer['correction']}/undo")
+        assert done.status_code == 204
+        assert scene.linker.lookup(CameraName("hall"), np.array([1])).tolist() == [3]
+        wait_until(lambda: client.get("/people/3").status_code == 200)
+        assert client.post(f"/corrections/{answer['correction']}/undo").status_code == 409
+        (told,) = client.get("/corrections").json()["corrections"]
+        assert (told["kind"], told["undone"]) == ("merge", True)
+
+
+def test_a_track_that_is_somebody_else_gets_a_new_number(scene: Scene) -> None:
+    with scene.server.client() as client:
+        wrong = client.post("/people/2/split", json={"tracks": [{"camera": "c2", "track": 1}]})
+        assert wrong.status_code == 409
+        answer = client.post("/people/2/split", json={"tracks": [{"camera": "c1", "track": 2}]}).json()
+        assert answer["person"] == 4
+        wait_until(lambda: client.get("/people/4").status_code == 200)
+        assert client.post(f"/corrections/{answer['correction']}/undo").status_code == 204
+        wait_until(lambda: client.get("/people/2").status_code == 200)
+
+
+def test_who_is_forgotten_is_hidden_at_once_and_gone_later(
+    scene: Scene, pictures: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with scene.server.client() as client:
+        client.put("/people/1/name", json={"name": "Anna"})
+        answer = client.post("/people/1/forget").json()
+        assert client.get("/people/1").status_code == client.get("/people/1/thumb").status_code == 404
+        assert client.post(f"/corrections/{answer['correction']}/undo").status_code == 204
+        assert client.get("/people/1").json()["name"] == "Anna"
+        monkeypatch.setattr(corrections, "FORGET_S", 0.0)
+        client.post("/people/1/forget")
+        wait_until(lambda: client.get("/corrections").json()["corrections"][0]["is_final"])
+        assert client.get("/people/1").status_code == 404
+        assert "Anna" not in (text := client.get("/events?limit=500").text)
+        assert '"person":1,' not in text
+        assert 1 not in scene.server.site.names()
+        assert not scene.linker.corrections().tracks_of(1)
+
+
+def test_why_is_told_by_likeness_and_time(scene: Scene) -> None:
+    again = scene.see("hall", 7, 2)
+    with scene.server.client() as client:
+        told = client.get("/people/2/why?camera=c2&track=7").json()
+        assert told["others"]
+        assert len(told["grid"]) == len(told["densities"]["same"]) == len(told["densities"]["different"])
+        if again == 2:
+            assert told["similarity"] is None or told["similarity"] > 0.5
+
+
+def test_times_and_events_are_asked_for(scene: Scene) -> None:
+    with scene.server.client() as client:
+        stays = client.get("/timeline").json()["stays"]
+        assert {it["person"] for it in stays} == {1, 2, 3}
+        assert {it["person"] for it in client.get("/timeline?camera=c2").json()["stays"]} == {3}
+        assert client.get("/timeline?from=yesterday").status_code == 400
+        assert client.get("/timeline?from=2026-01-01T00:00:00").status_code == 400
+        events = client.get("/events", params={"after": 0, "limit": 500}).json()["events"]
+        assert [it["seq"] for it in events] == list(range(1, len(events) + 1))
+        new = client.get("/events?type=person.new").json()["events"]
+        assert [it["person"] for it in new] == [3, 2, 1]
+        assert {it["type"] for it in client.get("/events?type=camera").json()["events"]} <= {
+            "camera.online",
+            "camera.offline",
+        }
+        page = client.get("/events", params={"limit": 1, "type": "person.new"}).json()
+        older = client.get("/events", params={"before": page["next"], "type": "person.new"}).json()
+        assert [it["person"] for it in older["events"]] == [2, 1]
+
+
+def test_server_sent_events_go_on_where_they_were_cut(scene: Scene) -> None:
+    def lines(client_headers: dict[str, str], count: int) -> list[str]:
+        with scene.server.client() as client:
+            found: list[str] = []
+            with client.stream("GET", "/events/stream", headers=client_headers) as stream:
+                for line in stream.iter_lines():
+                    if line.startswith("id: "):
+                        found.append(line)
+                    if len(found) == count:
+                        return found
+        return found
+
+    assert lines({"Last-Event-ID": "0"}, 3) == ["id: 1", "id: 2", "id: 3"]
+    assert lines({"Last-Event-ID": "2"}, 1) == ["id: 3"]
+
+
+def test_who_only_looks_mends_nothing(scene: Scene) -> None:
+    with scene.server.client(Role.VIEWER) as client:
+        for path, body in (
+            ("/people/1/merge", {"other": 2}),
+            ("/people/1/split", {"tracks": []}),
+            ("/people/1/forget", None),
+        ):
+            assert client.post(path, json=body).status_code == 403
+    with scene.server.client(Role.OPERATOR) as client:
+        assert client.post("/people/1/forget").status_code == 403

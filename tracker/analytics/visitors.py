@@ -1,0 +1,50 @@
+"""How many different people there were, and how wrong that number may be."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Visitors(NamedTuple):
+    """An estimate of how many different people came.
+
+    Attributes:
+        counted: Different numbers that were given.
+        expected: How many people that stands for.
+        low, high: Between these the true number lies, with 95 %, if the rates are right.
+    """
+
+    counted: int
+    expected: float
+    low: int
+    high: int
+
+
+def unique_visitors(
+    new: int, returns: int, false_merge_rate: float, missed_rate: float, *, z: float = 1.96
+) -> Visitors:
+    """Different people behind the numbers that were given.
+
+    Each new person is taken for somebody else with the false merge rate, and so is not counted. Each return
+    is missed with the missed rate, and then counted once more. Of ``new`` numbers, with m the missed and f
+    the false merge rate and R true returns, there were N people where new = N (1 - f) + R m, and R m of them
+    are returns that were missed: those that were recognised are R (1 - m) + N f.
+
+    Args:
+        new: How many numbers were given for the first time.
+        returns: How often somebody who was known came back.
+        false_merge_rate: The share of new people who are taken for somebody, as stated.
+        missed_rate: The share of returns that are not recognised, as stated.
+    """
+    m, f = min(missed_rate, 0.99), min(false_merge_rate, 0.5)
+    # Two linear equations: new = N (1 - f) + R m, returns = R (1 - m) + N f.
+    determinant = (1 - f) * (1 - m) - f * m
+    people = (new * (1 - m) - returns * m) / determinant
+    people = float(np.clip(people, 0.0 if not new else 1.0, new + returns))
+    came_back = max(new + returns - people, 0.0)
+    # Missed returns and false merges are rare and apart: binomial both.
+    sd = float(np.sqrt(people * f * (1 - f) + came_back * m * (1 - m))) / max(determinant, 0.1)
+    low, high = people - z * sd, people + z * sd
+    return Visitors(
+        new, round(people, 1), max(int(np.floor(low)), 1 if new else 0), max(int(np.ceil(high)), 0)
+    )

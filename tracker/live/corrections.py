@@ -1,0 +1,163 @@
+"""What users say of who is who: done, written down, and undone."""
+
+import json
+import time
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+
+from foundation.errors import ReuniteError
+from tracker.live.errors import ApiError
+from tracker.live.labels import iso
+from tracker.live.rights import Role, Viewer
+from tracker.live.state import Live
+
+FORGET_S = 600.0
+"""Whoever is to be forgotten is erased after this time; until then it can be undone."""
+
+
+async def merge(live: Live, user: str, first: int, second: int) -> dict[str, Any]:
+    """Two people are one; the older number stays."""
+    kept, gone = sorted((first, second))
+    if kept == gone:
+        raise ApiError(409, f"{kept} and {gone} are one person already")
+    stays = await run_in_threadpool(live.store.stays, "person = ?", (gone,))
+    answer, _ = await live.ask({"type": "correct", "kind": "merge", "kept": kept, "gone": gone})
+    await run_in_threadpool(_in_gallery, live, "merge", kept, gone)
+    detail = {
+        "tracks": answer["tracks"],
+        "stays": [[stay.run, stay.camera, stay.track] for stay in stays],
+    }
+    number = await run_in_threadpool(_write_down, live, user, "merge", kept, gone, detail)
+    return {"correction": number, "kept": kept}
+
+
+async def split(live: Live, user: str, person: int, tracks: list[tuple[str, int]]) -> dict[str, Any]:
+    """These tracks are somebody else."""
+    theirs = await run_in_threadpool(live.store.stays, "person = ?", (person,))
+    known = {(stay.camera, stay.track) for stay in theirs}
+    strange = [it for it in tracks if it not in known]
+    if strange:
+        raise ApiError(409, f"track {strange[0][1]} of {strange[0][0]} is not person {person}")
+    answer, _ = await live.ask({"type": "correct", "kind": "part", "tracks": tracks})
+    number = await run_in_threadpool(
+        _write_down, live, user, "split", person, answer["person"], {"tracks": tracks}
+    )
+    return {"correction": number, "person": answer["person"]}
+
+
+async def forget(live: Live, user: str, person: int) -> dict[str, Any]:
+    """Hide a person at once, and erase them later."""
+    due_s = time.time() + FORGET_S
+    number = await run_in_threadpool(_write_down, live, user, "forget", person, None, {}, due_s)
+    live.labels.refresh(now=True)
+    return {"correction": number, "erased_at": iso(due_s)}
+
+
+async def undo(live: Live, viewer: Viewer, number: int) -> None:
+    """Take a correction back."""
+    row = await run_in_threadpool(live.site.row, "SELECT * FROM correction WHERE id = ?", (number,))
+    if row is None:
+        raise ApiError(404, f"there is no correction {number}")
+    if row["undone"] is not None or row["done"] is not None:
+        raise ApiError(409, "this cannot be undone any more")
+    kind, person, other, detail = row["kind"], row["person"], row["other"], json.loads(row["detail"])
+    if kind == "forget" and viewer.role < Role.ADMIN:
+        raise ApiError(403, "this needs the role admin")
+    if kind == "merge":
+        await live.ask({"type": "correct", "kind": "part", "tracks": detail["tracks"], "person": other})
+        await run_in_threadpool(_in_gallery, live, "split", other, other)
+        await run_in_threadpool(live.store.reassign, detail["stays"], other)
+    elif kind == "split":
+        await live.ask({"type": "correct", "kind": "merge", "kept": person, "gone": other})
+    await run_in_threadpool(_mark, live, number, "undone")
+    live.labels.refresh(now=True)
+    live.site.note(viewer.user, f"undid {kind}", str(person))
+
+
+def list_corrections(live: Live, before: int | None, limit: int) -> tuple[list[dict[str, Any]], int | None]:
+    """The newest first, and where to go on."""
+    rows = live.site.rows(
+        "SELECT * FROM correction WHERE id < ? ORDER BY id DESC LIMIT ?", (before or 1 << 62, limit + 1)
+    )
+    told = [
+        {
+            "id": row["id"],
+            "kind": row["kind"],
+            "person": row["person"],
+            "other": row["other"],
+            "time": iso(row["time"]),
+            "user": row["user"],
+            "undone": row["undone"] is not None,
+            "is_final": row["done"] is not None,
+        }
+        for row in rows[:limit]
+    ]
+    return told, rows[limit - 1]["id"] if len(rows) > limit else None
+
+
+async def erase_due(live: Live) -> None:
+    """Erase everybody whose time has come: gallery, log, names, watchlist, and what the tracker remembers."""
+    rows = await run_in_threadpool(
+        live.site.rows,
+        "SELECT id, person FROM correction WHERE kind = 'forget' AND undone IS NULL AND done IS NULL "
+        "AND due <= ?",
+        (time.time(),),
+    )
+    for row in rows:
+        person = row["person"]
+        if live.hub.is_live:
+            await live.ask({"type": "correct", "kind": "forget", "person": person})
+        await run_in_threadpool(_in_gallery, live, "forget", person, person)
+        await run_in_threadpool(live.store.forget, person)
+        await run_in_threadpool(_erase, live, row["id"], person)
+
+
+def _erase(live: Live, correction: int, person: int) -> None:
+    with live.site.writing() as connection:
+        connection.execute("DELETE FROM person_name WHERE person = ?", (person,))
+        connection.execute("DELETE FROM watch WHERE person = ?", (person,))
+        connection.execute("UPDATE correction SET done = ? WHERE id = ?", (time.time(), correction))
+
+
+def _in_gallery(live: Live, what: str, kept: int, gone: int) -> None:
+    """Say it to the gallery too; who was not saved there yet will be as the tracker has it by then."""
+    with live.people.gallery() as gallery:
+        if gallery is None:
+            return
+        try:
+            if what == "merge":
+                gallery.merge(kept, gone)
+            elif what == "split":
+                if gone in gallery.survivors():
+                    gallery.split(gone)
+            else:
+                gallery.forget(kept)
+        except ReuniteError:
+            if what == "forget" and kept in {it.number for it in gallery.people()}:
+                raise
+
+
+def _write_down(
+    live: Live,
+    user: str,
+    kind: str,
+    person: int,
+    other: int | None,
+    detail: dict[str, Any],
+    due_s: float | None = None,
+) -> int:
+    with live.site.writing() as connection:
+        done = connection.execute(
+            "INSERT INTO correction (kind, person, other, detail, time, user, due) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (kind, person, other, json.dumps(detail), time.time(), user, due_s),
+        )
+        assert done.lastrowid is not None
+    live.site.note(user, kind, str(person) if other is None else f"{person}, {other}")
+    return done.lastrowid
+
+
+def _mark(live: Live, number: int, column: str) -> None:
+    with live.site.writing() as connection:
+        connection.execute(f"UPDATE correction SET {column} = ? WHERE id = ?", (time.time(), number))
