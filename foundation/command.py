@@ -10,7 +10,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from types import FrameType
@@ -145,6 +145,21 @@ def run_command(
         _tell(f"error: {error}")
         return EXIT_USAGE
     return code
+
+
+def leave(code: int) -> NoReturn:
+    """End the process of a command that has closed whatever it had opened.
+
+    A thread that still waits for a silent camera or server cannot be woken, and the interpreter must not be
+    taken down under it: then the process ends without that, and at once.
+    """
+    if any(thread.daemon for thread in threading.enumerate()):
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def make_console() -> Console:

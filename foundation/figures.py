@@ -48,7 +48,7 @@ STYLE: dict[Any, Any] = {
     "axes.spines.right": False, "axes.spines.top": False, "axes.titlelocation": "left", "axes.titlesize": 11,
     "figure.constrained_layout.use": True, "figure.dpi": DPI, "font.family": [SANS], "font.size": 9,
     "grid.color": GRID, "grid.linewidth": 0.8, "hatch.linewidth": 1.2, "legend.frameon": False,
-    "savefig.dpi": DPI, "savefig.facecolor": "white", "svg.fonttype": "none", "svg.hashsalt": "reunite",
+    "svg.fonttype": "none", "svg.hashsalt": "reunite",
     "text.color": INK, "text.parse_math": False, "xtick.color": FAINT, "ytick.color": FAINT,
     "xtick.labelcolor": INK, "ytick.labelcolor": INK,
 }  # fmt: skip
@@ -76,22 +76,26 @@ def drawing(width_inch: float, height_inch: float) -> Iterator["Figure"]:
 def write_figure(figure: "Figure", path: Path) -> list[Path]:
     """Write ``path``, a PNG, and beside it the same as an SVG; both files.
 
-    A cut leaves each file as it was before, or the new one whole.
+    A cut leaves each file as it was before, or the new one whole. The layout of the figure is fixed by it.
     """
+    png = png_of(figure)
+    figure.set_layout_engine("none")
     paths = [path, path.with_suffix(".svg")]
-    for file, content in zip(paths, (png_of(figure), svg_of(figure)), strict=True):
+    for file, content in zip(paths, (png, svg_of(figure)), strict=True):
         write_whole(file, content)
     return paths
 
 
 def png_of(figure: "Figure") -> bytes:
     """A figure as PNG. Letters that no font of this machine has are spelled out, as `spell` does."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     written = {text: text.get_text() for text in _choose_fonts(figure)}
     content = BytesIO()
     with _style():
         for text, letters in written.items():
             text.set_text(spell(letters))
-        figure.savefig(content, format="png")
+        FigureCanvasAgg(figure).print_png(content)  # `Figure.savefig` would draw everything twice
         for text, letters in written.items():
             text.set_text(letters)
     return content.getvalue()
@@ -99,10 +103,14 @@ def png_of(figure: "Figure") -> bytes:
 
 def svg_of(figure: "Figure") -> bytes:
     """A figure as SVG. Texts stay texts: the machine that shows it may have letters that this one lacks."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     _choose_fonts(figure)
     content = BytesIO()
+    dpi = figure.dpi
     with _style():
-        figure.savefig(content, format="svg", metadata={"Date": None})
+        FigureCanvasSVG(figure).print_svg(content, metadata={"Date": None})
+    figure.dpi = dpi
     return content.getvalue()
 
 

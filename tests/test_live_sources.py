@@ -3,6 +3,7 @@
 import itertools
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -193,23 +194,45 @@ def test_closing_does_not_wait_for_a_camera_that_answers_wrongly_or_never(scheme
         assert not reader.is_alive()
 
 
-def test_a_program_ends_at_once_while_a_camera_says_nothing() -> None:
+@pytest.mark.parametrize("ending", ["source.close()", "pass"])
+def test_a_program_does_not_end_under_a_thread_that_waits_for_a_camera(ending: str) -> None:
+    # FFmpeg asks the interpreter whether to wait on; one that was gone let the process crash.
     program = (
-        "import sys; from tracker.config import SourceConfig; from tracker.sources import open_source\n"
-        "import threading; source = open_source(sys.argv[1:], SourceConfig(), {})\n"
+        "import atexit, sys, threading\n"
+        "from tracker.config import LiveConfig, SourceConfig; from tracker.sources import open_source\n"
+        "said = lambda: print([it.name for it in threading.enumerate() if it.name.startswith('camera')])\n"
+        "atexit.register(said)\n"  # called after what is registered later
+        "config = SourceConfig(live=LiveConfig(open_timeout_s=2, read_timeout_s=60))\n"
+        "source = open_source(sys.argv[1:], config, {})\n"
         "threading.Thread(target=lambda: list(source.ticks()), daemon=True).start()\n"
-        "sys.stdin.readline(); source.close()"
+        f"sys.stdin.readline(); {ending}; said()"
     )
     with NonsenseServer(b"") as server:
         command = [sys.executable, "-c", program, f"rtsp://127.0.0.1:{server.port}/x"]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(command, **pipes, text=True)
         while not server.visits:
             time.sleep(0.01)
             assert process.poll() is None
-        start = time.monotonic()
-        _, complaints = process.communicate(b"\n", timeout=DEADLINE_S)
-        assert time.monotonic() - start < 6  # the open timeout is 10 s
-        assert (process.returncode, complaints) == (0, b"")
+        said, complaints = process.communicate("\n", timeout=2 * DEADLINE_S)
+    assert (process.returncode, complaints) == (0, "")
+    assert said.splitlines() == [f"['camera 127.0.0.1-{server.port}-x']", "[]"]
+
+
+def test_a_run_ends_at_once_while_a_camera_says_nothing(tmp_path: Path) -> None:
+    with NonsenseServer(b"") as server:
+        address = f"rtsp://127.0.0.1:{server.port}/x"
+        settings = ["--config", "embedded", "--set", "reading.live.open_timeout_s=600"]
+        command = [sys.executable, "-m", "tracker.run", address, *settings]
+        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        while not server.visits:
+            time.sleep(0.01)
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        said, complaints = process.communicate(timeout=2 * DEADLINE_S)  # far less than the timeout
+    assert (process.returncode, complaints) == (0, b"")
+    assert b"summary.json" in said
+    assert (tmp_path / "runs" / "track" / "summary.json").exists()
 
 
 def test_opening_a_live_camera_again_connects_to_nothing() -> None:

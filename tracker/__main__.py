@@ -1,8 +1,7 @@
 """python -m tracker."""
 
-import sys
-
+from foundation.command import leave
 from tracker.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main(prog="python -m tracker"))
+    leave(main(prog="python -m tracker"))

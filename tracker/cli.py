@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from foundation.command import (
     EXIT_CODES,
@@ -11,6 +12,7 @@ from foundation.command import (
     Parser,
     did_you_mean,
     installed_version,
+    leave,
     run_command,
 )
 
@@ -85,6 +87,11 @@ def main(argv: Sequence[str] | None = None, prog: str = "reunite") -> int:
         parser.error(f"no such command: {words[0]}{known}")
     parser.parse_args(words)  # ends with the help, the version or an error
     return EXIT_USAGE
+
+
+def console_script() -> NoReturn:
+    """What ``reunite`` starts."""
+    leave(main())
 
 
 def make_parser(prog: str) -> argparse.ArgumentParser:

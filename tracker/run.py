@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.logging import RichHandler
 
-from foundation.command import EXIT_INTERRUPTED, EXIT_NOT_ALL_WELL, Command, StopSignals
+from foundation.command import EXIT_INTERRUPTED, EXIT_NOT_ALL_WELL, Command, StopSignals, leave
 from foundation.errors import ReuniteError
 from foundation.passwords import mask_password
 from foundation.text import PlainConsole, visible
@@ -248,4 +248,4 @@ COMMAND = Command(
 main = COMMAND.main
 
 if __name__ == "__main__":
-    sys.exit(main(prog="python -m tracker.run"))
+    leave(main(prog="python -m tracker.run"))

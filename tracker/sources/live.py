@@ -1,5 +1,6 @@
 """Live cameras -> ticks: a thread for each camera, and a place where its newest frames wait."""
 
+import atexit
 import logging
 import threading
 import time
@@ -29,8 +30,9 @@ class LiveSource:
 
     The threads start with ``ticks``. Each waits inside FFmpeg or OpenCV, which cannot be woken, so
     ``close`` tells them to end, waits for `CLOSE_WAIT_S` at most, and leaves one that hangs in a
-    silent connection to end at its own timeout; it gives no more frames, and does not keep the
-    program alive.
+    silent connection to end at its own timeout; it gives no more frames. A program that is at its
+    end waits for that timeout: FFmpeg asks the interpreter ten times a second whether to wait on, and
+    an interpreter that is gone cannot be asked.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class LiveSource:
         Frames that made way for newer ones come first, where they are not dropped, in ticks that are skipped.
         Ends when it is closed, or when no camera will give a frame any more.
         """
+        atexit.register(self._close_before_exit)
         for feed in self._feeds:
             feed.start()
         while waiting := self._wait_for_frames():
@@ -70,12 +73,21 @@ class LiveSource:
 
     def close(self) -> None:
         """Tell all threads to end."""
+        if self._end_threads(CLOSE_WAIT_S):
+            atexit.unregister(self._close_before_exit)
+
+    def _close_before_exit(self) -> None:
+        self._end_threads(self._config.open_timeout_s + self._config.read_timeout_s)
+
+    def _end_threads(self, wait_s: float) -> bool:
+        """Tell all threads to end and wait for them, together at most this long; whether all have ended."""
         with self._changed:
             self._stop.set()
             self._changed.notify_all()
-        deadline = time.monotonic() + CLOSE_WAIT_S
+        deadline = time.monotonic() + wait_s
         for feed in self._feeds:
             feed.join(deadline - time.monotonic())
+        return not any(feed.is_reading for feed in self._feeds)
 
     def _wait_for_frames(self) -> tuple[bool, list[Frame]] | None:
         """The oldest waiting frame of each camera that has one, and whether they made way for newer ones;
@@ -111,16 +123,21 @@ class Feed:
         self._latest_s = self._period_s = 0.0  # of this connection; 0 when not known yet
         self._last_time_s = 0.0  # of all frames so far, Unix time
         self._unix_offset_s = time.time() - time.monotonic()  # so that a clock that is set moves no frame
-        # A daemon, since waiting inside FFmpeg cannot be cut short when the program ends.
+        # A daemon: its source ends it when the program ends, and it must not keep alive one that fails.
         self._thread = threading.Thread(target=self._run, name=f"camera {camera.name}", daemon=True)
 
     def start(self) -> None:
         """Begin to read."""
         self._thread.start()
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether the thread was started and has not ended."""
+        return self._thread.is_alive()
+
     def join(self, timeout_s: float) -> None:
         """Wait for the thread to end, if it was started, at most this long."""
-        if self._thread.is_alive():
+        if self.is_reading:
             self._thread.join(max(0.0, timeout_s))
 
     @property
