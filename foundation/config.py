@@ -141,7 +141,7 @@ def _describe(schema: type[Section], problem: Any) -> str:
         if (now := _present_name(keys[-1], sections)) is not None:
             return f"{'.'.join(keys)}: was renamed to {now!r}"
         known = [name for section in sections for name in section.model_fields]
-        near = difflib.get_close_matches(keys[-1], known, n=1, cutoff=0.5)
+        near = [*difflib.get_close_matches(keys[-1], known, n=1, cutoff=0.5), *_below(keys[-1], sections)]
         way_out = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
         wrong = f"no such key, {way_out}"
     elif kind == "value_error":  # our own sentences; those about several sections name them
@@ -168,6 +168,17 @@ def present_key(schema: type[Section], key: str) -> str:
 
 def _present_name(name: str, sections: Sequence[type[Section]]) -> str | None:
     return next((section.renamed[name] for section in sections if name in section.renamed), None)
+
+
+def _below(name: str, sections: Sequence[type[Section]]) -> list[str]:
+    """Where a setting stands for which a section was left out."""
+    return [
+        f"{section}.{name}"
+        for above in sections
+        for section, field in above.model_fields.items()
+        for below in _sections_in(field.annotation)
+        if name in below.model_fields
+    ]
 
 
 def _follow(schema: type[Section], path: Sequence[int | str]) -> tuple[list[str], list[type[Section]]]:

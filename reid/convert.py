@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from foundation.quiet_openvino import load_openvino
 from reid.preprocess import PREPROCESS_KEY, Preprocess
 
 INPUT, OUTPUT = "pictures", "embedding"
@@ -33,8 +34,7 @@ class EmbeddingOnly(nn.Module):
 
 def to_openvino(model: nn.Module, preprocess: Preprocess) -> Any:
     """An ``openvino.Model`` in FP32."""
-    import openvino
-
+    openvino = load_openvino()
     with _ready_to_trace(model, preprocess) as (network, pictures):
         converted = openvino.convert_model(_trace(network, pictures), input=[-1, *pictures.shape[1:]])
     converted.inputs[0].set_names({INPUT})

@@ -20,10 +20,11 @@ from foundation.arrays import EmbeddingArray, Image
 from foundation.command import Command
 from foundation.errors import ReuniteError
 from foundation.onnx_session import open_onnx
+from foundation.quiet_openvino import load_openvino
 from reid.checkpoint import load_model
 from reid.convert import EmbeddingOnly, load_torchscript, save_torchscript, to_onnx, to_openvino
 from reid.data import Dataset, open_dataset, read_pictures
-from reid.evaluate import judge
+from reid.judging import judge
 from reid.outputs import check_output
 from reid.preprocess import Preprocess
 from reid.runtime import open_embedder
@@ -98,8 +99,7 @@ def export_model(model: nn.Module, preprocess: Preprocess, to: str, out: Path) -
     """
     match to:
         case "openvino":
-            import openvino
-
+            openvino = load_openvino()
             openvino.save_model(to_openvino(model, preprocess), out, compress_to_fp16=False)
         case "onnx":
             out.write_bytes(to_onnx(model, preprocess))
@@ -132,8 +132,7 @@ def _run_fp32(path: Path, pictures: EmbeddingArray) -> EmbeddingArray:
     """Without the 16-bit shortcuts that a runtime may take in use."""
     match path.suffix:
         case ".xml":
-            import openvino
-
+            openvino = load_openvino()
             compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
             return np.asarray(compiled(pictures)[0], np.float32)
         case ".onnx":
@@ -156,8 +155,7 @@ def export_int8(data: str, path: Path) -> None:
     Raises:
         ReuniteError: There is no person to calibrate or to judge with, or nncf is not installed.
     """
-    import openvino
-
+    openvino = load_openvino()
     dataset = open_dataset(data)
     images = _calibration_images(dataset)
     full = open_embedder(path, exact=True)
@@ -216,6 +214,7 @@ def quantise(model: Any, pictures: EmbeddingArray) -> Any:
     Raises:
         ModuleNotFoundError: nncf is not installed.
     """
+    load_openvino()  # without the telemetry that nncf would share
     import nncf
     from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from foundation.errors import ReuniteError
 from reid.averaging import Ema, Swa
 from reid.config import TrainConfig
 from reid.distillation import Teacher
@@ -137,6 +138,18 @@ class Learner:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
+        """Take up a state that `state` gave.
+
+        Raises:
+            ReuniteError: It learnt from a teacher whose embeddings have another length.
+        """
+        if self.projection is not None:
+            began, now = (len(it["weight"]) for it in (state["projection"], self.projection.state_dict()))
+            if began != now:
+                raise ReuniteError(
+                    f"distillation.teacher: the run began with embeddings of {began} numbers, this one's "
+                    f"have {now}; put the teacher back or start a new run"
+                )
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.scaler.load_state_dict(state["scaler"])

@@ -17,6 +17,7 @@ from foundation.arrays import EmbeddingArray, Image
 from foundation.errors import ReuniteError
 from foundation.extras import install_hint
 from foundation.onnx_session import open_onnx
+from foundation.quiet_openvino import load_openvino
 from reid.preprocess import IMAGENET_MEAN, IMAGENET_STD, PREPROCESS_KEY, Preprocess
 from reid.retrieval import normalise
 
@@ -257,18 +258,16 @@ def _run_onnx(path: Path, content: bytes | None = None) -> _Network:
 
 
 def _openvino_from_ours(path: Path, exact: bool) -> _Network:
-    import openvino
-
     from reid.checkpoint import load_model
     from reid.convert import to_openvino
 
+    openvino = load_openvino()
     model, preprocess, _ = load_model(path)
     return _run_openvino(path, openvino.Core(), to_openvino(model, preprocess), exact)
 
 
 def _openvino_from_file(path: Path, exact: bool) -> _Network:
-    import openvino
-
+    openvino = load_openvino()
     core = openvino.Core()
     try:
         model = core.read_model(path)
@@ -278,8 +277,7 @@ def _openvino_from_file(path: Path, exact: bool) -> _Network:
 
 
 def _run_openvino(path: Path, core: Any, model: Any, exact: bool) -> _Network:
-    import openvino
-
+    openvino = load_openvino()
     if len(model.inputs) != 1:
         raise EmbedderError(f"{path}: must have one input, has {len(model.inputs)}")
     shape = [None if side.is_dynamic else side.get_length() for side in model.inputs[0].partial_shape]

@@ -6,8 +6,12 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from foundation.arrays import Image
+from foundation.arrays import EmbeddingArray, Image
+from reid.data import Dataset
+from reid.judging import Embedded
+from reid.retrieval import Ints, People, RetrievalScores, rank_gallery, right_and_junk
 
+SHEET_QUERIES, SHEET_MATCHES = 6, 10
 TILE_HEIGHT, TILE_WIDTH = 160, 72
 BORDER, GAP, LINE = 4, 6, 14
 WHITE, GREY, GREEN, RED = (255, 255, 255), (96, 96, 96), (64, 160, 0), (48, 32, 208)
@@ -28,6 +32,57 @@ class SheetRow(NamedTuple):
     image: Image
     caption: str
     found: Sequence[Found]
+
+
+def chosen_queries(scores: RetrievalScores, count: int = SHEET_QUERIES) -> tuple[Ints, Ints]:
+    """The rows of the best and of the worst queries by average precision, each worst or best first."""
+    judged = np.flatnonzero(scores.first_ranks)
+    order = judged[np.argsort(-scores.average_precisions[judged], kind="stable")]
+    worst = order[::-1][: min(count, len(order))]
+    best = order[: min(count, len(order) - len(worst))]
+    return best, worst
+
+
+def make_sheet(
+    dataset: Dataset,
+    queries: Embedded,
+    gallery: Embedded,
+    scores: RetrievalScores,
+    distances: EmbeddingArray,
+) -> Image:
+    """Draw the best and the worst queries with their first matches, junk left out.
+
+    Args:
+        dataset: Where the pictures are.
+        queries: Q of them.
+        gallery: G of them.
+        scores: Of the Q queries.
+        distances: (Q, G).
+    """
+
+    def draw(query: int) -> SheetRow:
+        record = queries.records[query]
+        people = People(*(column[query : query + 1] for column in queries.people))
+        right, junk = (mask[0] for mask in right_and_junk(people, gallery.people))
+        order = rank_gallery(distances[query : query + 1])[0]
+        found = [
+            Found(
+                dataset.images.read(gallery.records[row]),
+                bool(right[row]),
+                f"{gallery.records[row].person} c{gallery.records[row].camera}\n{distances[query, row]:.2f}",
+            )
+            for row in order[~junk[order]][:SHEET_MATCHES]
+        ]
+        caption = f"{record.person} c{record.camera}\nAP {100 * scores.average_precisions[query]:.0f}"
+        return SheetRow(dataset.images.read(record), caption, found)
+
+    titles = ("best queries (person, camera, distance)", "worst queries")
+    return draw_sheet(
+        [
+            (title, [draw(int(q)) for q in rows])
+            for title, rows in zip(titles, chosen_queries(scores), strict=True)
+        ]
+    )
 
 
 def draw_sheet(parts: Sequence[tuple[str, Sequence[SheetRow]]]) -> Image:

@@ -4,6 +4,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from reid.averaging import Swa, Swag
 from reid.checkpoint import save_weights
 from reid.config import RECIPES, ModelConfig, SwagAverage, TrainConfig, dump_config, load_config
 from reid.data import Dataset, open_datasets
-from reid.evaluate import judge
+from reid.judging import judge
 from reid.learner import Learner
 from reid.models import build_model
 from reid.preprocess import Preprocess
@@ -91,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Train to the last epoch; a run that ends before it began leaves nothing."""
-    folder, config = open_run(arguments)
+    folder, config, made = open_run(arguments)
     try:
         train(config, folder, console)
     except KeyboardInterrupt:
@@ -100,14 +101,17 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         if arguments.resume is None and [path.name for path in folder.iterdir()] == [CONFIG]:
             (folder / CONFIG).unlink()  # the next run gets the name
             folder.rmdir()
+            with suppress(OSError):  # a teacher's embeddings may lie there
+                for empty in made:
+                    empty.rmdir()
         raise
     result = folder / (WEIGHTS if config.average.kind == "none" else AVERAGED)
     console.print(f"done; judge it: reunite judge {result} --data KIND=PATH", soft_wrap=True)
     return 0
 
 
-def open_run(arguments: argparse.Namespace) -> tuple[Path, TrainConfig]:
-    """The folder and configuration of a new run, or of the one to resume."""
+def open_run(arguments: argparse.Namespace) -> tuple[Path, TrainConfig, list[Path]]:
+    """The folder and configuration of a new run, or of the one to resume; the folders made around it."""
     if arguments.resume is not None:
         if arguments.config or arguments.data:
             raise ReuniteError(
@@ -118,7 +122,7 @@ def open_run(arguments: argparse.Namespace) -> tuple[Path, TrainConfig]:
                 f"--resume {arguments.resume}: holds no {CONFIG}; give the folder of a run, such as "
                 "runs/reid/robust-reid-025x"
             )
-        return arguments.resume, load_config(arguments.resume / CONFIG, arguments.set)
+        return arguments.resume, load_config(arguments.resume / CONFIG, arguments.set), []
     if arguments.config is None:
         raise ReuniteError("give a recipe, for example reid/robust-reid-025x, or --resume RUN")
     config = load_config(arguments.config, arguments.set)
@@ -126,7 +130,7 @@ def open_run(arguments: argparse.Namespace) -> tuple[Path, TrainConfig]:
         config = config.model_copy(update={"data": tuple(arguments.data)})
     if not config.data:
         raise ReuniteError("no data: give --data market1501=PATH")
-    number = 1
+    number, above = 1, [path for path in (arguments.runs, *arguments.runs.parents) if not path.exists()]
     while True:
         folder = arguments.runs / f"{config.name}{number if number > 1 else ''}"
         try:
@@ -137,7 +141,7 @@ def open_run(arguments: argparse.Namespace) -> tuple[Path, TrainConfig]:
         except OSError as error:
             raise ReuniteError(f"{folder}: cannot make the folder of the run ({error.strerror})") from None
     write_whole(folder / CONFIG, dump_config(config).encode())
-    return folder, config
+    return folder, config, above
 
 
 def train(config: TrainConfig, folder: Path, console: Console) -> None:
@@ -172,7 +176,6 @@ def train(config: TrainConfig, folder: Path, console: Console) -> None:
     if (folder / CHECKPOINT).exists():
         state = load_training_state(folder / CHECKPOINT)
         check_fits(state, folder, config, pictures)
-    write_whole(folder / CONFIG, dump_config(config).encode())  # only now: it fits the checkpoint
     sampler = Sampler(
         pictures.labels, [dataset.name for dataset, _ in pictures.sources], config.batch, config.seed
     )
@@ -185,6 +188,7 @@ def train(config: TrainConfig, folder: Path, console: Console) -> None:
     learner = Learner.start(config, model, pictures.people, teacher, preprocess, device)
     if state is not None:
         learner.restore(state)
+    write_whole(folder / CONFIG, dump_config(config).encode())  # only now: it fits the checkpoint
     rows = state["rows"] if state is not None else []
     log.info(
         "%s: %d pictures of %d people, %d epochs, %d done, on %s in %s",

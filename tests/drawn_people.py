@@ -5,12 +5,14 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 import safetensors.torch
 from numpy.typing import NDArray
 from rich.console import Console
 
+from reid import train as training
 from reid.config import TrainConfig
-from reid.train import train
+from reid.schedule import learning_rate
 
 PEOPLE, PICTURES = 6, 4
 """Of the training set that `draw_market` draws: so many people with so many pictures each."""
@@ -63,8 +65,22 @@ def tiny_config(data: str, **changes: Any) -> TrainConfig:
 def run(folder: Path, config: TrainConfig) -> Path:
     """Train in the folder, which need not be there yet, and return it."""
     folder.mkdir(parents=True, exist_ok=True)
-    train(config, folder, Console(quiet=True))
+    training.train(config, folder, Console(quiet=True))
     return folder
+
+
+def run_and_kill(folder: Path, config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train in the folder as `run` does, and stop in the middle of the second epoch."""
+
+    def killed(settings: TrainConfig, epoch: float) -> float:
+        if epoch > 1.5:
+            raise KeyboardInterrupt
+        return learning_rate(settings, epoch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "learning_rate", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(folder, config)
 
 
 def weights(run_folder: Path, file: str = "weights.safetensors") -> dict[str, bytes]:

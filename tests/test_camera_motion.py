@@ -13,8 +13,7 @@ from foundation.mot_files import read_mot
 from tests.conftest import shared_folder
 from tracker.build import build_camera_motion
 from tracker.camera_motion.file import read_motions
-from tracker.config import ConfigError, NoCameraMotionConfig, RunConfig, load_config
-from tracker.config.sections import EmbeddedDetectorConfig
+from tracker.config import ConfigError, EmbeddedDetectorConfig, NoCameraMotionConfig, RunConfig, load_config
 from tracker.geometry import xywh_to_xyxy
 from tracker.recording.checkpoint import Progress, load_checkpoint, save_checkpoint
 from tracker.stages import CameraMotion

@@ -1,5 +1,6 @@
 """One YAML, one checked, frozen object."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,9 @@ def test_all_problems_are_named_at_once_with_the_nearest_key(tmp_path: Path) -> 
 
 
 def test_a_key_that_resembles_nothing_lists_what_is_known() -> None:
+    for written, meant in (("trakcing.max_lost_s=2", "tracking"), ("max_lost_s=2", "tracking.max_lost_s")):
+        with pytest.raises(ConfigError, match=f"no such key, did you mean '{re.escape(meant)}'"):
+            load_config(None, [written])
     with pytest.raises(ConfigError, match=r"output\.qqq: no such key, known here: folder, name"):
         load_config(None, ["output.qqq=1"])
 

@@ -11,7 +11,7 @@ from tests.test_identity import CONFIG, A, B, C, Visit, crowd, play
 from tracker.config import IdentityConfig, MaturityConfig
 from tracker.identity import UNDECIDED, IdentityLinker
 from tracker.identity.table import NOBODY_FROM, IdentityTable
-from tracker.identity.tracklets import TrackletTable
+from tracker.identity.tracklets import UNKNOWN, TrackletTable
 from tracker.types import CameraName, Frame, IdentityEvent, Tracks, blank_image
 
 Key = tuple[CameraName, int]
@@ -73,6 +73,11 @@ def opened(*tracks: tuple[float, int]) -> IdentityTable:
         table.open(row, 9.0)
     table.events()
     return table
+
+
+def test_a_track_that_never_was_is_unknown_whatever_its_number() -> None:
+    _, tracklets = table_of((0, 3), (1, 3))
+    assert tracklets.find(0, np.array([2, -1, 1, -2, 99])).tolist() == [1, UNKNOWN, 0, UNKNOWN, UNKNOWN]
 
 
 def test_asking_changes_nothing() -> None:

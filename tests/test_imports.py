@@ -1,6 +1,8 @@
 """Who may import whom, read from the source itself."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -54,7 +56,7 @@ HEAVY = {
     "torch": ("tracker/detectors", "tracker/embedders", "reid"),
     "ultralytics": ("tracker/detectors/yolo.py",),
     "onnxruntime": ("foundation/onnx_session.py",),
-    "openvino": ("tracker/detectors", "tracker/embedders", "reid"),
+    "openvino": ("foundation/quiet_openvino.py", "tracker/detectors/openvino_yolo.py"),
     "cv2": (
         "tracker/ground.py",
         "tracker/identity/overlap.py",
@@ -130,3 +132,14 @@ def test_the_rules_know_every_room() -> None:
     }
     known = set().union(*LAYERS) | {"__init__"}
     assert rooms <= known
+
+
+def test_nobody_is_told_that_openvino_is_used() -> None:
+    program = """
+from foundation.quiet_openvino import load_openvino
+load_openvino()
+from openvino.tools.ovc import convert_impl, telemetry_utils
+print(convert_impl.tm.__name__, telemetry_utils.tm.__name__)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == 2 * ["openvino.tools.ovc.telemetry_stub"]

@@ -209,8 +209,8 @@ def test_a_program_does_not_end_under_a_thread_that_waits_for_a_camera(ending: s
     )
     with NonsenseServer(b"") as server:
         command = [sys.executable, "-c", program, f"rtsp://127.0.0.1:{server.port}/x"]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process = subprocess.Popen(command, **pipes, text=True)
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
         while not server.visits:
             time.sleep(0.01)
             assert process.poll() is None

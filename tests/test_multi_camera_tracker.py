@@ -171,3 +171,13 @@ def test_what_does_not_fit_together_is_refused_by_name() -> None:
     other = MultiCameraTracker(["door"], embedder=KnowsByWidth(), camera_motion=NoCameraMotion())
     with pytest.raises(ValueError, match="the state is of cameras door, hall, this tracker's are door"):
         other.restore(state)
+
+
+def test_a_camera_of_a_pair_that_is_not_there_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    pairs = "[[door, hal], [yard, door]]"
+    config = load_config(None, [f"identity.overlap={pairs}", "identity.no_overlap=all"])
+    MultiCameraTracker(CAMERAS, config, embedder=KnowsByWidth(), camera_motion=NoCameraMotion())
+    assert [record.message for record in caplog.records] == [
+        "identity.overlap: no camera 'hal' in this run, did you mean hall?",
+        "identity.overlap: no camera 'yard' in this run, the cameras are door, hall",
+    ]

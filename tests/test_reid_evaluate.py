@@ -10,12 +10,12 @@ import pytest
 
 from foundation.arrays import EmbeddingArray, Image
 from foundation.errors import ReuniteError
-from reid import evaluate
+from reid import evaluate, judging
 from reid.data import Dataset, FolderImages, Record, open_dataset
-from reid.evaluate import embed_records, judge
+from reid.judging import embed_records, judge
 from reid.retrieval import normalise
 from reid.runtime import RUNTIMES, open_embedder
-from reid.sheet import GREEN, RED, Found, SheetRow, draw_sheet
+from reid.sheet import GREEN, RED, Found, SheetRow, chosen_queries, draw_sheet
 from tests.conftest import shared_folder
 from tests.test_reid_runtime import write_onnx
 
@@ -90,7 +90,7 @@ def test_flip_averages_a_picture_with_its_mirror_image(tmp_path: Path) -> None:
 def test_a_tracklet_is_the_mean_of_its_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_at_once: int
 ) -> None:
-    monkeypatch.setattr(evaluate, "READ_AT_ONCE", read_at_once)
+    monkeypatch.setattr(judging, "READ_AT_ONCE", read_at_once)
     colours = {"a.png": BLUE_PERSON, "b.png": RED_PERSON, "c.png": GREEN_PERSON, "d.png": RED_PERSON}
     for name, colour in colours.items():
         draw(tmp_path / name, colour)
@@ -198,9 +198,9 @@ def test_what_cannot_be_judged_ends_with_a_sentence(
 
 def test_the_best_and_worst_queries_never_share_one(market: Path) -> None:
     scores = judge(embed_mean_colour, open_dataset(f"market1501={market}"))
-    best, worst = evaluate.chosen_queries(scores)
+    best, worst = chosen_queries(scores)
     assert sorted([*best.tolist(), *worst.tolist()]) == [0, 1]
-    best, worst = evaluate.chosen_queries(scores, 1)
+    best, worst = chosen_queries(scores, 1)
     assert (best.tolist(), worst.tolist()) == ([0], [1])
 
 

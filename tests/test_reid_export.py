@@ -17,8 +17,8 @@ from reid import export
 from reid.checkpoint import save_weights
 from reid.convert import to_openvino
 from reid.data import open_dataset, read_pictures
-from reid.evaluate import judge
 from reid.export import INT8_KEY, MAX_DIFFERENCE, SUFFIXES, export_model
+from reid.judging import judge
 from reid.models import ReidOutput, build_model
 from reid.preprocess import DEFAULT, PREPROCESS_KEY, Preprocess
 from reid.runtime import Runtime, open_embedder

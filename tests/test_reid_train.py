@@ -23,10 +23,19 @@ from reid.models import build_model
 from reid.models.resnet50 import Resnet50
 from reid.preprocess import Preprocess
 from reid.runtime import open_embedder
-from reid.schedule import learning_rate
 from reid.training_pictures import augmented_batches, network_input, read_training_pictures
 from reid.training_state import load_training_state
-from tests.drawn_people import PEOPLE, PICTURES, TINY, draw_market, draw_person, run, tiny_config, weights
+from tests.drawn_people import (
+    PEOPLE,
+    PICTURES,
+    TINY,
+    draw_market,
+    draw_person,
+    run,
+    run_and_kill,
+    tiny_config,
+    weights,
+)
 
 RECIPES = Path(__file__).resolve().parents[1] / "configs" / "reid"
 
@@ -56,16 +65,7 @@ def test_a_resumed_run_ends_at_the_same_bits(
     settings = tiny_config(market, **changes)
     whole = run(tmp_path / "whole", settings)
     cut = tmp_path / "cut"
-
-    def killed(settings: TrainConfig, epoch: float) -> float:
-        if epoch > 1.5:
-            raise KeyboardInterrupt
-        return learning_rate(settings, epoch)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "learning_rate", killed)
-        with pytest.raises(KeyboardInterrupt):
-            run(cut, settings)
+    run_and_kill(cut, settings, monkeypatch)
     assert len(load_training_state(cut / "checkpoint.pt")["rows"]) == 1
     run(cut, settings)
     files = sorted(path.name for path in whole.glob("*.safetensors"))

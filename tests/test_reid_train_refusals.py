@@ -62,6 +62,18 @@ def test_weights_ruined_by_the_last_step_of_an_epoch_are_not_kept(
     assert not (tmp_path / "run" / "checkpoint.pt").exists()
 
 
+def test_data_that_is_not_there_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert training.main(["reid/robust-reid-025x", "--data", "market1501=nowhere"]) == 2
+    assert "nowhere does not exist" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "runs").mkdir()
+    assert training.main(["reid/robust-reid-025x", "--data", "market1501=nowhere"]) == 2
+    assert list(tmp_path.rglob("*")) == [tmp_path / "runs"]  # which was there before
+
+
 def test_float16_needs_a_gpu(market: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ReuniteError, match="float16 needs a GPU"):

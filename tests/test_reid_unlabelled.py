@@ -13,7 +13,6 @@ import torch
 
 from foundation.config import ConfigError
 from foundation.errors import ReuniteError
-from reid import train as training
 from reid.checkpoint import load_model, save_weights
 from reid.config import BatchConfig, TrainConfig
 from reid.data import DataError, open_dataset, open_datasets
@@ -23,9 +22,8 @@ from reid.preprocess import Preprocess
 from reid.retrieval import normalise
 from reid.runtime import Embedder
 from reid.sampling import NOBODY, Sampler
-from reid.schedule import learning_rate
 from reid.training_pictures import read_training_pictures
-from tests.drawn_people import TINY, draw_market, draw_person, run, tiny_config, weights
+from tests.drawn_people import TINY, draw_market, draw_person, run, run_and_kill, tiny_config, weights
 
 
 @pytest.fixture(scope="session")
@@ -145,16 +143,7 @@ def test_a_cut_training_with_views_ends_at_the_same_bits_and_asks_for_no_view_tw
     settings = taught(market, crops, teacher)
     whole = run(tmp_path / "whole" / "run", settings)
     assert len(list((tmp_path / "whole").glob("teacher-*-view*.npy"))) == 2
-
-    def killed(settings: TrainConfig, epoch: float) -> float:
-        if epoch > 1.5:
-            raise KeyboardInterrupt
-        return learning_rate(settings, epoch)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "learning_rate", killed)
-        with pytest.raises(KeyboardInterrupt):
-            run(tmp_path / "cut" / "run", settings)
+    run_and_kill(tmp_path / "cut" / "run", settings, monkeypatch)
     cut = run(tmp_path / "cut" / "run", settings)
     assert weights(whole) == weights(cut)
 
@@ -169,6 +158,21 @@ def test_a_cut_training_with_views_ends_at_the_same_bits_and_asks_for_no_view_tw
     again = run(tmp_path / "whole" / "again", settings)
     assert weights(again) == weights(whole)
     assert seen == []
+
+
+def test_a_teacher_of_another_length_is_refused_where_a_training_goes_on(
+    market: str, crops: Path, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = taught(market, crops, teacher)
+    run_and_kill(tmp_path / "run", settings, monkeypatch)
+    said = (tmp_path / "run" / "config.yaml").read_text()
+    other = tmp_path / "other.safetensors"
+    model = build_model("robust-reid-025x", None, **(TINY | {"head_length": 4}))
+    save_weights(other, model, "robust-reid-025x", TINY | {"head_length": 4}, Preprocess(32, 16), {})
+    changed = settings.distillation.model_copy(update={"teacher": str(other)})  # type: ignore[union-attr]
+    with pytest.raises(ReuniteError, match=r"of \d+ numbers, this one's have \d+; put the teacher"):
+        run(tmp_path / "run", settings.model_copy(update={"distillation": changed}))
+    assert (tmp_path / "run" / "config.yaml").read_text() == said
 
 
 def test_a_view_that_is_no_such_file_is_refused(

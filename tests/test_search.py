@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -13,13 +13,14 @@ import pytest
 from matplotlib.figure import Figure
 
 from foundation.arrays import BoolArray, Image
+from foundation.errors import ReuniteError
 from foundation.figures import png_of
 from foundation.mot_files import read_mot
 from tests.conftest import shared_folder
 from tests.drawn_embeddings import CAMERAS, NETWORK, PEOPLE, seen
 from tests.galleries import MONDAY
 from tracker.build import build_embedder
-from tracker.config import RunConfig
+from tracker.config import DetectorConfig, RunConfig
 from tracker.gallery import (
     Gallery,
     GalleryWriter,
@@ -303,6 +304,20 @@ def test_a_photo_without_people_says_what_helps(
         assert main(["photo.png", *words]) == 2
         told = "no person found; a photo that is already cropped: --crop takes the whole picture"
         assert capsys.readouterr().err == f"error: photo.png: {told}\n"
+
+
+def test_a_detector_that_cannot_be_had_leaves_the_crop_as_the_way_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show(monkeypatch)
+
+    def refuse(config: DetectorConfig, locations: Mapping[str, str]) -> None:
+        raise ReuniteError("detector.kind=x needs y, which is not installed: pip install y; or take z")
+
+    monkeypatch.setattr(command, "build_detector", refuse)
+    assert main(["photo.png"]) == 2
+    told = "pip install y, or cut the person out and take --crop"
+    assert capsys.readouterr().err == f"error: detector.kind=x needs y, which is not installed: {told}\n"
 
 
 def test_a_box_outside_the_picture_shows_nobody(

@@ -1,9 +1,11 @@
 """MultiCameraTracker: frames of many cameras in, people out, each with one identity; no folder, no thread."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from foundation.command import did_you_mean
 from tracker.build import build_camera_motion, build_detector, build_embedder, build_tracker
 from tracker.clock import StageClock
 from tracker.config import RunConfig
@@ -23,6 +25,8 @@ from tracker.types import (
     Tracklets,
     Tracks,
 )
+
+logger = logging.getLogger(__name__)
 
 
 class MultiCameraTracker:
@@ -69,6 +73,8 @@ class MultiCameraTracker:
         self.cameras = [CameraName(camera) for camera in cameras]
         if not self.cameras or len(set(self.cameras)) < len(self.cameras):
             raise ValueError(f"cameras must be one or more, each with a name of its own, got {self.cameras}")
+        for problem in unknown_cameras(self.config, self.cameras):
+            logger.warning("%s", problem)
         self.num_detections = self.num_embedded = 0
         self._clock = clock or StageClock()
         self._detector = detector
@@ -213,6 +219,18 @@ class MultiCameraTracker:
         """All that remember something but the detector, by names without a slash."""
         trackers = {f"tracker {index}": self._trackers[it] for index, it in enumerate(self.cameras)}
         return {"camera motion": self._camera_motion, "identities": self.identities, **trackers}
+
+
+def unknown_cameras(config: RunConfig, cameras: Sequence[CameraName]) -> list[str]:
+    """A sentence for each camera in a pair of ``identity`` that is none of these: it may be misspelt."""
+    problems = []
+    for key, pairs in (("overlap", config.identity.overlap), ("no_overlap", config.identity.no_overlap)):
+        named = () if pairs == "all" else dict.fromkeys(camera for pair in pairs for camera in pair)
+        for camera in named:
+            if camera not in cameras:
+                way_out = did_you_mean(camera, cameras) or f", the cameras are {', '.join(cameras)}"
+                problems.append(f"identity.{key}: no camera {camera!r} in this run{way_out}")
+    return problems
 
 
 def name_tracks(identities: IdentityLinker, frame: Frame, tracks: Tracks, coasting: Tracks) -> Sightings:

@@ -1,6 +1,7 @@
 """Pictures of people and who is on them."""
 
-from reid.data.layouts import Dataset, count_people, open_dataset, open_datasets
+from reid.data.dataset import Dataset, count_people
+from reid.data.layouts import open_dataset, open_datasets
 from reid.data.pictures import (
     PICTURE_SUFFIXES,
     DataError,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from foundation.arrays import BoolArray, Image
 from foundation.errors import ReuniteError
+from foundation.quiet_openvino import load_openvino
 
 STRIDES = (8, 16, 32)
 MAX_SUPPRESSED = 300
@@ -48,8 +49,7 @@ class YoloModel:
         Args:
             size: Multiples of 32.
         """
-        import openvino
-
+        openvino = load_openvino()
         model = openvino.Core().read_model(self.path)
         shape = openvino.PartialShape([1, 3, size[1], size[0]])
         if not self.is_open and size != self.size:
@@ -69,8 +69,7 @@ def read_yolo(path: Path, open_size: int) -> YoloModel | None:
         path: The ``.xml``.
         open_size: Side of the square for a file that leaves its size open.
     """
-    import openvino
-
+    openvino = load_openvino()
     model = openvino.Core().read_model(path)
     sides = list(model.input().get_partial_shape())
     is_open = any(side.is_dynamic for side in sides)
@@ -95,7 +94,7 @@ def compile_yolo(
 
     What it gives is valid until it is called again.
     """
-    import openvino
+    openvino = load_openvino()
     from openvino.preprocess import ColorFormat, PrePostProcessor
 
     # Bytes to numbers, blue to red, rows to planes: a part of the network costs less than a pass of its own.

@@ -1,6 +1,7 @@
 """YOLO and RT-DETR through ultralytics. The only file that imports it: it is AGPL-3.0."""
 
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -154,7 +155,8 @@ def _locate(config: UltralyticsDetectorConfig) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             attempt_download_asset(folder / name)
         except Exception as error:  # noqa: BLE001 - network, disk and server errors of several libraries
-            reason = f"it cannot be downloaded ({' '.join(str(error).split())})"
+            said = re.sub(r"^\W+", "", " ".join(str(error).split()))  # it begins with a picture of a cross
+            reason = f"it cannot be downloaded ({said})"
         else:
             if (folder / name).is_file():
                 return folder / name

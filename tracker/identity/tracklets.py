@@ -92,7 +92,8 @@ class TrackletTable:
     def find(self, camera: int, track_ids: IntArray) -> IntArray:
         """The rows (R,) of tracks (R,) of one camera, repeated ones too; `UNKNOWN` where there is none."""
         rows = self._rows[camera]
-        return np.asarray(rows[np.minimum(track_ids, len(rows) - 1)])
+        beyond = len(rows) - 1  # where there is none
+        return np.asarray(rows[np.where(track_ids < 0, beyond, np.minimum(track_ids, beyond))])
 
     def see(self, camera: int, track_ids: IntArray, time: float, length: int) -> IntArray:
         """The rows (M,) of different tracks of one camera, which are seen now; new ones begin."""

@@ -183,9 +183,8 @@ def look_for_people(photo: Frame, path: Path, config: DetectorConfig) -> Detecti
     try:
         detector = build_detector(config, {})
     except ReuniteError as error:
-        raise ReuniteError(
-            f"{error}. A photo from which the person is cut out needs no detector: --crop"
-        ) from None
+        reason = str(error).partition(" or take ")[0].rstrip(",;")  # a detector that a photo cannot have
+        raise ReuniteError(f"{reason}, or cut the person out and take --crop") from None
     found = find_people(photo, detector, config.likely_score)
     if not len(found):
         raise ReuniteError(

@@ -1,0 +1,186 @@
+"""How well a network finds people again: pictures are embedded, ranked and scored."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from foundation.arrays import EmbeddingArray, Image
+from foundation.errors import ReuniteError
+from reid.data import Dataset, Record, read_pictures
+from reid.retrieval import (
+    People,
+    RetrievalScores,
+    center_cameras,
+    cosine_distances,
+    expand_queries,
+    normalise,
+    rerank,
+    score_distances,
+    score_embeddings,
+)
+
+READ_AT_ONCE = 256
+"""Pictures that are in memory together."""
+
+Embed = Callable[[Sequence[Image]], EmbeddingArray]
+"""From pictures (H, W, 3) BGR to (N, D) embeddings of length 1."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedded:
+    """The pictures of one side, queries or gallery; a tracklet counts as one.
+
+    Attributes:
+        embeddings: (N, D) of length 1; of a tracklet, the direction of the mean.
+        records: N, of a tracklet the first that could be read.
+        skipped: Why, for each picture that could not be read.
+    """
+
+    embeddings: EmbeddingArray
+    records: tuple[Record, ...]
+    skipped: tuple[str, ...]
+
+    @property
+    def people(self) -> People:
+        """Who is on the N pictures."""
+        return People(
+            np.array([record.person for record in self.records], np.int64),
+            np.array([record.camera for record in self.records], np.int64),
+        )
+
+
+class Ranking(NamedTuple):
+    """The gallery in the order of each query.
+
+    Attributes:
+        scores: How good it is.
+        distances: Gives the (Q, G) distances that it follows; computed when asked, as they may be many.
+    """
+
+    scores: RetrievalScores
+    distances: Callable[[], EmbeddingArray]
+
+
+def judge(
+    embed: Embed,
+    dataset: Dataset,
+    *,
+    reranked: bool = False,
+    query_expansion: int = 0,
+    flip: bool = False,
+    centered: bool = False,
+    tell: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+) -> RetrievalScores:
+    """Embed the queries and the gallery of a data set and score what is found.
+
+    Args:
+        embed: The network.
+        dataset: Its ``query`` and ``gallery`` are used.
+        reranked: Rank by k-reciprocal neighbours (`reid.retrieval.rerank`).
+        query_expansion: Neighbours by which a query is expanded; 0 for none.
+        flip: Average the embeddings of each picture and its mirror image.
+        centered: Take the mean of each camera out (`reid.retrieval.center_cameras`).
+        tell: Is given one line for each picture that cannot be read and is left out.
+
+    Raises:
+        ReuniteError: There is no query or no gallery, or the network gave something without a direction.
+    """
+    queries, gallery = embed_both_sides(embed, dataset, flip)
+    for line in (*queries.skipped, *gallery.skipped):
+        tell(f"left out: {line}")
+    return rank(queries, gallery, reranked, query_expansion, centered).scores
+
+
+def rank(
+    queries: Embedded, gallery: Embedded, reranked: bool, query_expansion: int, centered: bool
+) -> Ranking:
+    """What `judge` does once pictures are embedded; arguments as there."""
+    if centered:
+        queries, gallery = center_both_sides(queries, gallery)
+    expanded = queries.embeddings
+    if query_expansion:
+        expanded = expand_queries(expanded, gallery.embeddings, query_expansion)
+    if not reranked:
+        scores = score_embeddings(expanded, gallery.embeddings, queries.people, gallery.people)
+        return Ranking(scores, partial(cosine_distances, expanded, gallery.embeddings))
+    distances = rerank(expanded, gallery.embeddings)
+    return Ranking(score_distances(distances, queries.people, gallery.people), lambda: distances)
+
+
+def center_both_sides(queries: Embedded, gallery: Embedded) -> tuple[Embedded, Embedded]:
+    """Both sides without the mean of each camera, which is that of its queries and gallery together."""
+    embeddings = np.concatenate([queries.embeddings, gallery.embeddings])
+    cameras = np.concatenate([queries.people.cameras, gallery.people.cameras])
+    centered = center_cameras(embeddings, cameras)
+    split = len(queries.embeddings)
+    return replace(queries, embeddings=centered[:split]), replace(gallery, embeddings=centered[split:])
+
+
+def embed_both_sides(
+    embed: Embed, dataset: Dataset, flip: bool = False, advance: Callable[[int], object] | None = None
+) -> tuple[Embedded, Embedded]:
+    """Embed queries and gallery; arguments and errors as in `judge`.
+
+    ``advance`` is told of each batch how many pictures it had.
+    """
+    sides = []
+    for name, records in (("query", dataset.query), ("gallery", dataset.gallery)):
+        side = embed_records(embed, dataset, records, flip, advance)
+        if not side.records:
+            reason = (
+                f"none of {len(records)} {name} pictures can be read, for example {side.skipped[0]}"
+                if side.skipped
+                else f"there is no {name} picture; a folder for each person, without query/ and gallery/, "
+                "is judged as 'folder-test=PATH'"
+            )
+            raise ReuniteError(f"{dataset.name}: nothing to judge with, {reason}")
+        sides.append(side)
+    return sides[0], sides[1]
+
+
+def embed_records(
+    embed: Embed,
+    dataset: Dataset,
+    records: Sequence[Record],
+    flip: bool = False,
+    advance: Callable[[int], object] | None = None,
+) -> Embedded:
+    """Embed pictures, some at a time, and bring those of a tracklet together; arguments as in `judge`.
+
+    Raises:
+        ReuniteError: The network gave something that is not finite, or zeros.
+    """
+    sums: list[EmbeddingArray] = []
+    firsts: list[Record] = []
+    row_of_tracklet: dict[int, int] = {}
+    skipped: list[str] = []
+    for start in range(0, len(records), READ_AT_ONCE):
+        some = records[start : start + READ_AT_ONCE]
+        pictures = read_pictures(dataset.images, some)
+        skipped.extend(pictures.skipped)
+        embeddings = _embed(embed, pictures.images, flip)
+        for record, embedding in zip(pictures.records, embeddings, strict=True):
+            row = row_of_tracklet.setdefault(record.tracklet, len(sums)) if record.tracklet else len(sums)
+            if row == len(sums):
+                sums.append(embedding.copy())
+                firsts.append(record)
+            else:
+                sums[row] += embedding
+        if advance:
+            advance(len(some))
+    try:
+        embeddings = normalise(np.stack(sums)) if sums else np.empty((0, 0), np.float32)
+    except ValueError as error:
+        raise ReuniteError(f"{dataset.name}: {error}; are these weights whole?") from None
+    return Embedded(embeddings, tuple(firsts), tuple(skipped))
+
+
+def _embed(embed: Embed, images: Sequence[Image], flip: bool) -> EmbeddingArray:
+    embeddings = embed(images)
+    if flip and len(images):
+        embeddings = normalise(embeddings + embed([np.ascontiguousarray(image[:, ::-1]) for image in images]))
+    return embeddings
