@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from foundation.cosine_prior import CosinePrior
 from foundation.errors import ReuniteError
 from foundation.files import write_whole
 from reid.models import build_model
 from reid.preprocess import Preprocess
+from reid.stored_prior import PRIOR_KEY
 
 FORMAT = "reunite-reid-1"
 """Written into every file; another number means another layout."""
@@ -108,6 +111,19 @@ def load_model(path: Path) -> tuple[nn.Module, Preprocess, dict[str, Any]]:
     _check_weights(path, name, model.state_dict(), tensors)
     model.load_state_dict(tensors)
     return model.eval(), preprocess, about
+
+
+def write_prior(path: Path, prior: CosinePrior) -> None:
+    """Write into weights what their cosines mean; all else stays as it is.
+
+    Raises:
+        ReuniteError: They are not weights that `save_weights` wrote, or cannot be written.
+    """
+    load_model(path)  # says what is wrong with the file
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 it is no mapping
+    write_whole(path, save(tensors, metadata | {PRIOR_KEY: json.dumps(asdict(prior))}))
 
 
 def _check_weights(path: Path, name: str, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:

@@ -20,6 +20,7 @@ from rich.table import Table
 
 from foundation.arrays import Image
 from foundation.command import Command
+from foundation.cosine_prior import CosinePrior
 from foundation.errors import ReuniteError
 from foundation.weights import weights_folder
 from reid.data import open_datasets
@@ -75,6 +76,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also measure what cosines of this network mean, for people it was not trained on, as the "
         "tracker's identity.similarity",
     )
+    output.add_argument(
+        "--write",
+        action="store_true",
+        help="with --prior: write it into WEIGHTS, a .safetensors of ours; the tracker reads it there",
+    )
     output.add_argument("--json", type=Path, metavar="FILE", help="also write all figures, as fractions")
     output.add_argument(
         "--sheet",
@@ -86,16 +92,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Judge on every data set, print the table, write what was asked for."""
-    if arguments.query_expansion < 0:
-        raise ReuniteError(f"--query-expansion {arguments.query_expansion}: must not be negative")
-    if arguments.sheet and len(arguments.data) > 1:
-        raise ReuniteError("--sheet: draws one data set; give one --data")
-    if arguments.sheet:
-        check_output("--sheet", arguments.sheet, (".png",))
-    if arguments.json:
-        check_output("--json", arguments.json)
-    datasets = open_datasets(arguments.data)
+    _check(arguments)
     network = find_network(arguments.weights, weights_folder(""))
+    if arguments.write:
+        _refuse_to_write(arguments, network.path)
+    datasets = open_datasets(arguments.data)
     embedder = open_embedder(
         network.path,
         arguments.runtime,
@@ -147,6 +148,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         if report["prior"]:
             numbers = ", ".join(f"{name}: {value}" for name, value in report["prior"].items())
             console.print(f"{report['data']}: --set 'identity.similarity={{{numbers}}}'", soft_wrap=True)
+    if arguments.write:
+        _write_prior(network.path, CosinePrior(**reports[0]["prior"]), console)
     for line in skipped:
         console.print(f"left out: {line}", soft_wrap=True)
     if arguments.json:
@@ -162,6 +165,36 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         }
         arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Say before all the work what does not go together."""
+    if arguments.query_expansion < 0:
+        raise ReuniteError(f"--query-expansion {arguments.query_expansion}: must not be negative")
+    if arguments.sheet and len(arguments.data) > 1:
+        raise ReuniteError("--sheet: draws one data set; give one --data")
+    if arguments.sheet:
+        check_output("--sheet", arguments.sheet, (".png",))
+    if arguments.json:
+        check_output("--json", arguments.json)
+
+
+def _write_prior(path: Path, prior: CosinePrior, console: Console) -> None:
+    from reid.checkpoint import write_prior
+
+    write_prior(path, prior)
+    console.print(f"wrote the prior into {path}", soft_wrap=True)
+
+
+def _refuse_to_write(arguments: argparse.Namespace, path: Path) -> None:
+    """Say before all the work that the prior cannot be written."""
+    if not arguments.prior or len(arguments.data) > 1:
+        raise ReuniteError("--write: goes with --prior and one --data, as weights have one prior")
+    if path.suffix != ".safetensors":
+        raise ReuniteError(
+            f"--write: {path} is no .safetensors of this project; put the numbers into a configuration, as "
+            "identity.similarity"
+        )
 
 
 def _prior(queries: Embedded, gallery: Embedded) -> dict[str, float]:

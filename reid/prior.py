@@ -7,7 +7,6 @@ from these numbers, which belong to the network.
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import optimize, special
 
 from foundation.arrays import EmbeddingArray, FloatArray, IntArray
+from foundation.cosine_prior import CosinePrior
 from foundation.errors import ReuniteError
 from reid.data import Record
 from reid.retrieval import DISTRACTOR, MIN_LENGTH, center_cameras, normalise
@@ -35,29 +35,6 @@ MIN_PAIRS = 20
 
 LESS_ALIKE = (0.5, 0.8, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9995, 0.9999)
 """The mixture is fitted where these shares of the pairs of two people are less alike."""
-
-
-@dataclass(frozen=True, slots=True)
-class CosinePrior:
-    """Means and standard deviations of cosines, once the mean of each camera is taken out.
-
-    Attributes:
-        mean_different, sd_different: Two people, but for those who dress alike.
-        look_alikes: Share of the pairs of two people who dress alike.
-        more_of_look_alikes, sd_of_look_alikes: By how much their mean is higher, and their deviation.
-        mean_same, sd_same: One person in two tracklets, seen by two cameras.
-        mean_within, sd_within: Two embeddings of one tracklet, seconds apart.
-    """
-
-    mean_different: float
-    sd_different: float
-    look_alikes: float
-    more_of_look_alikes: float
-    sd_of_look_alikes: float
-    mean_same: float
-    sd_same: float
-    mean_within: float
-    sd_within: float
 
 
 def measure_prior(embeddings: EmbeddingArray, records: Sequence[Record]) -> CosinePrior:

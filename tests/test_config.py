@@ -93,7 +93,7 @@ def test_an_unknown_detector_names_the_known_ones() -> None:
 
 def test_a_sentence_of_our_own_stands_alone() -> None:
     with pytest.raises(ConfigError) as caught:
-        load_config(None, ["identity.similarity.mean_different=0.9"])
+        load_config(None, ["identity.similarity.mean_different=0.9", "identity.similarity.mean_same=0.7"])
     assert str(caught.value).endswith("similarity: mean_different must be below mean_within and mean_same")
 
 

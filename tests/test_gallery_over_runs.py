@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from foundation.arrays import BoolArray
+from foundation.cosine_prior import CosinePrior
 from tests.galleries import unit_rows
 from tests.test_identity_table import replay
 from tracker.config import load_config
@@ -44,6 +45,7 @@ class KnowsByShade:
     """A network that tells drawn people apart: who it is stands in the colour of the middle of the box."""
 
     network: Network | None = Network("shades", "5bade", DIMENSION)
+    prior: CosinePrior | None = None
 
     def embed(
         self, tick: Tick, detections: Sequence[Detections], needed: Sequence[BoolArray]

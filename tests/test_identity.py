@@ -241,20 +241,17 @@ def test_enough_pairs_of_a_site_outweigh_the_prior() -> None:
     assert similarity.different == pytest.approx((0.3, 0.1), abs=0.01)
     assert similarity.within == pytest.approx((0.9, 0.05), abs=0.01)
     assert similarity.pairs == (5000, 5000)
-    kept = (
-        SimilarityConfig().mean_same - 0.0
-    ) / SimilarityConfig().mean_within  # of what all embeddings have in common
+    prior = SimilarityConfig().prior
+    kept = (prior.mean_same - prior.mean_different) / (prior.mean_within - prior.mean_different)
     assert similarity.same[0] == pytest.approx(0.3 + 0.6 * kept, abs=0.01)
-    prior = SimilarityConfig()
-    assert SimilarityCalibration(prior).different == pytest.approx((prior.mean_different, prior.sd_different))
-    assert SimilarityCalibration(prior).same == pytest.approx((prior.mean_same, prior.sd_same))
+    alone = SimilarityCalibration(SimilarityConfig())
+    assert alone.different == pytest.approx((prior.mean_different, prior.sd_different))
+    assert alone.same == pytest.approx((prior.mean_same, prior.sd_same))
 
 
 def test_odds_never_fall_and_rates_are_what_samples_show() -> None:
     cosines = draw(-0.05, 0.25, 200_000, 2)
-    similarity = SimilarityCalibration(
-        SimilarityConfig(mean_different=-0.05, sd_different=0.25, look_alikes=0)
-    )
+    similarity = SimilarityCalibration(SimilarityConfig(look_alikes=0), cosines)
     odds = similarity.log_odds(np.linspace(-1, 1, 500))
     assert (np.diff(odds) >= 0).all()
     for cosine in (0.0, 0.3, 0.5):
@@ -268,8 +265,11 @@ def test_odds_never_fall_and_rates_are_what_samples_show() -> None:
 
 
 def test_look_alikes_lift_the_rate_of_strangers_where_few_would_be_otherwise() -> None:
-    plain, dressed = (SimilarityCalibration(SimilarityConfig(look_alikes=share)) for share in (0.0, 0.05))
-    config = SimilarityConfig()
+    config = SimilarityConfig().prior
+    shown = draw(config.mean_different, config.sd_different, 50_000, 2)
+    plain, dressed = (
+        SimilarityCalibration(SimilarityConfig(look_alikes=share), shown) for share in (0.0, 0.05)
+    )
     mixed = draw(config.mean_different, config.sd_different, 950_000, 0)
     mean = config.mean_different + config.more_of_look_alikes
     mixed = np.concatenate((mixed, draw(mean, config.sd_of_look_alikes, 50_000, 1)))
@@ -279,6 +279,20 @@ def test_look_alikes_lift_the_rate_of_strangers_where_few_would_be_otherwise() -
     assert dressed.log_odds(at)[0] < plain.log_odds(at)[0]
 
 
+def test_until_a_site_shows_its_own_pairs_strangers_are_taken_to_scatter_more() -> None:
+    config, at = SimilarityConfig(look_alikes=0), np.array([0.5])
+    prior = config.prior
+    rates = [
+        float(
+            SimilarityCalibration(
+                config, draw(prior.mean_different, prior.sd_different, count, 2)
+            ).stranger_rate(at)[0]
+        )
+        for count in (0, 100, 100_000)
+    ]
+    assert rates[0] > 5 * rates[1] > 5 * rates[2] > 0
+
+
 def test_where_strangers_are_too_alike_no_cosine_suffices() -> None:
     similarity = SimilarityCalibration(SimilarityConfig(mean_different=0.3, sd_different=0.6))
     assert similarity.threshold(10_000, 0.01) == np.inf
@@ -286,8 +300,8 @@ def test_where_strangers_are_too_alike_no_cosine_suffices() -> None:
 
 @pytest.mark.parametrize("rate", [0.01, 0.1])
 def test_strangers_reach_the_required_odds_as_rarely_as_stated(rate: float) -> None:
-    config = SimilarityConfig(mean_different=0.0, sd_different=0.2, look_alikes=0)
-    similarity, people = SimilarityCalibration(config), 30
+    shown = draw(0.0, 0.2, 100_000, 2)
+    similarity, people = SimilarityCalibration(SimilarityConfig(look_alikes=0), shown), 30
     extra = np.random.default_rng(0).normal(0, 1.5, people)
     needed = required_log_odds(extra, similarity, rate)
     strangers = draw(0.0, 0.2, 20_000 * people, 1).reshape(-1, people)

@@ -5,8 +5,7 @@ import pytest
 
 from foundation.arrays import EmbeddingArray
 from tests.test_identity import CONFIG, LENGTH, A, B, C, Visit, embeddings_of, unit
-from tracker.identity import UNDECIDED, IdentityLinker
-from tracker.identity import linker as linker_module
+from tracker.identity import UNDECIDED, IdentityLinker, site_similarity
 from tracker.identity.similarity import SimilarityCalibration
 from tracker.types import CameraName, Frame, KnownIdentities, Tracks, blank_image
 
@@ -83,7 +82,7 @@ def test_the_time_between_two_runs_says_nothing() -> None:
         linker.places.transit_times.add(0, 1, 4.0)  # from a to b
     rows = linker._tracklets.see(1, np.array([1]), 1.0, LENGTH)
     linker._tracklets.add_embeddings(rows, embeddings)
-    assert linker._candidates(rows).extra.tolist() == [0.0]
+    assert linker._decisions.candidates(rows).extra.tolist() == [0.0]
 
 
 def test_whoever_is_undecided_at_the_end_is_somebody_new_if_mature() -> None:
@@ -128,7 +127,7 @@ def test_what_cosines_mean_is_learnt_ever_more_rarely_where_all_tracks_are_short
 
     linker, random = IdentityLinker(CONFIG, (A,)), np.random.default_rng(1)
     site = Site(linker)
-    monkeypatch.setattr(linker_module, "SimilarityCalibration", count)
+    monkeypatch.setattr(site_similarity, "SimilarityCalibration", count)
     for pair in range(100):
         embeddings = unit(random.normal(size=(2, LENGTH)))
         for step in range(10):  # 1.8 s: none is looked at twice so late that it is another pose

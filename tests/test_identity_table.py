@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from tests.test_identity import CONFIG, A, B, C, Visit, crowd, play
 from tracker.config import IdentityConfig, MaturityConfig
 from tracker.identity import UNDECIDED, IdentityLinker
+from tracker.identity.decisions import ENDED_S
 from tracker.identity.table import NOBODY_FROM, IdentityTable
 from tracker.identity.tracklets import UNKNOWN, TrackletTable
 from tracker.types import CameraName, Frame, IdentityEvent, Tracks, blank_image
 
 Key = tuple[CameraName, int]
+NO_TRACKS = Tracks(np.empty(0, np.int64), np.empty((0, 4)), np.empty(0), np.empty((0, 64), np.float32))
 
 
 def replay(events: Iterable[IdentityEvent]) -> dict[Key, int]:
@@ -244,13 +246,21 @@ def test_the_events_of_a_run_replayed_give_its_tracks_before_and_after_linking_o
     assert linker.events() == []  # as when a run is resumed that was cut off while it wrote its results
 
 
-def test_a_short_track_is_decided_when_it_was_not_seen_for_long_enough_by_the_clock_of_all_cameras() -> None:
+def test_a_short_track_is_decided_soon_after_its_camera_no_longer_shows_it() -> None:
     linker = IdentityLinker(CONFIG, (A, B, C))
-    short, other = Visit(0, A, 0, 1), Visit(1, B, 0, 6)  # camera a gives no frame after 1 s
-    play(linker, [short, other], cameras=(A, B))
+    play(linker, [Visit(0, A, 0, 1), Visit(1, B, 0, 6)], cameras=(A, B))
     (event,) = [event for event in linker.events() if event.camera == A]
+    assert (event.kind, event.time) == ("new", 1 + ENDED_S)
+
+
+def test_where_a_camera_gives_no_more_frames_a_track_is_decided_by_the_clock_of_the_others() -> None:
+    linker = IdentityLinker(CONFIG, (A, B, C))
+    play(linker, [Visit(0, A, 0, 1)], cameras=(A,))
+    for frame, time in enumerate(np.arange(1.25, 4, 0.25), start=6):
+        linker.observe(Frame(B, frame, float(time), blank_image(320, 240)), NO_TRACKS)
+    (event,) = linker.events()
     assert (event.kind, event.time) == ("new", 1 + CONFIG.decide_s)
-    assert linker.tracks().decided_s[0] == 1 + CONFIG.decide_s
+    assert linker.tracks().decided_s.tolist() == [1 + CONFIG.decide_s]
 
 
 def test_a_camera_whose_clock_is_late_is_given_as_much_time() -> None:

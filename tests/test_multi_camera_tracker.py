@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from foundation.arrays import BoolArray, FloatArray
+from foundation.cosine_prior import CosinePrior
 from foundation.errors import ReuniteError
 from tracker.camera_motion.none import NoCameraMotion
 from tracker.config import load_config
@@ -33,6 +34,7 @@ class KnowsByWidth:
     """An embedder that tells people apart as well as a good network does."""
 
     network: Network | None = Network("widths", "51de", LENGTH)
+    prior: CosinePrior | None = None
 
     def embed(
         self, tick: Tick, detections: Sequence[Detections], needed: Sequence[BoolArray]

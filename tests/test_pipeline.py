@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from foundation.arrays import BoolArray
+from foundation.cosine_prior import CosinePrior
 from tracker.camera_motion.none import NoCameraMotion
 from tracker.clock import StageClock
 from tracker.multi_camera_tracker import MultiCameraTracker
@@ -52,6 +53,7 @@ class OneWalker:
     """Finds one person in every frame, who walks to the right."""
 
     network: Network | None = None
+    prior: CosinePrior | None = None
     ticks_at_once = 1
 
     def detect(self, tick: Tick) -> list[Detections]:

@@ -13,6 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from foundation.arrays import BoolArray, Image
+from foundation.cosine_prior import CosinePrior
 from foundation.errors import ReuniteError
 from foundation.figures import png_of
 from foundation.mot_files import read_mot
@@ -44,6 +45,7 @@ class PaintedEmbedder:
     """Knows people by the grey they are painted with: GREY_STEP times the number."""
 
     network: Network | None = NETWORK
+    prior: CosinePrior | None = None
 
     def embed(
         self, tick: Tick, detections: Sequence[Detections], needed: Sequence[BoolArray]

@@ -258,6 +258,6 @@ def test_a_run_that_looks_at_people_says_what_it_learned(
     assert (stated is not None) == has_embeddings
     if stated is not None:
         learned = json.loads(Path("runs/track/calibration.json").read_text())
-        assert stated.max_false_merge_rate == 0.01
+        assert stated.max_false_merge_rate == 0.05
         assert learned["people_known"] >= 1
         assert learned["cosine_of_different_people"]["pairs_of_this_site"] >= 1

@@ -4,9 +4,11 @@ Implementations are imported when they are chosen, so that a run with one detect
 needs nor loads the libraries of another.
 """
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import assert_never
 
+from foundation.cosine_prior import CosinePrior
 from tracker.camera_tracker import CameraTracker
 from tracker.config import (
     CameraMotionConfig,
@@ -23,10 +25,13 @@ from tracker.config import (
     OnnxDetectorConfig,
     ReidEmbedderConfig,
     RunConfig,
+    SimilarityConfig,
     UltralyticsDetectorConfig,
 )
 from tracker.stages import CameraMotion, Detector, Embedder
 from tracker.types import CameraName
+
+logger = logging.getLogger(__name__)
 
 
 def build_detector(config: DetectorConfig, locations: Mapping[CameraName, str]) -> Detector:
@@ -73,6 +78,21 @@ def build_embedder(config: EmbedderConfig) -> Embedder:
             return ReidEmbedder(config)
         case _:
             assert_never(config)
+
+
+def similarity_of(config: SimilarityConfig, embedder: Embedder) -> SimilarityConfig:
+    """What cosines of this embedder mean: as configured, else as its weights say, else as the default says.
+
+    Raises:
+        ReuniteError: What is configured does not go with what the weights say.
+    """
+    if embedder.prior is None and embedder.network is not None and not config.is_whole:
+        logger.info(
+            "embedder %s: what its cosines mean is not known, so a default serves until the site has shown "
+            "it; measure it with: reunite judge WEIGHTS --data KIND=PATH --prior",
+            embedder.network.name,
+        )
+    return config.of_network(embedder.prior or CosinePrior())
 
 
 def build_camera_motion(config: CameraMotionConfig, cameras: Iterable[CameraName]) -> CameraMotion:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from foundation.command import did_you_mean
-from tracker.build import build_camera_motion, build_detector, build_embedder, build_tracker
+from tracker.build import build_camera_motion, build_detector, build_embedder, build_tracker, similarity_of
 from tracker.clock import StageClock
 from tracker.config import RunConfig
 from tracker.ground import GroundPlane
@@ -82,7 +82,10 @@ class MultiCameraTracker:
         self._embedder = embedder or build_embedder(self.config.embedder)
         self._trackers = {camera: build_tracker(camera, self.config) for camera in self.cameras}
         self.ground = GroundPlane(self.config.ground, self.cameras)
-        self.identities = IdentityLinker(self.config.identity, self.cameras, reserve, self.ground)
+        identity = self.config.identity
+        similarity = similarity_of(identity.similarity, self._embedder)
+        identity = identity.model_copy(update={"similarity": similarity})
+        self.identities = IdentityLinker(identity, self.cameras, reserve, self.ground)
 
     @property
     def detector(self) -> Detector:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from foundation.arrays import BoolArray, FloatArray
+from foundation.cosine_prior import CosinePrior
 from tracker.types import (
     CameraName,
     Detections,
@@ -123,6 +124,10 @@ class Embedder(Protocol):
     @property
     def network(self) -> Network | None:
         """Which network embeds; None: its embeddings cannot be compared with those of another run."""
+
+    @property
+    def prior(self) -> CosinePrior | None:
+        """What cosines of its embeddings mean before a site has shown it; None: not known."""
 
     def embed(
         self, tick: Tick, detections: Sequence[Detections], needed: Sequence[BoolArray]

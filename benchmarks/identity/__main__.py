@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.identity.appearance import Spread
-from benchmarks.identity.loading import DATA, ground_of, load_cameras
+from benchmarks.identity.loading import DATA, ground_of, load_cameras, similarity_for
 from benchmarks.identity.nearest import NearestNeighbour
 from benchmarks.identity.scoring import (
     Outcome,
@@ -71,7 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             best, mixed = idf1_of(scene, people_of(scene)), len(mixed_tracks(scene))
             tracks = int(np.isfinite(scene.begin_s).sum())
             ground = ground_of(data, config.ground, options.shared)
-            for method, outcome in link_all_ways(scene, config, ground, options.method):
+            identity = config.identity.model_copy(update={"similarity": similarity_for(data, config)})
+            here = config.model_copy(update={"identity": identity})
+            for method, outcome in link_all_ways(scene, here, ground, options.method):
                 stated = config.identity.max_false_merge_rate if method.startswith("ours") else None
                 print_cells([data, f"{tracks}, {mixed}", method, *cells(outcome, best, stated)])
                 about_row = {"data": data, "method": method, "stated_rate": stated}

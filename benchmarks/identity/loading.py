@@ -20,9 +20,11 @@ from benchmarks.identity.scenes import (
     watch_ufes,
 )
 from benchmarks.identity.tracked import TrackedCamera, follow, pack, unpack
+from foundation.cosine_prior import CosinePrior
 from foundation.errors import ReuniteError
+from reid.stored_prior import find_prior
 from tracker import association, camera_tracker, geometry, kalman
-from tracker.config import GroundConfig, ReidEmbedderConfig, RunConfig
+from tracker.config import GroundConfig, ReidEmbedderConfig, RunConfig, SimilarityConfig
 from tracker.simulate import SimulationConfig
 
 TRUTH = "-truth"
@@ -101,3 +103,13 @@ def ground_of(data: str, ground: GroundConfig, shared: Path) -> GroundConfig:
         return ground
     known = {**ufes_homographies(shared), **ground.homographies}
     return GroundConfig.model_validate({**ground.model_dump(), "homographies": known})
+
+
+def similarity_for(data: str, config: RunConfig) -> SimilarityConfig:
+    """What cosines mean in a scene before it is seen: as the network's weights say, or, where embeddings are
+    drawn, as of the network whose spread they have."""
+    is_drawn = data.startswith("campus") or data in SIMULATED
+    if is_drawn or not isinstance(config.embedder, ReidEmbedderConfig):
+        return config.identity.similarity
+    known = find_prior(network_of(config.embedder)[0])
+    return config.identity.similarity.of_network(known or CosinePrior())

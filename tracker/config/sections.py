@@ -1,11 +1,14 @@
 """What can be set: the sections of a configuration, frozen."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from foundation.config import Section
+from foundation.cosine_prior import CosinePrior
+from foundation.errors import ReuniteError
 from tracker.config.homography import Homography
 from tracker.config.ranges import Tunable
 from tracker.config.reading import SourceConfig
@@ -195,45 +198,71 @@ CameraMotionConfig = Annotated[
 
 
 class SimilarityConfig(Section):
-    """What cosines between tracks mean before this site was seen: of the network that ships.
+    """What cosines between tracks mean before this site was seen; what is not given is of the network.
 
-    Means and standard deviations, once the mean of each camera is taken out. Measured on people
-    that it was not trained on; docs/identity.md says how.
+    Means and standard deviations, once the mean of each camera is taken out. Weights say it
+    themselves (``reunite judge WEIGHTS --prior --write``); for those that do not, a default serves.
     """
 
-    mean_different: float = Field(default=0.0, ge=-1, le=1)
+    mean_different: float | None = Field(default=None, ge=-1, le=1)
     """Mean cosine of two people."""
 
-    sd_different: float = Field(default=0.13, gt=0, le=1)
+    sd_different: float | None = Field(default=None, gt=0, le=1)
     """Its standard deviation over pairs of two people."""
 
-    look_alikes: float = Field(default=0.05, ge=0, lt=1)
+    look_alikes: float | None = Field(default=None, ge=0, lt=1)
     """People dress alike: this share of pairs of two people has a higher mean."""
 
-    more_of_look_alikes: float = Field(default=0.30, ge=0, le=1)
+    more_of_look_alikes: float | None = Field(default=None, ge=0, le=1)
     """By how much the mean of two people who dress alike is higher."""
 
-    sd_of_look_alikes: float = Field(default=0.18, gt=0, le=1)
+    sd_of_look_alikes: float | None = Field(default=None, gt=0, le=1)
     """Standard deviation over pairs of two people who dress alike."""
 
-    mean_same: float = Field(default=0.70, ge=-1, le=1)
+    mean_same: float | None = Field(default=None, ge=-1, le=1)
     """Mean cosine of one person in two tracklets."""
 
-    sd_same: float = Field(default=0.125, gt=0, le=1)
+    sd_same: float | None = Field(default=None, gt=0, le=1)
     """Its standard deviation over people in two tracklets."""
 
-    mean_within: float = Field(default=0.68, ge=-1, le=1)
+    mean_within: float | None = Field(default=None, ge=-1, le=1)
     """Mean cosine of two embeddings of one track, three seconds apart."""
 
-    sd_within: float = Field(default=0.14, gt=0, le=1)
+    sd_within: float | None = Field(default=None, gt=0, le=1)
     """Its standard deviation over tracks."""
 
     prior_pairs: float = Field(default=20.0, gt=0)
     """As many pairs of this site weigh as much as these numbers."""
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it is given, so that the network's plays no part."""
+        return None not in self.model_dump().values()
+
+    def of_network(self, known: CosinePrior) -> "SimilarityConfig":
+        """The same, with what is not given here from what is known of the network.
+
+        Raises:
+            ReuniteError: Together they make no sense.
+        """
+        given = self.model_dump(exclude_none=True, exclude={"prior_pairs"})
+        try:
+            prior = CosinePrior.from_dict(asdict(known) | given)
+        except ValueError as error:
+            raise ReuniteError(f"identity.similarity, with what is known of the network: {error}") from None
+        return SimilarityConfig(prior_pairs=self.prior_pairs, **asdict(prior))
+
+    @property
+    def prior(self) -> CosinePrior:
+        """All of it, as a value; of what is not given, the default."""
+        return CosinePrior.from_dict(
+            asdict(CosinePrior()) | self.model_dump(exclude_none=True, exclude={"prior_pairs"})
+        )
+
     @model_validator(mode="after")
     def _one_person_is_more_alike(self) -> Self:
-        if self.mean_different >= min(self.mean_within, self.mean_same):
+        of_one = [mean for mean in (self.mean_within, self.mean_same) if mean is not None]
+        if self.mean_different is not None and of_one and self.mean_different >= min(of_one):
             raise ValueError("mean_different must be below mean_within and mean_same")
         return self
 
@@ -259,7 +288,7 @@ class IdentityConfig(Section):
     """Whether tracks are joined at all; off, every track is a person of its own, as in MOTChallenge's ground
     truth, which gives whoever returns a new number."""
 
-    max_false_merge_rate: float = Field(default=0.01, gt=0, lt=0.5)
+    max_false_merge_rate: float = Field(default=0.05, gt=0, lt=0.5)
     """The share of new people that may be taken for somebody who was seen before."""
 
     decide_s: float = Field(default=2.0, ge=0)

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from foundation.arrays import BoolArray, EmbeddingArray, FloatArray, IntArray
+from foundation.cosine_prior import CosinePrior
 from tracker.config import ColorEmbedderConfig
 from tracker.types import Detections, Frame, Network, Observations, Tick
 
@@ -29,6 +30,8 @@ class ColorEmbedder:
     coefficient of their parts: 1 for equal colours, 0 for none in common. Bins are soft (linear), so
     a little more light changes the numbers a little.
     """
+
+    prior: CosinePrior | None = None
 
     def __init__(self, config: ColorEmbedderConfig) -> None:
         """Lay out the pixels that are read and what each is worth."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from foundation.arrays import BoolArray
+from foundation.cosine_prior import CosinePrior
 from tracker.types import Detections, Network, Observations, Tick
 
 
@@ -12,6 +13,7 @@ class NoEmbedder:
     """Gives embeddings of length 0."""
 
     network: Network | None = None
+    prior: CosinePrior | None = None
 
     def embed(
         self, tick: Tick, detections: Sequence[Detections], needed: Sequence[BoolArray]

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from foundation.arrays import BoolArray, Image
+from foundation.cosine_prior import CosinePrior
 from foundation.errors import ReuniteError
 from foundation.weights import weights_folder
 from reid.runtime import Embedder, Runtime, open_embedder
+from reid.stored_prior import find_prior
 from reid.weights import DEFAULT_WEIGHTS
 from reid.zoo import find_network
 from tracker.config import ReidEmbedderConfig
@@ -28,6 +30,7 @@ class ReidEmbedder:
     def __init__(self, config: ReidEmbedderConfig) -> None:
         try:
             path, self._embedder = _open(config)
+            self.prior: CosinePrior | None = find_prior(path)
         except ReuniteError as error:
             raise ReuniteError(f"embedder: {error}") from None
         self.network: Network | None = Network(

@@ -1,191 +1,49 @@
-"""Linking everything once more when all is known: the surest pair of people first."""
+"""After the last frame: all tracks are linked once more, with everything known."""
 
-import heapq
-
-import numpy as np
-
-from foundation.arrays import BoolArray, FloatArray, IntArray
-from tracker.identity.candidates import evidence, required_log_odds
+from foundation.arrays import BoolArray, IntArray
+from tracker.identity.agglomeration import link_all
+from tracker.identity.corrections import NEVER
+from tracker.identity.moves import Moves, differing
 from tracker.identity.places import Places
 from tracker.identity.similarity import SimilarityCalibration
 from tracker.identity.table import IdentityTable
 from tracker.identity.tracklets import TrackletTable
 
-NEIGHBOURS = 32
-"""This many of the most alike tracks are tried with each."""
+ROUNDS = 3
+"""After the last frame all are linked this many times: first with the transitions of the people found on the
+way, then with those of the people found the time before."""
 
-ROWS_AT_ONCE = 512
-"""Rows of the matrix of all cosines that are in memory together."""
-
-Pair = tuple[float, int, int]
-"""Minus the log odds that two people are one, and the two."""
+MIN_ADVANTAGE = 15.0
+"""The people found on the way are given up for those found anew when these are so much likelier, as log odds:
+they were told already, and the tracklets of one person err together."""
 
 
-def link_all(
+def link_offline(
     tracklets: TrackletTable,
     table: IdentityTable,
     similarity: SimilarityCalibration,
     places: Places,
     rate: float,
+    is_enough: BoolArray,
+    rounds: int = ROUNDS,
 ) -> IntArray:
-    """The person (N,) of every tracklet, from 0, by first appearance; the order of the cameras plays no part.
+    """The person (N,) of every tracklet, from 0, by first appearance.
 
-    Agglomerative: the two people with the highest log odds of being one are joined, as long as a stranger
-    would reach them with at most the chance ``rate`` against all who came before. How alike two people
-    are is the cosine between the means of their tracklets. Two who were seen at one time are never
-    joined, unless both cameras see the place, nor are two who were remembered from before.
+    Twice: from the people found on the way, and from single tracklets; the likelier answer counts. For the
+    arguments see `link_all`; ``rounds``: how often, each with the transitions of the people found before.
     """
-    clusters = _Clusters(tracklets, table, similarity, places)
-    waiting, has_joined = clusters.first_pairs(), True
-    while has_joined:  # the fewer people are left, the less is needed
-        heap, waiting, has_joined = waiting, [], False
-        heapq.heapify(heap)
-        clusters.forget_required()
-        while heap:
-            negative, first, second = pair = heapq.heappop(heap)
-            if not (clusters.is_whole(first) and clusters.is_whole(second)):
-                continue
-            if all(
-                -negative >= clusters.required(cluster, rate) for cluster in clusters.newer(first, second)
-            ):
-                has_joined = True
-                for new in clusters.join(first, second):
-                    heapq.heappush(heap, new)
-            else:
-                waiting.append(pair)
-    return clusters.numbers()
-
-
-class _Clusters:
-    """People so far: single tracklets first, then what joining makes; their indices are never used again."""
-
-    def __init__(
-        self,
-        tracklets: TrackletTable,
-        table: IdentityTable,
-        similarity: SimilarityCalibration,
-        places: Places,
-    ) -> None:
-        self._tracklets, self._similarity, self._places = tracklets, similarity, places
-        remembered = np.nonzero(~tracklets.is_track)[0]
-        known = table.identity[remembered]
-        numbers = np.unique(known).tolist()
-        self._members = [self._sorted(remembered[known == number]) for number in numbers]
-        self._members += [np.array([row]) for row in np.nonzero(tracklets.is_track)[0]]
-        self._root = np.zeros(len(tracklets), np.int64)  # the person, not joined yet, of each tracklet
-        for cluster, rows in enumerate(self._members):
-            self._root[rows] = cluster
-        self._seen = self._sorted(np.nonzero(tracklets.num_embeddings > 0)[0])
-        most = 2 * max(len(self._members), 1)  # each joining makes one of two
-        self._sums = np.zeros((most, tracklets.length))
-        np.add.at(self._sums, self._root, tracklets.centred)
-        self._is_whole = np.ones(most, np.bool_)
-        self._begin = np.full(most, np.inf)
-        np.minimum.at(self._begin, self._root, tracklets.begin)
-        self._was_known = np.arange(most) < len(numbers)
-        self._partners: list[set[int]] = [set() for _ in self._members]
-        self._required: dict[int, float] = {}
-
-    def is_whole(self, cluster: int) -> bool:
-        """Whether it was not joined yet."""
-        return bool(self._is_whole[cluster])
-
-    def first_pairs(self) -> list[Pair]:
-        """Each tracklet with those that are most alike, where they may be one person."""
-        tracklets = self._tracklets
-        seen = np.nonzero(tracklets.num_embeddings > 0)[0]
-        embeddings = tracklets.centred[seen]
-        count = min(NEIGHBOURS, len(seen) - 1)
-        if count < 1:
-            return []
-        found = []
-        for start in range(0, len(seen), ROWS_AT_ONCE):
-            cosines = embeddings[start : start + ROWS_AT_ONCE] @ embeddings.T
-            here = np.arange(len(cosines))
-            cosines[here, start + here] = -np.inf
-            nearest = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
-            found.append(np.column_stack((np.repeat(seen[start + here], count), seen[nearest.ravel()])))
-        pairs = np.sort(self._root[np.concatenate(found)], axis=1)
-        pairs = np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
-        starts = np.unique(pairs[:, 0], return_index=True)[1]
-        return [
-            pair
-            for others in np.split(pairs, starts[1:])
-            if len(others)
-            for pair in self._pairs(int(others[0, 0]), others[:, 1])
-        ]
-
-    def required(self, cluster: int, rate: float) -> float:
-        """The log odds at which somebody is taken for one of those who came before, as of `forget_required`.
-
-        Whoever is joined meanwhile leaves fewer people to be taken for, so it is on the safe side.
-        """
-        if cluster not in self._required:
-            own = self._members[cluster]
-            roots = self._root[self._seen]
-            begun = self._begin[roots] <= self._begin[cluster]
-            rows = self._seen[begun & (roots != cluster)]
-            rows = rows[np.argsort(self._root[rows], kind="stable")]
-            starts = np.unique(self._root[rows], return_index=True)[1]
-            cannot, extra, together = evidence(self._tracklets, self._places, own, rows, starts)
-            free = ~cannot
-            self._required[cluster] = required_log_odds(extra[free], self._similarity, rate, together[free])
-        return self._required[cluster]
-
-    def newer(self, *clusters: int) -> list[int]:
-        """Who of two was first seen later, and may be new; both, if they came at one time."""
-        begin = max(self._begin[cluster] for cluster in clusters)
-        return [cluster for cluster in clusters if self._begin[cluster] == begin]
-
-    def forget_required(self) -> None:
-        """Find out anew what is needed, with the people that are left."""
-        self._required.clear()
-
-    def join(self, first: int, second: int) -> list[Pair]:
-        """Make two people one; the pairs that this one may be joined in next."""
-        new = len(self._members)
-        self._is_whole[[first, second]] = False
-        self._members.append(self._sorted(np.concatenate((self._members[first], self._members[second]))))
-        self._root[self._members[new]] = new
-        self._begin[new] = min(self._begin[first], self._begin[second])
-        self._sums[new] = self._sums[first] + self._sums[second]
-        self._was_known[new] = self._was_known[first] or self._was_known[second]
-        tried = sorted(it for it in self._partners[first] | self._partners[second] if self.is_whole(it))
-        self._partners.append(set())
-        return self._pairs(new, np.array(tried, np.int64)) if tried else []
-
-    def numbers(self) -> IntArray:
-        """(N,) the person of each tracklet, from 0, in the order in which they were first seen."""
-        tracklets, roots = self._tracklets, self._root
-        order = np.lexsort((tracklets.track_id, tracklets.camera, tracklets.begin))
-        clusters, firsts, group = np.unique(roots[order], return_index=True, return_inverse=True)
-        rank = np.empty(len(clusters), np.int64)
-        rank[np.argsort(firsts)] = np.arange(len(clusters))
-        numbers = np.empty(len(tracklets), np.int64)
-        numbers[order] = rank[group]
-        return numbers
-
-    def _sorted(self, rows: IntArray) -> IntArray:
-        """Tracklets in the order in which they began."""
-        return rows[np.argsort(self._tracklets.begin[rows], kind="stable")]
-
-    def _pairs(self, cluster: int, others: IntArray) -> list[Pair]:
-        """One person with each of others (M,), where both are more likely one than two."""
-        cannot, log_odds, _ = self._evidence(cluster, others)
-        lengths = np.linalg.norm(self._sums[others], axis=1) * np.linalg.norm(self._sums[cluster])
-        cosines = self._sums[others] @ self._sums[cluster] / np.maximum(lengths, 1e-12)
-        log_odds += self._similarity.log_odds(cosines)
-        cannot |= self._was_known[cluster] & self._was_known[others]
-        pairs = []
-        for index in np.nonzero(~cannot & (log_odds > 0))[0].tolist():
-            other = int(others[index])
-            self._partners[cluster].add(other)
-            self._partners[other].add(cluster)
-            pairs.append((-float(log_odds[index]), min(cluster, other), max(cluster, other)))
-        return pairs
-
-    def _evidence(self, cluster: int, others: IntArray) -> tuple[BoolArray, FloatArray, FloatArray]:
-        """Whom of others (M,) somebody cannot be, and the log odds of time and place."""
-        parts = [self._members[other] for other in others.tolist()]
-        starts = np.cumsum([0, *(len(part) for part in parts)])[:-1]
-        return evidence(self._tracklets, self._places, self._members[cluster], np.concatenate(parts), starts)
+    answers = []
+    is_said = (tracklets.tried == NEVER).any()  # by somebody who knows better, and it stays
+    for keep in (True,) if is_said else (True, False):
+        clusters = table.numbered()
+        for _ in range(rounds):
+            taught = places.taught_by(tracklets, clusters)
+            clusters = link_all(tracklets, table, similarity, taught, rate, is_enough, keep=keep)
+            clusters = Moves(tracklets, similarity, taught).improve(clusters)
+        answers.append(clusters)
+    if is_said:
+        return answers[0]
+    kept, anew = answers
+    judge, rows = Moves(tracklets, similarity, places), differing(kept, anew)
+    gain = judge.score(anew, rows) - judge.score(kept, rows)
+    return anew if gain > MIN_ADVANTAGE else kept

@@ -18,6 +18,9 @@ from foundation.arrays import BoolArray, EmbeddingArray, FloatArray, IntArray
 TOLERANCE = 0.25
 """Feet of one person in two pictures agree within this share of the height of the box."""
 
+MOVING_STEPS = 4
+"""Somebody is on their way whose feet are further away than that so many steps before or after."""
+
 MIN_STEPS = 4
 """Two tracks are compared that were seen together at this many moments, `STEP_S` apart."""
 
@@ -36,7 +39,7 @@ MAX_POINTS = 60
 PREFERENCE = 4.0
 """A cosine that is higher by 0.25 makes a pair of tracks 2.7 times likelier to be tried."""
 
-MIN_SPAN_STEPS = 40
+MIN_SPAN_STEPS = 16
 """Nothing is said of two cameras before they were seen for this long."""
 
 NEAR_SHIFTS, FAR_SHIFTS = (-12, -6, 6, 12), 8
@@ -45,6 +48,9 @@ NEAR_SHIFTS, FAR_SHIFTS = (-12, -6, 6, 12), 8
 MIN_SCORE, MIN_RATIO, KNOWN_RATIO = 5.0, 2.0, 1.2
 """Two cameras see one place whose score is this high, and this many times higher than at all other times. The
 last is for those of which it is known."""
+
+MIN_COMMON = 4
+"""Two cameras that overlap with a third at this many places that are the same see one place."""
 
 MIN_EXPLAINED = 0.1
 """At least this share of the pairs of tracks that were seen at once agree: a matrix that says nothing of most
@@ -87,18 +93,35 @@ class Overlap(NamedTuple):
 
     Attributes:
         matrix: (3, 3) pixels (x, y, 1) of the first camera to those of the second, up to a factor.
-        places: (K, 2) pixels of the first camera at which feet agreed: there, and nearby, the matrix holds.
+        places: (K, 3) feet and heights in the first camera that agreed: there, and nearby, the matrix holds.
+        others: (K, 3) where they were in the second.
     """
 
     matrix: FloatArray
     places: FloatArray
+    others: FloatArray
 
     def holds(self, feet: FloatArray) -> BoolArray:
         """(M,) whether feet (M, 3) of the first camera are within a height of where others agreed."""
         near = np.zeros(len(feet), np.bool_)
         for place in self.places:
-            near |= np.linalg.norm(feet[:, :2] - place, axis=1) <= feet[:, 2]
+            near |= np.linalg.norm(feet[:, :2] - place[:2], axis=1) <= feet[:, 2]
         return near
+
+    def turned(self) -> "Overlap":
+        """The same from the second camera to the first."""
+        return Overlap(np.asarray(np.linalg.inv(self.matrix), np.float64), self.others, self.places)
+
+    def then(self, second: "Overlap") -> "Overlap | None":
+        """From the first camera to a third; None if it sees another place of the second than this one."""
+        if not (len(self.others) and len(second.places)):
+            return None
+        away = np.linalg.norm(self.others[:, None, :2] - second.places[None, :, :2], axis=2)
+        nearest = away.argmin(axis=1)
+        near = away[np.arange(len(away)), nearest] <= self.others[:, 2]
+        if near.sum() < MIN_COMMON:
+            return None
+        return Overlap(second.matrix @ self.matrix, self.places[near], second.others[nearest[near]])
 
 
 class Fit(NamedTuple):
@@ -126,7 +149,7 @@ def find_overlap(
         is_known: Whether it is known already that they do, so that less is asked.
     """
     ratio = KNOWN_RATIO if is_known else MIN_RATIO
-    first, second = _newest(first, second)
+    first, second = _newest(_moving(first), _moving(second))
     if not (len(first.steps) and len(second.steps)):
         return None
     begin = max(int(first.steps.min()), int(second.steps.min()))
@@ -147,9 +170,10 @@ def find_overlap(
         if other is not None and found.score < ratio * other.score:
             return None
     agreed = found.agrees[joint.pair] & agreement(found.matrix, joint.first, joint.second)
-    feet = joint.first[agreed]
+    feet, others = joint.first[agreed], joint.second[agreed]
     fields = np.floor(feet[:, :2] / (2 * TOLERANCE * np.median(feet[:, 2])))
-    return Overlap(found.matrix, feet[np.unique(fields, axis=0, return_index=True)[1], :2])
+    places = np.unique(fields, axis=0, return_index=True)[1]
+    return Overlap(found.matrix, feet[places], others[places])
 
 
 def join(first: Feet, second: Feet) -> Joint:
@@ -196,6 +220,19 @@ def agreement(
         (np.linalg.norm(there - second[:, :2], axis=1) <= tolerance * second[:, 2])
         & (np.linalg.norm(back - first[:, :2], axis=1) <= tolerance * first[:, 2])
     )
+
+
+def _moving(feet: Feet) -> Feet:
+    """The moments at which somebody is on their way; who sits says nothing, and may do so for hours."""
+    order = np.lexsort((feet.steps, feet.rows))
+    rows, places = feet.rows[order], feet.feet[order]
+    firsts, lasts = np.searchsorted(rows, rows), np.searchsorted(rows, rows, side="right") - 1
+    is_moving = np.zeros(len(rows), np.bool_)
+    for away in (MOVING_STEPS, -MOVING_STEPS):
+        other = np.clip(np.arange(len(rows)) + away, firsts, lasts)
+        is_moving |= np.linalg.norm((places[other] - places)[:, :2], axis=1) > TOLERANCE * places[:, 2]
+    kept = np.sort(order[is_moving])
+    return Feet(feet.rows[kept], feet.steps[kept], feet.feet[kept])
 
 
 def _newest(first: Feet, second: Feet) -> tuple[Feet, Feet]:

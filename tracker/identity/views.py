@@ -63,6 +63,7 @@ class SharedViews:
         self.declared &= ~self._forbidden
         np.fill_diagonal(self.declared, False)
         self._found: dict[tuple[int, int], Overlap] = {}
+        self._known: dict[tuple[int, int], Overlap] = {}  # those, and what follows from two of them
         self._joint = np.zeros((count, count))
         self._tested = np.full((count, count), FIRST_TEST / GROWTH)
         self._in_view = np.zeros(count)
@@ -84,15 +85,15 @@ class SharedViews:
     def may_overlap(self, overlap: BoolArray) -> BoolArray:
         """(C, C) which cameras see one place, of those that do by another sign, and those known here."""
         known = overlap | self.declared
-        for pair in self._found:
+        for pair in self._known:
             known[pair] = known[pair[::-1]] = True
         return known & ~self._forbidden
 
     def matrix(self, first: int, second: int) -> FloatArray | None:
         """Pixels of one camera to those of another, if that was found."""
-        if (first, second) in self._found:
-            return self._found[first, second].matrix
-        other = self._found.get((second, first))
+        if (first, second) in self._known:
+            return self._known[first, second].matrix
+        other = self._known.get((second, first))
         return None if other is None else np.asarray(np.linalg.inv(other.matrix), np.float64)
 
     def search_next(self, tracklets: TrackletTable) -> bool:
@@ -120,17 +121,33 @@ class SharedViews:
         camera = tracklets.camera[rows]
         one, other = (Feet(rows[it], steps[it], feet[it]) for it in (camera == first, camera == second))
         is_known = (first, second) in self._found or bool(self.declared[first, second])
-        found = find_overlap(one, other, tracklets.centred, is_known=is_known)
-        if found is None:
-            return self._found.pop((first, second), None) is not None
-        self._found[first, second] = found
-        return True
+        found, before = find_overlap(one, other, tracklets.centred, is_known=is_known), set(self._known)
+        self._found.pop((first, second), None)
+        if found is not None:
+            self._found[first, second] = found
+        self._follow()
+        return self._known.keys() != before
+
+    def _follow(self) -> None:
+        """Two cameras that see the same part of a third one's picture see one place, too."""
+        self._known = dict(self._found)
+        oriented = self._found | {pair[::-1]: it.turned() for pair, it in self._found.items()}
+        for first in range(len(self._joint)):
+            for second in range(first + 1, len(self._joint)):
+                if (first, second) in self._found or self._forbidden[first, second]:
+                    continue
+                for middle in range(len(self._joint)):
+                    if (first, middle) in oriented and (middle, second) in oriented:
+                        chain = oriented[first, middle].then(oriented[middle, second])
+                        if chain is not None:
+                            self._known[first, second] = chain
+                            break
 
     def together(self, tracklets: TrackletTable, rows: IntArray, row: int) -> Together:
         """What the homographies say of tracks (R,) that were seen while another was."""
         count = len(rows)
         cannot, log_odds, is_known = np.zeros(count, np.bool_), np.zeros(count), np.zeros(count, np.bool_)
-        if not self._found or row >= len(self.feet.first_s):
+        if not self._known or row >= len(self.feet.first_s):
             return Together(cannot, log_odds, is_known)
         own = int(tracklets.camera[row])
         shared = np.minimum(tracklets.end[rows], tracklets.end[row]) - np.maximum(
@@ -139,7 +156,7 @@ class SharedViews:
         seen = shared >= (MIN_TOGETHER - 1) * STEP_S
         camera = tracklets.camera[rows]
         for other in np.unique(camera[seen]).tolist():
-            found = self._found.get((min(own, other), max(own, other)))
+            found = self._known.get((min(own, other), max(own, other)))
             if found is None:
                 continue
             whose, steps, feet = self.feet.moments(tracklets.begin[row], tracklets.end[row])
@@ -178,16 +195,20 @@ class SharedViews:
         own = {f"feet:{key}": value for key, value in self.feet.state().items()}
         pairs = np.array(list(self._found), np.int64).reshape(-1, 2)
         matrices = np.array([it.matrix for it in self._found.values()], np.float64).reshape(-1, 3, 3)
-        own |= {f"places:{index}": it.places for index, it in enumerate(self._found.values())}
+        own |= {
+            f"places:{index}": np.stack((it.places, it.others))
+            for index, it in enumerate(self._found.values())
+        }
         counts = {"joint": self._joint, "tested": self._tested, "in_view": self._in_view, "step": self._step}
         return own | {"pairs": pairs, "matrices": matrices} | {key: it.copy() for key, it in counts.items()}
 
     def restore(self, state: State) -> None:
         self.feet.restore({key[5:]: it for key, it in state.items() if key.startswith("feet:")})
         self._found = {
-            (first, second): Overlap(state["matrices"][index].copy(), state[f"places:{index}"].copy())
+            (first, second): Overlap(state["matrices"][index].copy(), *state[f"places:{index}"].copy())
             for index, (first, second) in enumerate(state["pairs"].tolist())
         }
+        self._follow()
         self._joint, self._tested = state["joint"].copy(), state["tested"].copy()
         self._in_view, self._step = state["in_view"].copy(), state["step"].copy()
 

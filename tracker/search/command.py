@@ -17,7 +17,7 @@ from foundation.command import EXIT_NOT_ALL_WELL, Command
 from foundation.errors import ReuniteError
 from foundation.figures import png_of
 from foundation.files import write_whole
-from tracker.build import build_detector, build_embedder
+from tracker.build import build_detector, build_embedder, similarity_of
 from tracker.config import DetectorConfig, RunConfig, load_config
 from tracker.config.options import add_settings
 from tracker.gallery import Gallery
@@ -127,7 +127,7 @@ def search(arguments: argparse.Namespace, console: Console) -> Answer:
             person = choose_person(photo, found, arguments, sheet, console)
         crop = cut_out(photo, person)
         embeddings = embed_person(photo, person, embedder)
-        suspects = rank_people(known, embeddings, config.identity.similarity)
+        suspects = rank_people(known, embeddings, similarity_of(config.identity.similarity, embedder))
         matches = find_matches(gallery, people, suspects, embeddings, arguments.count)
     answer = Answer(matches, suspects.nobody, arguments.sure)
     console.print(answer.sentence(), soft_wrap=True)

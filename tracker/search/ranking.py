@@ -75,7 +75,8 @@ def rank_people(known: Appearances, photo: EmbeddingArray, config: SimilarityCon
     most = max(round(config.prior_pairs), 1)
     if len(strangers) > most:
         strangers = np.quantile(strangers, (np.arange(most) + 0.5) / most)
-    mean = config.mean_different + ONE_PICTURE * (config.mean_same - config.mean_different)
+    prior = config.prior
+    mean = prior.mean_different + ONE_PICTURE * (prior.mean_same - prior.mean_different)
     similarity = SimilarityCalibration(config.model_copy(update={"mean_same": mean}), different=strangers)
     prior_odds = PRIOR_REMEMBERED / (1 - PRIOR_REMEMBERED) / len(index)
     odds = prior_odds * np.exp(similarity.log_odds(cosines))
