@@ -203,10 +203,10 @@ def test_help_has_examples_that_are_understood(path: Path, capsys: pytest.Captur
         main(["--help"])
     assert ended.value.code == 0
     examples = re.findall(r"reunite gallery (\w.*?)(?:   .*)?\n", capsys.readouterr().out)
-    commands = {"list", "show", "merge", "split", "forget", "prune", "export"}
+    commands = {"list", "show", "merge", "split", "forget", "prune", "export", "check", "repair"}
     assert {line.split()[0] for line in examples} == commands
     for line in examples:
-        assert main([*line.split(), *(["--yes"] if line.startswith("forget") else [])]) in (0, 2)
+        assert main([*line.split(), *(["--yes"] if line.startswith("forget") else [])]) in (0, 2), line
     assert "unrecognized" not in capsys.readouterr().err
 
 

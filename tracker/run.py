@@ -98,9 +98,9 @@ def track(arguments: argparse.Namespace, console: Console, stop: threading.Event
         check_ground_truth(arguments.gt, config)  # better now than after hours
     with TrackingRun(config, stop, folder, goes_on=not arguments.no_continue) as run:
         console.print(visible(f"writing to {run.folder.path}"), soft_wrap=True)
-        for camera, report in run.source.reports.items():
-            if report.start_known_from:
-                told = f"begins {report.start_s:.3f} s after the first: {report.start_known_from}"
+        for camera, it in run.source.reports.items():
+            if it.start_known_from:
+                told = f"begins {it.start_s:.3f} s after the first: {it.start_known_from}"
                 console.print(visible(f"camera {camera} {told}"), soft_wrap=True)
         complete, files = run.run(console, Shows(arguments.live_table, arguments.json))
         code = report_end(run, complete, files, console)

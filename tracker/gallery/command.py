@@ -20,6 +20,7 @@ from foundation.command import EXIT_NOT_ALL_WELL, Command
 from foundation.errors import ReuniteError
 from tracker.gallery.export import export_gallery, person_as_dict, pictures_of
 from tracker.gallery.people import PersonSummary, PictureKey
+from tracker.gallery.repair import check_gallery, repair_gallery
 from tracker.gallery.store import Gallery, UnknownPersonError
 
 DEFAULT_PATH = Path("gallery.sqlite")
@@ -52,6 +53,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "split", "take a person that was merged out again; of one that others were merged into, the last"
     )
     split.add_argument("number", type=int, metavar="ID")
+    add("check", "say what is wrong with a gallery's file, without changing it")
+    repair = add("repair", "write a new gallery with all that can be read of a damaged one")
+    repair.add_argument(
+        "--to", type=Path, metavar="PATH", help="the new file (default: the gallery's name with -repaired)"
+    )
+    repair.add_argument(
+        "--like",
+        type=Path,
+        metavar="PATH",
+        help="a gallery of the same network, for one that does not say any more which it was",
+    )
     forget = add("forget", "leave nothing of a person in the file; cannot be undone", careful)
     forget.add_argument("number", type=int, metavar="ID")
     export = add("export", "write people.json, embeddings.npy and the thumbnails into a folder")
@@ -107,6 +119,8 @@ class Answer(NamedTuple):
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Do what was asked and say what was done; 1 if it was not confirmed."""
+    if arguments.command in ("check", "repair"):
+        return check_or_repair(gallery_path(arguments.gallery), arguments, console)
     with Gallery(gallery_path(arguments.gallery)) as gallery:
         if arguments.command in ("forget", "prune"):
             answer = forget(gallery, arguments, console)
@@ -121,6 +135,32 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     for line in answer.lines:
         console.print(line, soft_wrap=isinstance(line, str))
     return 0
+
+
+def check_or_repair(path: Path, arguments: argparse.Namespace, console: Console) -> int:
+    """Say what is wrong with a file, and write what can be saved of it; 1 if anything is wrong."""
+    target: Path | None = None
+    if arguments.command == "check":
+        findings = check_gallery(path)
+    else:
+        target = arguments.to or path.with_name(f"{path.stem}-repaired{path.suffix}")
+        like = None
+        if arguments.like:
+            with Gallery(gallery_path(arguments.like)) as other:
+                like = other.network
+        findings = repair_gallery(path, target, like)
+    if arguments.json:
+        written = {"written": str(target)} if target else {}
+        print(json.dumps({**asdict(findings), **written}, indent=2))
+    else:
+        for problem in findings.problems:
+            console.print(f"problem: {problem}", soft_wrap=True)
+        console.print(f"{'saved: ' if target else ''}{findings.summary()}", soft_wrap=True)
+        if target:
+            console.print(f"written to {target}; {path} is as it was", soft_wrap=True)
+        elif findings.problems:
+            console.print("'repair' writes a new gallery with all that can be read", soft_wrap=True)
+    return EXIT_NOT_ALL_WELL if findings.problems else 0
 
 
 def gallery_path(path: Path) -> Path:
@@ -272,6 +312,8 @@ COMMAND = Command(
         "forget 12",
         "prune --older-than 7d --dry-run",
         "export my-export --gallery shop.sqlite",
+        "check",
+        "repair --to whole.sqlite",
     ),
     add_arguments=add_arguments,
     run=run,

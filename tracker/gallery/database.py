@@ -47,7 +47,7 @@ class GalleryBusyError(ReuniteError):
 
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 NO_GALLERY = "is no gallery; name a gallery, or a file that is not there yet"
-DAMAGED = "is damaged ({error}); put a copy of it back, or start a new gallery under another name"
+DAMAGED = "is damaged ({error}); put a copy of it back, or save what can be read with: reunite gallery repair"
 SENTENCES = {
     **dict.fromkeys(
         BUSY, "another program was using it for more than {wait_s:g} s; wait until it is done, or end it"
@@ -192,7 +192,7 @@ class Database:
             if have < should_have:
                 raise ReuniteError(
                     f"{self._path}: is cut off: {have} bytes of {should_have}; put a copy of it back, or "
-                    "start a new gallery under another name"
+                    "save what can be read with: reunite gallery repair"
                 )
 
     def _end(self, how: str) -> None:

@@ -1,6 +1,7 @@
 """Folders of images, and MOTChallenge sequences with or without their pictures -> frames."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import cv2
@@ -31,7 +32,8 @@ class ImageReader:
         self._camera = camera
         folder, is_sequence = Path(camera.address), camera.kind is Kind.SEQUENCE
         self._rate = info.frame_rate if info else config.image_frame_rate
-        self.frame_period_s, self.created = 1 / self._rate, None
+        self.frame_period_s = 1 / self._rate
+        self.created: datetime | None = None
         folder = sequence_images(folder, info) if is_sequence else folder
         self._images = numbered_images(folder, by_name=is_sequence)
         if not self._images:
@@ -62,7 +64,8 @@ class BlankReader:
 
     def __init__(self, camera: Camera, info: SequenceInfo) -> None:
         self._camera, self._info = camera, info
-        self.frame_period_s, self.created = 1 / info.frame_rate, None
+        self.frame_period_s = 1 / info.frame_rate
+        self.created: datetime | None = None
         self.report = CameraReport(expected_frames=info.length, has_pictures=False)
 
     def frames(self) -> Iterator[Frame]:

@@ -23,6 +23,7 @@ EARLIEST = 1990
 DATE = r"(?P<year>20\d\d|19[89]\d)[-_.]?(?P<month>0[1-9]|1[0-2])[-_.]?(?P<day>0[1-9]|[12]\d|3[01])"
 CLOCK = r"(?P<hour>[01]\d|2[0-3])(?P<sign>[-_.:h]?)(?P<minute>[0-5]\d)[-_.:m]?(?P<second>[0-5]\d)"
 FRACTION = r"(?:\.(?P<fraction>\d{1,9})|(?P<milli>\d{3})|(?<=-\d\d)-(?P<micro>\d{6}))?"
+PARTS = ("year", "month", "day", "hour", "minute", "second")
 ZONE = r"(?P<zone>Z|[+-]\d\d:\d\d|\+\d{4})?"
 DATE_AND_CLOCK = re.compile(rf"(?<!\d){DATE}(?:[-_T .]|, )?{CLOCK}{FRACTION}{ZONE}(?!\d)")
 """2026-11-28_14-03-22, 20261128140322, 2026-11-28T14:03:22Z, 2026_1128_140322123, and so on."""
@@ -146,7 +147,7 @@ def _after_the_first(told: Mapping[CameraName, tuple[float | datetime, str]]) ->
             "lies between them; give all in one way in reading.starts"
         )
     starts = {name: start for name, (start, _) in told.items()}
-    zero = min(starts.values(), default=0.0)  # type: ignore[type-var]
+    zero = min(starts.values(), default=0.0)
     after_s = {name: _seconds(start, zero) for name, start in starts.items()}
     for name, seconds in after_s.items():
         if seconds > MAX_APART_S:
@@ -173,8 +174,8 @@ def _seconds(start: float | datetime, zero: float | datetime) -> float:
 def _moment(found: re.Match[str]) -> datetime | None:
     parts = found.groupdict()
     try:
-        date, clock = (("year", "month", "day"), ("hour", "minute", "second"))
-        moment = datetime(*(int(parts[it]) for it in (*date, *clock)))
+        year, month, day, hour, minute, second = (int(parts[it]) for it in PARTS)
+        moment = datetime(year, month, day, hour, minute, second)
         if zone := parts.get("zone"):
             moment = datetime.fromisoformat(f"{moment.isoformat()}{zone}")
     except ValueError:  # the 31st of February, or a zone of 30 hours
