@@ -170,10 +170,12 @@ def try_video(folder: Path, random: Random) -> str:
 
 
 def try_gallery(folder: Path, random: Random) -> str:
-    """A gallery, through its commands."""
+    """A gallery, through its commands and a run; what is repaired must be sound."""
     from tests.galleries import NETWORK, drawn_person, drawn_thumbnails
     from tracker.gallery import GalleryWriter
     from tracker.gallery.command import COMMAND
+    from tracker.gallery.repair import check_gallery
+    from tracker.recording.gallery import RunGallery
 
     path = folder / "people.sqlite"
     with GalleryWriter(path, NETWORK) as gallery:
@@ -188,8 +190,21 @@ def try_gallery(folder: Path, random: Random) -> str:
         "forget 3 --yes",
         "export",
         "prune --older-than 1d --yes",
+        "check",
+        "repair",
+        "run",
     ]
-    code = run_quietly(COMMAND.main, [*str(random.choice(words)).split(), "--gallery", str(path)])
+    word = str(random.choice(words))
+    if word == "run":
+        run = RunGallery(path, NETWORK, is_live=False, is_own=False)
+        run.known()
+        run.reserve(2)
+        run.close()
+        return "silent"
+    code = run_quietly(COMMAND.main, [*word.split(), "--gallery", str(path)])
+    repaired = folder / "people-repaired.sqlite"
+    if repaired.exists() and (problems := check_gallery(repaired).problems):
+        raise AssertionError(f"what was repaired is not sound: {problems}")
     return "sentence" if code else "silent"
 
 

@@ -3,12 +3,14 @@
 import argparse
 import difflib
 import logging
+import math
 import os
 import re
 import signal
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -176,10 +178,15 @@ def log_to(console: Console) -> None:
         logging.getLogger(package).setLevel(logging.INFO)
 
 
+SAME_STOP_S = 1.0
+"""Signals that come closer together mean one stop."""
+
+
 class StopSignals:
     """Turns Ctrl-C and a polite kill into an event, for work that ends soon but not at once.
 
-    A second Ctrl-C ends it at once, and says the farewell. Where this is not used the first one does.
+    A second Ctrl-C ends it at once, and says the farewell. One within `SAME_STOP_S` is the first once more: who
+    stops a service or closes a terminal often sends two. Where this is not used the first one ends it.
     """
 
     def __init__(self, farewell: str) -> None:
@@ -187,6 +194,7 @@ class StopSignals:
 
     def __enter__(self) -> threading.Event:
         self._stop = threading.Event()
+        self._stopped_s = -math.inf  # others may set the event too
         self._before = {
             number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)
         }
@@ -197,9 +205,12 @@ class StopSignals:
             signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._stop.is_set():
+        now = time.monotonic()
+        if not self._stop.is_set():
+            self._stop.set()
+            self._stopped_s = now
+        elif now - self._stopped_s >= SAME_STOP_S:
             raise KeyboardInterrupt(self._farewell)
-        self._stop.set()
 
 
 @contextmanager

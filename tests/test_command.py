@@ -84,17 +84,23 @@ def test_a_polite_kill_is_ctrl_c_and_the_handlers_are_given_back(capsys: pytest.
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_work_that_stops_softly_hears_the_first_signal_and_ends_at_the_second(
-    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+def test_work_that_stops_softly_hears_the_first_signal_and_ends_at_the_second_a_second_later(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[threading.Event] = []
+    now = 1000.0
 
     def work() -> None:
+        nonlocal now
+        monkeypatch.setattr("foundation.command.time.monotonic", lambda: now)
         with StopSignals("stopped at once") as stop:
-            heard.append(stop)
             assert not stop.is_set()
-            signal.raise_signal(number)
-            assert stop.is_set()
+            for _ in range(3):
+                signal.raise_signal(number)
+                assert stop.is_set()
+                now += 0.3
+            heard.append(stop)
+            now += 0.2
             signal.raise_signal(number)
 
     assert command(work).main([]) == 130

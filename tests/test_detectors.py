@@ -385,3 +385,25 @@ def test_one_file_is_enough_for_one_video_and_cars_are_no_people(tmp_path: Path)
     assert detector.detect(Tick(0.0, (frame,)))[0].scores.tolist() == [0.9]
     with pytest.raises(ReuniteError, match="is one file, but there are 2 cameras"):
         FileDetector(config, {CameraName("door"): "door.mp4", CameraName("hall"): "hall.mp4"})
+
+
+def test_a_pt_file_with_weights_that_are_no_numbers_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("ultralytics", reason="an extra of the package, AGPL-3.0")
+    script = """
+        import sys
+        from foundation.errors import ReuniteError
+        from tracker.config import UltralyticsDetectorConfig
+        from tracker.detectors.yolo import UltralyticsDetector, _import_yolo
+        model = _import_yolo()("yolo11n.yaml")
+        next(model.model.parameters()).data.fill_(float("nan"))
+        model.save(sys.argv[1])
+        try:
+            UltralyticsDetector(UltralyticsDetectorConfig(weights=sys.argv[1]))
+        except ReuniteError as error:
+            print(error)
+    """
+    path = tmp_path / "nan.pt"
+    ran = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), str(path)], capture_output=True, text=True, check=True
+    )
+    assert "nan.pt: holds weights that are no numbers" in ran.stdout

@@ -202,6 +202,23 @@ def test_ctrl_c_writes_what_was_done_and_can_be_resumed(tmp_path: Path) -> None:
     assert results_of(tmp_path / "runs/track") == results_of(tmp_path / "runs/whole")
 
 
+def test_two_polite_kills_at_once_are_one_stop(tmp_path: Path) -> None:
+    write_sequence(tmp_path / "scene" / "door", 4_000, 1)
+    process = subprocess.Popen([*PYTHON, "scene", *OFTEN], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()  # "writing to runs/track"
+    wait_for_checkpoints(process, tmp_path / "runs/track", 1)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 130
+    assert "--resume runs/track" in out
+    summary = json.loads((tmp_path / "runs/track/summary.json").read_text())
+    assert (tmp_path / "runs/track/mot/door.txt").exists()
+    assert summary["frames"] > 0
+
+
 def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     write_sequence(tmp_path / "scene" / "door", 3000, 1)
 
@@ -402,7 +419,7 @@ def test_a_second_ctrl_c_ends_at_once_and_the_run_can_be_resumed(tmp_path: Path)
     process.stdout.readline()
     wait_for_checkpoints(process, tmp_path / "runs/track", 1)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.01)
+    time.sleep(1.05)
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130

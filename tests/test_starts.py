@@ -161,7 +161,7 @@ class TestTicks:
             assert [report.start_s for report in source.reports.values()] == [0, seconds]
             assert len(list(source.ticks())) == 20 + 10 * seconds
             source.close()
-        mixed = SourceConfig(align="names", starts={stems["a"]: "2026-11-28T14:03:20"})
+        mixed = told(**{stems["a"]: "2026-11-28T14:03:20"}).model_copy(update={"align": "names"})
         source = open_source([str(two)], mixed)
         assert [report.start_s for report in source.reports.values()] == [0, 4]
         source.close()

@@ -63,6 +63,8 @@ class UltralyticsDetector:
         }:  # ultralytics' own invention
             names = None
         num_classes = len(names) if names else NAMES_UNKNOWN
+        if path.suffix == ".pt" and not _is_finite(self._model.model):
+            raise ReuniteError(f"{path}: holds weights that are no numbers; take a whole file of it")
         self._person_class = person_class(path, names, config.person_class, num_classes)
         self._is_half = _has_gpu()
 
@@ -110,6 +112,13 @@ def _to_detections(rows: Any) -> Detections:
     rows = rows.astype(np.float64)
     rows = rows[(rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])]
     return Detections(rows[:, :4], rows[:, 4])
+
+
+def _is_finite(network: Any) -> bool:
+    """Whether all its weights are numbers: with NaN in it ultralytics would find nobody, and say nothing."""
+    return all(
+        bool(value.isfinite().all()) for value in network.state_dict().values() if value.is_floating_point()
+    )
 
 
 def _import_yolo() -> Any:

@@ -167,6 +167,11 @@ class TrackingRun:
         """
         try:
             return self._run(console, shows or Shows())
+        except ReuniteError as error:
+            raise ReuniteError(
+                f"{error}; nothing that was saved is lost: mend that, then go on with: "
+                f"reunite track --resume {self.folder.path}"
+            ) from error
         except OSError as error:
             raise ReuniteError(
                 f"{self.folder.path}: cannot write ({error.strerror or error}); nothing that was saved "
