@@ -18,6 +18,7 @@ import io
 import multiprocessing
 import shutil
 import signal
+import sqlite3
 import sys
 import tempfile
 import traceback
@@ -169,6 +170,25 @@ def try_video(folder: Path, random: Random) -> str:
     return "answer" if damaged.problem or damaged.remark else "silent"
 
 
+def damage_values(path: Path, random: Random) -> None:
+    """Values of other kinds in one to four places of a gallery's tables."""
+    places = {
+        "gallery": ["network", "fingerprint", "dimension", "last_run"],
+        "presence": ["person", "camera", "first_seen", "last_seen", "sightings"],
+        "picture": ["person", "camera", "time", "embedding"],
+        "thumbnail": ["jpeg"],
+        "merge": ["time", "kept", "merged"],
+    }
+    values = ["'text'", "x'00ff'", "-1", "9e999", "4611686018427387904", "0.5", "''", "zeroblob(32)"]
+    connection = sqlite3.connect(path, isolation_level=None)
+    for _ in range(int(random.integers(1, 5))):
+        table = str(random.choice(list(places)))
+        column, value = str(random.choice(places[table])), str(random.choice(values))
+        with contextlib.suppress(sqlite3.Error):  # of a key that would be there twice
+            connection.execute(f"UPDATE {table} SET {column} = {value}")
+    connection.close()
+
+
 def try_gallery(folder: Path, random: Random) -> str:
     """A gallery, through its commands and a run; what is repaired must be sound."""
     from tests.galleries import NETWORK, drawn_person, drawn_thumbnails
@@ -181,7 +201,11 @@ def try_gallery(folder: Path, random: Random) -> str:
     with GalleryWriter(path, NETWORK) as gallery:
         people = [drawn_person(number) for number in gallery.reserve(4)]
         gallery.save(people, drawn_thumbnails(people[0]))
-    path.write_bytes(damage(path.read_bytes(), random))
+        gallery.merge(1, 4)
+    if random.random() < 0.4:
+        damage_values(path, random)
+    else:
+        path.write_bytes(damage(path.read_bytes(), random))
     words = [
         "list",
         "show 1",

@@ -185,8 +185,8 @@ SAME_STOP_S = 1.0
 class StopSignals:
     """Turns Ctrl-C and a polite kill into an event, for work that ends soon but not at once.
 
-    A second Ctrl-C ends it at once, and says the farewell. One within `SAME_STOP_S` is the first once more: who
-    stops a service or closes a terminal often sends two. Where this is not used the first one ends it.
+    A second Ctrl-C ends it at once, and says the farewell. One within `SAME_STOP_S` is the first once more:
+    who stops a service or closes a terminal often sends two. Where this is not used the first one ends it.
     """
 
     def __init__(self, farewell: str) -> None:

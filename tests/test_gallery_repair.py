@@ -290,3 +290,12 @@ def test_a_gallery_that_does_not_say_its_network_is_told_by_another(path: Path, 
     assert main([*given, "--like", str(tmp_path / "other.sqlite")]) == 1
     with Gallery(target, NETWORK) as gallery:
         assert len(gallery.people()) == 58
+
+
+@pytest.mark.parametrize("column", ["network", "fingerprint", "dimension"])
+def test_a_network_that_is_none_is_damage(path: Path, column: str) -> None:
+    change(path, f"UPDATE gallery SET {column} = x'00'")
+    with pytest.raises(ReuniteError, match="is damaged"):
+        Gallery(path)
+    with pytest.raises(ReuniteError, match="is damaged"):
+        GalleryWriter(path, NETWORK)

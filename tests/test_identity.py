@@ -451,3 +451,14 @@ def test_more_embeddings_turn_somebody_new_into_somebody_known() -> None:
         ("new", 11, 0), ("merged", first, 11)
     ]  # fmt: skip
     assert linker.num_identities == 10
+
+
+def test_where_nobody_was_looked_at_nothing_is_said_of_cosines() -> None:
+    linker = IdentityLinker(CONFIG, (A,))
+    assert linker.similarity_report() is None
+    nobody = Tracks(np.array([4]), np.array([[1.0, 2, 3, 4]]), np.ones(1), np.zeros((1, 8), np.float32))
+    for time in range(5):
+        linker.observe(Frame(A, time + 1, float(time), np.zeros((8, 8, 3), np.uint8)), nobody)
+    assert linker.similarity_report() is None
+    play(linker := IdentityLinker(CONFIG, (A, B, C)), [Visit(0, A, 0, 6)])
+    assert linker.similarity_report() is not None

@@ -47,7 +47,7 @@ def test_weights_that_give_nan_are_said_and_the_run_can_be_resumed(
 ) -> None:
     weights, run = scene.parent / "mine.safetensors", scene.parent / "runs" / "track"
     save_network(weights, broken=True)
-    given = [*settings(scene), "--set", f"embedder={{kind: reid, weights: {weights}}}"]
+    given = [*settings(scene), "--set", f"embedder={{kind: reid, weights: {weights}, runtime: pytorch}}"]
     assert main(["track", *given]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1

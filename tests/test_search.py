@@ -21,7 +21,7 @@ from tests.conftest import shared_folder
 from tests.drawn_embeddings import CAMERAS, NETWORK, PEOPLE, seen
 from tests.galleries import MONDAY
 from tracker.build import build_embedder
-from tracker.config import DetectorConfig, RunConfig
+from tracker.config import DetectorConfig, EmbedderConfig, RunConfig, dump_config, load_config
 from tracker.gallery import (
     Gallery,
     GalleryWriter,
@@ -36,7 +36,7 @@ from tracker.search.answer import local_time
 from tracker.search.command import main
 from tracker.search.photo import embed_person, open_photo, whole_picture
 from tracker.search.sheet import NO_THUMBNAIL, SURE
-from tracker.types import Detections, Observations, State, Tick
+from tracker.types import Detections, Frame, Observations, State, Tick
 
 GREY_STEP = 10
 
@@ -329,6 +329,49 @@ def test_a_box_outside_the_picture_shows_nobody(
     monkeypatch.setattr(command, "build_detector", lambda config, locations: ListedDetector(outside))
     assert main(["photo.png"]) == 2
     assert "photo.png: this person's box lies outside the picture" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (7, 100), (40, 15)])
+def test_a_person_who_is_too_small_is_said(
+    folder: Path, width: int, height: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cv2.imwrite("small.png", np.full((height, width, 3), 2 * GREY_STEP, np.uint8))
+    assert main(["small.png", "--crop"]) == 2
+    assert (
+        f"small.png: the person is {width} x {height} pixels, too small to be told" in capsys.readouterr().err
+    )
+
+
+def test_people_are_found_and_compared_as_in_the_run_whose_gallery_it_is(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, taken = folder / "runs" / "track", list[RunConfig]()
+    run.mkdir(parents=True)
+    Path("gallery.sqlite").rename(run / "gallery.sqlite")
+    settings = ["detector={kind: onnx, likely_score: 0.7}", "embedder={kind: color}"]
+    (run / "config.yaml").write_text(dump_config(load_config(None, settings)))
+
+    def look(photo: Frame, path: Path, config: DetectorConfig) -> Detections:
+        taken.append(RunConfig(detector=config))
+        return paint(2)[1]
+
+    monkeypatch.setattr(command, "look_for_people", look)
+    embedders: list[str] = []
+
+    def build(config: EmbedderConfig) -> PaintedEmbedder:
+        embedders.append(config.kind)
+        return PaintedEmbedder()
+
+    monkeypatch.setattr(command, "build_embedder", build)
+    for gallery in ("runs/track", "runs/track/gallery.sqlite"):
+        assert main(["photo.png", "--gallery", gallery]) == 0
+    assert main(["photo.png", "--gallery", "runs/track", "--set", "detector.likely_score=0.3"]) == 0
+    assert [(it.detector.kind, it.detector.likely_score) for it in taken] == [
+        ("onnx", 0.7),
+        ("onnx", 0.7),
+        ("onnx", 0.3),
+    ]
+    assert embedders == ["color"] * 3
 
 
 def test_an_embedder_that_tells_nobody_apart_is_refused(

@@ -41,6 +41,10 @@ SETTINGS = (
 )
 
 
+class RowError(TypeError):
+    """A row holds what no gallery writes: the file is damaged."""
+
+
 class GalleryBusyError(ReuniteError):
     """Another program holds the file; trying again later may help."""
 
@@ -113,9 +117,10 @@ class Database:
     def network(self) -> Network:
         """Which network made the embeddings."""
         with self.reading() as connection:
-            return Network(
-                *connection.execute("SELECT network, fingerprint, dimension FROM gallery").fetchone()
-            )
+            row = connection.execute("SELECT network, fingerprint, dimension FROM gallery").fetchone()
+            if tuple(map(type, row)) != (str, str, int):
+                raise RowError
+            return Network(*row)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

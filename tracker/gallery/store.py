@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from sys import intern
 from types import TracebackType
@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from foundation.errors import ReuniteError
-from tracker.gallery.database import Database
+from tracker.gallery.database import Database, RowError
 from tracker.gallery.people import (
     Appearances,
     Merge,
@@ -128,13 +128,17 @@ class Gallery:
                 "SELECT camera, time, embedding FROM picture WHERE person = ? ORDER BY time, camera",
                 (number,),
             ).fetchall()
-        cameras, times, embeddings = zip(*pictures, strict=True)
-        rows = np.frombuffer(b"".join(embeddings), STORED).reshape(-1, self.network.dimension)
-        return Person(
-            number,
-            {CameraName(camera): Presence(*seen) for camera, *seen in presence},
-            Pictures(np.array(cameras, np.object_), np.array(times), rows.astype(np.float32)),
-        )
+            cameras, times, embeddings = zip(*pictures, strict=True)
+            rows = np.frombuffer(b"".join(embeddings), STORED).reshape(-1, self.network.dimension)
+            return Person(
+                number,
+                {_camera(camera): Presence(*seen) for camera, *seen in presence},
+                Pictures(
+                    np.array(list(map(_camera, cameras)), np.object_),
+                    np.array(times),
+                    rows.astype(np.float32),
+                ),
+            )
 
     def thumbnails(self, number: int) -> dict[PictureKey, bytes]:
         """The JPEGs that were saved under this very number, by picture; empty where there are none."""
@@ -144,7 +148,7 @@ class Gallery:
                 "ORDER BY time, camera",
                 (number,),
             )
-            return {PictureKey(number, CameraName(camera), at): jpeg for camera, at, jpeg in rows}
+            return {PictureKey(number, _camera(camera), float(at)): _jpeg(jpeg) for camera, at, jpeg in rows}
 
     def appearances(self) -> Appearances:
         """The pictures of everybody, under the numbers that stand for them now; for `GalleryIndex.put`."""
@@ -160,6 +164,9 @@ class Gallery:
                 numbers[here] = [survivors.get(owner, owner) for owner in owners]
                 cameras[here] = list(map(intern, names))  # one string of each name, not one of each picture
                 embeddings[here] = np.frombuffer(b"".join(blobs), STORED).reshape(len(owners), -1)
+                lengths = np.linalg.norm(embeddings[here].astype(np.float32), axis=1)
+                if not (np.abs(lengths - 1) < 0.01).all():
+                    raise ValueError("an embedding is not of length 1")
         return Appearances(numbers, cameras, embeddings.astype(np.float16, copy=False))
 
     def merge(self, kept: int, merged: int) -> int:
@@ -258,6 +265,29 @@ class Gallery:
             raise UnknownPersonError(f"{self.path}: nobody is remembered as person {number}")
 
 
+def _camera(name: object) -> CameraName:
+    if not isinstance(name, str):
+        raise RowError
+    return CameraName(name)
+
+
+def _jpeg(content: object) -> bytes:
+    if not isinstance(content, bytes):
+        raise RowError
+    return content
+
+
+def _presence(number: object, seen: Sequence[float]) -> Presence:
+    """When somebody was seen, of a row of the file."""
+    if not isinstance(number, int):
+        raise RowError
+    try:
+        first, last, sightings = seen
+        return Presence(first, last, int(sightings))
+    except ValueError as error:
+        raise RowError from error
+
+
 def _people(connection: sqlite3.Connection) -> list[PersonSummary]:
     """Everybody, by rising number; see `Gallery.people`."""
     survivors = _survivors(connection)
@@ -265,12 +295,13 @@ def _people(connection: sqlite3.Connection) -> list[PersonSummary]:
     query = "SELECT person, camera, first_seen, last_seen, sightings FROM presence"
     for number, camera, *seen in connection.execute(query):
         cameras = presences.setdefault(survivors.get(number, number), {})
-        cameras.setdefault(CameraName(camera), []).append(Presence(*seen))
+        cameras.setdefault(_camera(camera), []).append(_presence(number, seen))
     counts = []
     for rows in ("picture", "thumbnail JOIN picture ON id = picture"):
         count = dict.fromkeys(presences, 0)
         for number, more in connection.execute(f"SELECT person, COUNT(*) FROM {rows} GROUP BY person"):
-            count[survivors.get(number, number)] += more
+            if survivors.get(number, number) in count:  # who has pictures alone is nobody
+                count[survivors.get(number, number)] += more
         counts.append(count)
     also: dict[int, list[int]] = {}
     for merged, kept in sorted(survivors.items()):
@@ -292,7 +323,11 @@ def _survivors(connection: sqlite3.Connection) -> dict[int, int]:
     survivors = dict[int, int]()
     for merged in step:
         kept = merged
-        while kept in step:
+        for _ in step:
+            if kept not in step:
+                break
             kept = survivors.get(kept, step[kept])
+        if kept in step:
+            raise RowError  # they stand for each other in a circle
         survivors[merged] = kept
     return survivors

@@ -180,9 +180,9 @@ class IdentityLinker:
         return self._table.undecided
 
     def similarity_report(self) -> SimilarityReport | None:
-        """What a cosine means at this site, and the errors to expect; None where there are no embeddings."""
+        """What a cosine means at this site, and the errors to expect; None where nobody was looked at."""
         tracklets, rate = self._tracklets, self._config.max_false_merge_rate
-        if not (tracklets.length and self._config.link):
+        if not (self._config.link and tracklets.num_embeddings.any()):
             return None
         return self._site.report(len(np.setdiff1d(self._table.identity, [UNDECIDED])), rate)
 

@@ -44,6 +44,7 @@ from tracker.types import CameraName, IdentityEvent, State, Tick
 logger = logging.getLogger(__name__)
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+UNWRITABLE = (*NO_ROOM, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 COUNTED = ("read", "dropped", "skipped", "reconnects")
@@ -173,8 +174,9 @@ class TrackingRun:
                 f"reunite track --resume {self.folder.path}"
             ) from error
         except OSError as error:
+            what = "write" if error.errno in UNWRITABLE else "go on"
             raise ReuniteError(
-                f"{self.folder.path}: cannot write ({error.strerror or error}); nothing that was saved "
+                f"{self.folder.path}: cannot {what} ({error.strerror or error}); nothing that was saved "
                 f"is lost: {'make room' if error.errno in NO_ROOM else 'mend that'}, then go on with: "
                 f"reunite track --resume {self.folder.path}"
             ) from error

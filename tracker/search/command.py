@@ -102,7 +102,8 @@ def search(arguments: argparse.Namespace, console: Console) -> Answer:
     Raises:
         ReuniteError: The question cannot be answered, or the answer cannot be written.
     """
-    config = load_config(arguments.config, arguments.overrides)
+    path = gallery_path(arguments.gallery)
+    config = load_config([*run_config(path), *arguments.config], arguments.overrides)
     sheet = sheet_path(arguments, config)
     photo = open_photo(arguments.photo)
     embedder = build_embedder(config.embedder)
@@ -112,7 +113,7 @@ def search(arguments: argparse.Namespace, console: Console) -> Answer:
             f"embedder.kind={config.embedder.kind} does not tell people apart; take the embedder that the "
             "gallery was made with"
         )
-    with Gallery(gallery_path(arguments.gallery), network) as gallery:
+    with Gallery(path, network) as gallery:
         known = gallery.appearances()
         people = {person.number: person for person in gallery.people()}
         known = known[np.isin(known.numbers, list(people))]  # without whom somebody forgot between the two
@@ -149,6 +150,12 @@ def search(arguments: argparse.Namespace, console: Console) -> Answer:
     written = ", ".join(str(file) for file in (sheet, arguments.json) if file)
     console.print(f"wrote: {written}", soft_wrap=True)
     return answer
+
+
+def run_config(gallery: Path) -> list[Path]:
+    """The configuration of the run whose own gallery it is: people are found and compared as there."""
+    beside = gallery.parent / "config.yaml"
+    return [beside] if gallery.name == DEFAULT_PATH.name and beside.is_file() else []
 
 
 def sheet_path(arguments: argparse.Namespace, config: RunConfig) -> Path:

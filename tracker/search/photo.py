@@ -12,6 +12,9 @@ from tracker.sources.images import read_image
 from tracker.stages import Detector, Embedder
 from tracker.types import CameraName, Detections, Frame, Tick
 
+MIN_WIDTH_PX, MIN_HEIGHT_PX = 8, 16
+"""Whoever is smaller is told apart from nobody; docs/search.md has the measurement."""
+
 
 def open_photo(path: Path) -> Frame:
     """The photo as the only frame of a camera of its name, upright.
@@ -50,13 +53,19 @@ def cut_out(photo: Frame, person: Detections) -> Image:
     """The pixels (H, W, 3) BGR of one person.
 
     Raises:
-        ReuniteError: The box lies outside the photo, so that there is nothing to see.
+        ReuniteError: The box lies outside the photo, so that there is nothing to see, or is too small.
     """
     ((x1, y1, x2, y2),) = pixel_boxes(person.boxes, photo).tolist()
     crop = photo.image[y1:y2, x1:x2]
     if not crop.size:
         raise ReuniteError(
             f"{photo.camera}: this person's box lies outside the picture; cut the person out and take --crop"
+        )
+    height, width = crop.shape[:2]
+    if height < MIN_HEIGHT_PX or width < MIN_WIDTH_PX:
+        raise ReuniteError(
+            f"{photo.camera}: the person is {width} x {height} pixels, too small to be told apart from "
+            f"others; take a picture on which they are {MIN_WIDTH_PX} x {MIN_HEIGHT_PX} or more"
         )
     return crop
 
