@@ -62,7 +62,7 @@ def test_a_server_leads_to_no_file(
 
 
 class Bomb:
-    def __reduce__(self) -> tuple[object, tuple[str]]:
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
         return Path.touch, (Path("exploded"),)
 
 
@@ -75,7 +75,7 @@ def test_a_checkpoint_is_never_unpickled(tmp_path: Path, monkeypatch: pytest.Mon
     bomb[0] = Bomb()
     buffer = io.BytesIO()
     with np.load(path) as file:
-        np.savez(buffer, **{**{key: file[key] for key in file.files}, "a/c": bomb})  # type: ignore[arg-type]
+        np.savez(buffer, **{**{key: file[key] for key in file.files}, "a/c": bomb})
     for content in (buffer.getvalue(), pickle.dumps(Bomb())):
         path.write_bytes(content)
         with pytest.raises(ReuniteError, match="cannot read the checkpoint"):
