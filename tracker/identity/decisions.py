@@ -27,6 +27,9 @@ ENDED_S = 0.5
 MORE_TRACKLETS = 1.5
 """Everybody is compared with everybody again when there are this many times more tracklets."""
 
+ASK_EVERY_S = 0.05
+"""Of those who are out of view one is asked about in this time, so that frames wait for few."""
+
 FEW_TRACKLETS = 64
 """As long as there are no more, all are linked anew instead: that takes a fraction of a second."""
 
@@ -65,7 +68,7 @@ class Decisions:
         self._waiting: dict[int, float] = {}
         self._shown: dict[int, float] = {}  # of each camera, the time of its newest frame
         self._to_ask: list[int] = []  # tracks that may be somebody else by now, the next one last
-        self._asked_at = 0
+        self._asked_at, self._asked_s = 0, -np.inf  # how many there were then; when the last one was asked
 
     def begin_frame(self, rows: IntArray, camera: int, time: float) -> None:
         """A camera shows the tracks in these rows (M,) now."""
@@ -112,7 +115,7 @@ class Decisions:
         return {
             "now": np.array(self.now_s),
             "to_ask": np.array(self._to_ask, np.int64),
-            "asked_at": np.array(self._asked_at),
+            "asked": np.array([self._asked_at, self._asked_s]),
             "waiting": np.array(list(self._waiting), np.int64),
             "waiting_s": np.array(list(self._waiting.values()), np.float64),
             "shown": np.array(list(self._shown), np.int64),
@@ -120,7 +123,8 @@ class Decisions:
         }
 
     def restore(self, state: State) -> None:
-        self.now_s, self._asked_at = float(state["now"]), int(state["asked_at"])
+        self.now_s = float(state["now"])
+        self._asked_at, self._asked_s = int(state["asked"][0]), float(state["asked"][1])
         self._to_ask = state["to_ask"].tolist()
         self._shown, self._waiting = (
             dict(zip(state[name].tolist(), state[f"{name}_s"].tolist(), strict=True))
@@ -228,11 +232,11 @@ class Decisions:
                 return
             known = tracklets.is_track & (tracklets.num_embeddings > 0) & (self._table.identity != UNDECIDED)
             self._to_ask = np.nonzero(known & ~is_said)[0][::-1].tolist()
-        while self._to_ask:
+        while self._to_ask and self.now_s - self._asked_s >= ASK_EVERY_S:
             row = self._to_ask.pop()
             if self._table.identity[row] != UNDECIDED and tracklets.tried[row] != NEVER:
                 self._reconsider(row, time)
-                break
+                self._asked_s = self.now_s
 
     def _link_anew(self) -> None:
         """Link all tracks once more; who is undecided may be somebody known, but is nobody new yet."""
