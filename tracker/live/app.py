@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fastapi import Depends, FastAPI, WebSocket
 from fastapi.responses import FileResponse, JSONResponse
+from starlette.concurrency import run_in_threadpool
 
 from foundation.command import installed_version
 from foundation.errors import ReuniteError
@@ -17,7 +18,7 @@ from tracker.live.corrections import erase_due
 from tracker.live.errors import ApiError, add_handlers
 from tracker.live.guard import Doors, Shield
 from tracker.live.rights import API, Role, Viewer
-from tracker.live.routes import cameras, events, people, sessions, zones
+from tracker.live.routes import cameras, events, health, people, search, sessions, settings, zones
 from tracker.live.site import Site
 from tracker.live.state import Live, Server
 from tracker.live.wall import SESSION_OVER, WallViewer, serve_wall
@@ -53,6 +54,7 @@ def create_app(site: Site, doors: Doors | None = None, link: socket.socket | Non
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(live.carriers.start)
         tasks = [asyncio.create_task(live.hub.tell_events(live.store))]
         tasks += [asyncio.create_task(_keep_promises(live))]
         tasks += [asyncio.create_task(live.hub.listen(link))] if link else []
@@ -60,6 +62,7 @@ def create_app(site: Site, doors: Doors | None = None, link: socket.socket | Non
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await run_in_threadpool(live.carriers.close)
 
     app = FastAPI(
         title="Reunite",
@@ -73,7 +76,7 @@ def create_app(site: Site, doors: Doors | None = None, link: socket.socket | Non
     )
     app.state.live = live
     add_handlers(app)
-    for part in (sessions, cameras, people, events, zones):
+    for part in (sessions, cameras, health, search, people, events, zones, settings):
         app.include_router(part.router)
     _add_page(app)
     _add_wall(app)
@@ -98,7 +101,7 @@ def _add_page(app: FastAPI) -> None:
 
     @app.get("/static/{path:path}", include_in_schema=False)
     def part(path: str) -> FileResponse:
-        file = (STATIC / path).resolve()
+        file = (STATIC / path.replace("\0", "")).resolve()
         if not file.is_relative_to(STATIC) or file.suffix not in TYPES or not file.is_file():
             raise ApiError(404, "there is no such file")
         return FileResponse(file, media_type=TYPES[file.suffix], headers={"cache-control": "no-cache"})
@@ -106,10 +109,6 @@ def _add_page(app: FastAPI) -> None:
     @app.get(f"{API}/openapi.json", include_in_schema=False)
     def openapi() -> JSONResponse:
         return JSONResponse(app.openapi())
-
-    @app.get("/healthz", include_in_schema=False)
-    def health(live: Server) -> JSONResponse:
-        return JSONResponse({"status": "ok", "live": live.hub.is_live})
 
 
 def _add_wall(app: FastAPI) -> None:

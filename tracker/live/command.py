@@ -14,14 +14,15 @@ from rich.console import Console
 
 from foundation.command import Command, StopSignals
 from foundation.errors import ReuniteError
+from foundation.files import write_whole
 from foundation.text import visible
-from tracker.config import RunConfig, load_config
+from tracker.config import RunConfig, dump_config, load_config
 from tracker.config.options import add_settings
 from tracker.live.accounts import Accounts
 from tracker.live.keeper import ServerKeeper, listen
 from tracker.live.site import Site
 from tracker.live.tracking import LiveObserver
-from tracker.recording.run import TrackingRun
+from tracker.recording.run import TrackingRun, without_passwords
 from tracker.sources import locate_cameras
 
 SAMPLE = Path(__file__).resolve().parents[2] / "videos"
@@ -76,6 +77,7 @@ def live(arguments: argparse.Namespace, console: Console, stop: threading.Event)
     refuse_unsafe(arguments, site)
     cameras = locate_cameras(config.source, config.reading.secret_path_parts)
     site.know_cameras(cameras)
+    write_whole(site.config, dump_config(without_passwords(config)).encode())
     with ExitStack() as stack:
         door = stack.enter_context(listen(arguments.host, arguments.port))
         observer = LiveObserver(site, f"{time.time():.3f}", cameras, config.identity.max_false_merge_rate)

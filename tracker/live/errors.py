@@ -64,6 +64,10 @@ def add_handlers(app: FastAPI) -> None:
         told = "; ".join(f"{it['field']}: {it['message']}" for it in fields)
         return answer(422, "invalid", told, fields=fields)
 
+    @app.exception_handler(Exception)
+    async def unforeseen(_: Request, __: Exception) -> JSONResponse:
+        return answer(500, "error", "something went wrong in the server; its log says what")
+
     @app.exception_handler(ReuniteError)
     async def ours(_: Request, error: ReuniteError) -> JSONResponse:
         return answer(503, "not_running", str(error))

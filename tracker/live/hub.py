@@ -55,6 +55,7 @@ class Hub:
         self.labels = Labels(site)
         self._watchers: set[Watcher] = set()
         self._writer: asyncio.StreamWriter | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._questions: dict[int, asyncio.Future[Message]] = {}
         self._numbers = itertools.count(1)
         self._wanted: dict[str, list[int]] = {}
@@ -68,6 +69,7 @@ class Hub:
 
     async def listen(self, end: socket.socket) -> None:
         """Take what the tracker sends, until it ends."""
+        self._loop = asyncio.get_running_loop()
         reader, self._writer = await asyncio.open_connection(sock=end, limit=1 << 20)
         self.is_live = True
         try:
@@ -86,6 +88,12 @@ class Hub:
         """Tell the tracker something."""
         if self._writer is not None:
             self._writer.write(pack(header, body))
+
+    def reload(self) -> None:
+        """Let the tracker read again what the site keeps; any thread may call it."""
+        self.labels.refresh(now=True)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.send, {"type": "reload"})
 
     async def ask(self, header: dict[str, Any], body: bytes = b"") -> Message:
         """Ask the tracker something; its answer.

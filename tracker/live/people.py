@@ -54,6 +54,15 @@ class People:
     def __init__(self, site: Site, store: EventStore, labels: Labels) -> None:
         self._site, self._store, self._labels = site, store, labels
 
+    @property
+    def labels(self) -> Labels:
+        """What cameras and people are called."""
+        return self._labels
+
+    def seen(self, viewer: Viewer) -> list[tuple[int, float, float]]:
+        """Everybody whom a viewer may see, with first and last sighting."""
+        return self._store.people(*self._where(viewer))
+
     def hidden(self) -> frozenset[int]:
         """Those who are to be forgotten soon: nobody is shown them any more."""
         return self._labels.hidden()
@@ -69,15 +78,13 @@ class People:
             before: Where the last answer ended.
             limit: At most so many.
         """
-        where, values = self._where(viewer)
         named = {
             person
             for person, name in self._labels.names().items()
             if search and name.casefold().startswith(search.casefold())
         }
         hidden, found = self.hidden(), []
-        rows = self._store.people(where, values)
-        for person, first_s, last_s in rows:
+        for person, first_s, last_s in self.seen(viewer):
             key = (last_s, person)
             if person in hidden or (before and key >= before):
                 continue

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +98,7 @@ class Publisher:
             for person in sightings.identity_ids.tolist()
             if person
         }
+        self.rates.delayed(frame.camera, time.time() - frame.time)
         with self._changed:
             self._newest[frame.camera] = frame, sightings
             if frame.camera in self._wanted:
@@ -115,6 +116,20 @@ class Publisher:
         if newest is None or not self._privacy.pictures or newest[0].is_blank:
             return b""
         return encode(self._shown(*newest, self._privacy), width)[0]
+
+    def crop(self, camera: str, box: Sequence[float]) -> bytes:
+        """Part of the newest frame, for a search and not to be shown; the box in shares. Empty: none."""
+        newest = self.newest(camera)
+        if newest is None or newest[0].is_blank:
+            return b""
+        frame, size = newest[0], newest[0].size
+        x1, y1, x2, y2 = (round(share * side) for share, side in zip(box, size * 2, strict=True))
+        part = frame.image[max(y1, 0) : y2, max(x1, 0) : x2]
+        if min(part.shape[:2]) < 1:
+            return b""
+        done, coded = cv2.imencode(".jpg", part, [cv2.IMWRITE_JPEG_QUALITY, 95])
+        assert done
+        return coded.tobytes()
 
     def close(self) -> None:
         with self._changed:
@@ -195,6 +210,7 @@ class Rates:
 
     def __init__(self) -> None:
         self._marks: dict[str, deque[tuple[float, int, int]]] = {}
+        self._delays: dict[str, float] = {}
 
     def count(self, now_s: float, reports: Mapping[CameraName, CameraReport]) -> None:
         """Look at the counters of all cameras; once a second or so."""
@@ -203,6 +219,14 @@ class Rates:
             marks.append((now_s, report.read, report.dropped))
             while len(marks) > 2 and marks[0][0] < now_s - RATES_OVER_S:
                 marks.popleft()
+
+    def delayed(self, camera: str, seconds: float) -> None:
+        """A frame of a camera was tracked so long after it was taken."""
+        self._delays[camera] = max(seconds, 0.0)
+
+    def delay_of(self, camera: str) -> float:
+        """How long after it was taken the newest frame of a camera was tracked; 0 where there is none."""
+        return round(self._delays.get(camera, 0.0), 3)
 
     def of(self, camera: str) -> tuple[float, float]:
         """Frames per second that were tracked, and the share of frames that was dropped."""

@@ -30,8 +30,8 @@ CREATE TABLE token (id INTEGER PRIMARY KEY AUTOINCREMENT, token BLOB NOT NULL UN
 CREATE TABLE person_name (person INTEGER PRIMARY KEY, name TEXT NOT NULL);
 CREATE TABLE zone (id INTEGER PRIMARY KEY AUTOINCREMENT, camera INTEGER NOT NULL REFERENCES camera,
     kind TEXT NOT NULL, name TEXT NOT NULL, points TEXT NOT NULL);
-CREATE TABLE watch (id INTEGER PRIMARY KEY AUTOINCREMENT, person INTEGER, name TEXT NOT NULL,
-    note TEXT NOT NULL, embedding BLOB, thumb BLOB, created REAL NOT NULL);
+CREATE TABLE watch (id INTEGER PRIMARY KEY AUTOINCREMENT, person INTEGER NOT NULL UNIQUE,
+    note TEXT NOT NULL, created REAL NOT NULL);
 CREATE TABLE correction (id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, person INTEGER NOT NULL,
     other INTEGER, detail TEXT NOT NULL, time REAL NOT NULL, user TEXT NOT NULL, undone REAL, due REAL,
     done REAL);
@@ -88,6 +88,7 @@ class Site:
         self._local = threading.local()
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)  # who may look at people is for the server to say
             with self._writing_version() as version:
                 if version not in (0, VERSION):
                     raise ReuniteError(
@@ -108,6 +109,11 @@ class Site:
     def gallery(self) -> Path:
         """Where the people are remembered."""
         return self.folder / "people.sqlite"
+
+    @property
+    def config(self) -> Path:
+        """What the run is set to, without passwords."""
+        return self.folder / "config.yaml"
 
     @property
     def events(self) -> Path:

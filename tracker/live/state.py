@@ -8,12 +8,14 @@ from starlette.requests import HTTPConnection
 
 from tracker.events.store import EventStore
 from tracker.live.accounts import Accounts, Tries
+from tracker.live.carriers import Carriers
 from tracker.live.errors import ApiError
 from tracker.live.guard import Doors, Guard
 from tracker.live.hub import Hub, NotRunningError
 from tracker.live.labels import Labels
 from tracker.live.link import Message
 from tracker.live.people import People
+from tracker.live.photos import Photos
 from tracker.live.rights import Role, Viewer, read_camera_keys
 from tracker.live.site import PRIVACY, Site
 
@@ -33,6 +35,8 @@ class Live:
     guard: Guard
     hub: Hub
     people: People
+    photos: Photos
+    carriers: Carriers
     tries: Tries = field(default_factory=Tries)
 
     @classmethod
@@ -40,7 +44,14 @@ class Live:
         """A server of this site; the hub is not connected yet."""
         accounts, hub, store = Accounts(site), Hub(site), EventStore(site.events)
         guard = Guard(accounts, doors)
-        return cls(site, store, accounts, guard, hub, People(site, store, hub.labels))
+        people = People(site, store, hub.labels)
+        return cls(
+            site, store, accounts, guard, hub, people, Photos(site, people), Carriers(site, store, hub.labels)
+        )
+
+    def reload(self) -> None:
+        """What the site keeps has changed: let the tracker read it again. Any thread may call it."""
+        self.hub.reload()
 
     @property
     def labels(self) -> Labels:

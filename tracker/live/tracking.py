@@ -112,6 +112,9 @@ class LiveObserver:
                 self._commands.put(partial(self._correct, header))
             case "explain":
                 self._commands.put(partial(self._explain, header))
+            case "crop":
+                jpeg = self.publisher.crop(header["camera"], header["box"])
+                self._send({"type": "reply", "id": header["id"]}, jpeg)
             case "picture":
                 jpeg = self.publisher.picture(header["camera"], header["width"])
                 self._send({"type": "reply", "id": header["id"]}, jpeg)
@@ -248,7 +251,9 @@ class LiveObserver:
                     "problem": report.problem,
                     "fps": fps,
                     "dropped": dropped,
-                    "delay_s": 0.0,
+                    "read": report.read,
+                    "lost": report.dropped,
+                    "delay_s": self.publisher.rates.delay_of(camera),
                     "reconnects": report.reconnects,
                     "width": size[0],
                     "height": size[1],

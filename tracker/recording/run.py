@@ -124,7 +124,7 @@ class TrackingRun:
             if not states:
                 self._people.tell(self.identities)
             self._window = Window(stop) if config.output.show else None
-            self.folder = folder or RunFolder.create(_without_passwords(config))
+            self.folder = folder or RunFolder.create(without_passwords(config))
             self._journal = Journal(self.folder.journal, self.cameras, self.progress.journal_rows)
             stack.callback(self._journal.close)
             log = self.folder.path / "events.jsonl"
@@ -418,7 +418,8 @@ def _with_starts(config: RunConfig, reports: Mapping[CameraName, CameraReport]) 
     return config.model_copy(update={"reading": reading})
 
 
-def _without_passwords(config: RunConfig) -> RunConfig:
+def without_passwords(config: RunConfig) -> RunConfig:
+    """The configuration as it may be kept."""
     parts = config.reading.secret_path_parts
     masked: Sequence[str] = [mask_password(address, parts) for address in config.source]
     return config.model_copy(update={"source": tuple(masked)})

@@ -37,7 +37,7 @@ def list_zones(live: Server, viewer: Who) -> dict[str, Any]:
 
 
 @router.post("/zones", status_code=201)
-async def add_zone(body: ZoneBody, live: Server, viewer: Who) -> dict[str, Any]:
+def add_zone(body: ZoneBody, live: Server, viewer: Who) -> dict[str, Any]:
     """Draw a new one."""
     values = _checked(body, live, viewer)
     (many,) = live.site.rows("SELECT COUNT(*) AS many FROM zone")
@@ -49,7 +49,7 @@ async def add_zone(body: ZoneBody, live: Server, viewer: Who) -> dict[str, Any]:
 
 
 @router.put("/zones/{zone}")
-async def change_zone(zone: Number, body: ZoneBody, live: Server, viewer: Who) -> dict[str, Any]:
+def change_zone(zone: Number, body: ZoneBody, live: Server, viewer: Who) -> dict[str, Any]:
     """Draw it otherwise."""
     _require(live, viewer, zone)
     values = _checked(body, live, viewer)
@@ -61,12 +61,12 @@ async def change_zone(zone: Number, body: ZoneBody, live: Server, viewer: Who) -
 
 
 @router.delete("/zones/{zone}", status_code=204)
-async def remove_zone(zone: Number, live: Server, viewer: Who) -> None:
+def remove_zone(zone: Number, live: Server, viewer: Who) -> None:
     """Take it away; what was counted in it stays in the log."""
     _require(live, viewer, zone)
     with live.site.writing() as connection:
         connection.execute("DELETE FROM zone WHERE id = ?", (zone,))
-    live.hub.send({"type": "reload"})
+    live.reload()
     live.site.note(viewer.user, "removed zone", str(zone))
 
 
@@ -116,7 +116,7 @@ def _require(live: Live, viewer: Viewer, zone: int) -> None:
 def _changed(
     live: Live, viewer: Viewer, action: str, zone: int, values: tuple[int, str, str, str]
 ) -> dict[str, Any]:
-    live.hub.send({"type": "reload"})
+    live.reload()
     live.site.note(viewer.user, f"{action} zone", str(zone))
     return _told(dict(zip(("id", "camera", "kind", "name", "points"), (zone, *values), strict=True)))
 
