@@ -26,6 +26,10 @@ MAX_WHOLE = 2.0**53
 """Above this a float no longer holds every whole number."""
 MAX_FRAME = 10_000_000
 """A higher number is a mistake: at 25 frames/s it would be the fifth day of one video."""
+LARGEST = {"frameRate": 1000.0, "seqLength": float(MAX_FRAME), "imWidth": 65_535.0, "imHeight": 65_535.0}
+"""What a seqinfo.ini may say at most; a picture of JPEG has no longer side."""
+LOWEST_RATE = 0.001
+"""A picture each quarter of an hour."""
 PEDESTRIAN, DISTRACTOR = 1, 8
 CLASS_OF_VISDRONE = np.array([DISTRACTOR, PEDESTRIAN, PEDESTRIAN, 4, 3, 3, 3, 4, 4, 3, 5, 11])
 """Ignored region, pedestrian, people, bicycle, car, van, truck, two tricycles, bus, motor, others."""
@@ -240,6 +244,9 @@ def read_seqinfo(path: Path) -> SequenceInfo:
         whole = "" if key == "frameRate" else "whole "
         if not 0 < value <= MAX_WHOLE or (whole and value % 1):
             raise MotFileError(f"{path}: {key} must be a positive {whole}number, got {text!r}")
+        least = 1 if whole else LOWEST_RATE
+        if not least <= value <= LARGEST[key]:
+            raise MotFileError(f"{path}: {key} must be from {least} to {LARGEST[key]:.0f}, got {text!r}")
         return value
 
     return SequenceInfo(

@@ -234,6 +234,12 @@ def test_seqinfo_reads_back(tmp_path: Path) -> None:
         ("[Sequence]\nframeRate=0\nseqLength=3", "frameRate must be a positive number, got '0'"),
         ("[Sequence]\nframeRate=nan\nseqLength=3", "frameRate must be a positive number, got 'nan'"),
         ("[Sequence]\nframeRate=30\nseqLength=3.5", "seqLength must be a positive whole number, got '3.5'"),
+        ("[Sequence]\nframeRate=1e-300\nseqLength=3", "frameRate must be from 0.001 to 1000, got '1e-300'"),
+        ("[Sequence]\nframeRate=30\nseqLength=1000000000", "seqLength must be from 1 to 10000000, got"),
+        (
+            "[Sequence]\nframeRate=30\nseqLength=3\nimWidth=1000000",
+            "imWidth must be from 1 to 65535, got '1000000'",
+        ),
         ("[Sequence]\nframeRate=30\nseqLength=long", "seqLength must be a positive whole number, got 'long'"),
     ],
 )

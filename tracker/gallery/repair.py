@@ -22,6 +22,8 @@ from tracker.gallery.people import LATEST, Presence
 from tracker.gallery.store import STORED, WAIT_S
 from tracker.types import Network
 
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite raises of damaged pages; of damaged names of tables its own sentence cannot be decoded."""
 LAST_ROW = 2**63 - 1
 MAX_SAID = 3
 """Sentences of SQLite about damaged pages that are passed on."""
@@ -128,7 +130,7 @@ def _copy(path: Path, copy: Path) -> None:
         try:
             lock.execute("BEGIN")
             lock.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in BUSY:
                 raise GalleryBusyError(
                     f"{path}: {SENTENCES[sqlite3.SQLITE_BUSY].format(wait_s=WAIT_S)}"
@@ -175,7 +177,7 @@ def _look(path: Path, network: Network | None) -> Findings:
             rows = connection.execute(f"PRAGMA integrity_check({MAX_SAID})").fetchall()
             texts = [" ".join(row[0].decode("utf-8", "replace").split()) for row in rows]
             said += [f"its pages are damaged: {text}" for text in texts if text != "ok"]
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             said.append(f"its pages are damaged: {error}")
         said += _unlike_ours(connection)
     reader.findings.problems[:0] = said
@@ -184,7 +186,7 @@ def _look(path: Path, network: Network | None) -> Findings:
 
 def _unlike_ours(connection: sqlite3.Connection) -> Iterator[str]:
     for pragma, ours in (("application_id", APPLICATION), ("user_version", VERSION)):
-        with suppress(sqlite3.Error):
+        with suppress(*UNREADABLE):
             (have,) = connection.execute(f"PRAGMA {pragma}").fetchone()
             if have != ours:
                 yield f"its {pragma.replace('_', ' ')} is {have}, that of a gallery {ours}"
@@ -239,7 +241,7 @@ class Reader:
         """The numbers of the people who are remembered, and the last that was ever given."""
         numbers = {number for number, _ in self._rows("person", "number") if number > 0}
         last = max(numbers, default=1)
-        with suppress(sqlite3.Error):
+        with suppress(*UNREADABLE):
             for (given,) in self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'person'"):
                 last = max(last, given) if isinstance(given, int) and given < LAST_ROW else last
         return numbers, last
@@ -333,9 +335,9 @@ class Reader:
         columns = "SELECT person, camera, first_seen, last_seen, sightings FROM presence"
         try:
             yield from self._connection.execute(columns).fetchall()
-        except sqlite3.Error:
+        except UNREADABLE:
             for person in seen:
-                with suppress(sqlite3.Error):
+                with suppress(*UNREADABLE):
                     yield from self._connection.execute(f"{columns} WHERE person = ?", (person,)).fetchall()
 
     def _rows(self, table: str, columns: str) -> Iterator[Row]:
@@ -347,15 +349,15 @@ class Reader:
             try:
                 for row in self._connection.execute(query, (after + step - 1,)):
                     if step > 1:  # what lies between the damage and here
-                        with suppress(sqlite3.Error):
+                        with suppress(*UNREADABLE):
                             yield from self._connection.execute(before, (after, row[0]))
                     after, step = row[0], 1
                     yield row
                 if step > 1:
-                    with suppress(sqlite3.Error):
+                    with suppress(*UNREADABLE):
                         yield from self._connection.execute(before, (after, LAST_ROW))
                 break
-            except sqlite3.Error:
+            except UNREADABLE:
                 if table not in self._damaged:
                     self._damaged.add(table)
                     self._wrong[f"table that cannot be read whole: {table}"] += 1

@@ -95,7 +95,7 @@ class Gallery:
         """Every merge that was not undone, in the order in which they were made."""
         with self._database.reading() as connection:
             rows = connection.execute("SELECT kept, merged, time FROM merge ORDER BY step")
-            return [Merge(*row) for row in rows]
+            return [_merge(*row) for row in rows]
 
     def survivors(self) -> dict[int, int]:
         """For every number that was merged, the number that stands for the person now."""
@@ -210,7 +210,7 @@ class Gallery:
             if row is None:
                 raise ReuniteError(f"{self.path}: person {number} was not merged with anybody")
             connection.execute("DELETE FROM merge WHERE step = ?", row[:1])
-        return Merge(*row[1:])
+            return _merge(*row[1:])
 
     def forget(self, number: int) -> list[int]:
         """Leave nothing of a person in the file, all numbers that were merged included.
@@ -271,6 +271,12 @@ def _camera(name: object) -> CameraName:
     return CameraName(name)
 
 
+def _merge(kept: object, merged: object, at: object) -> Merge:
+    if not (isinstance(kept, int) and isinstance(merged, int) and isinstance(at, float)):
+        raise RowError
+    return Merge(kept, merged, at)
+
+
 def _jpeg(content: object) -> bytes:
     if not isinstance(content, bytes):
         raise RowError
@@ -320,6 +326,8 @@ def _people(connection: sqlite3.Connection) -> list[PersonSummary]:
 def _survivors(connection: sqlite3.Connection) -> dict[int, int]:
     """For every number that was merged, the number that stands for the person now."""
     step = dict(connection.execute("SELECT merged, kept FROM merge"))
+    if not all(isinstance(number, int) for pair in step.items() for number in pair):
+        raise RowError
     survivors = dict[int, int]()
     for merged in step:
         kept = merged
