@@ -9,6 +9,8 @@ from typing import Any
 
 import av
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from foundation.errors import ReuniteError
 from tests.clips import read_code, write_clip
@@ -73,6 +75,18 @@ def test_the_time_in_a_name(address: str, moment: datetime | None) -> None:
     found = time_in_name(address)
     assert found == moment
     assert found is None or moment is None or found.tzinfo == moment.tzinfo or found.tzinfo is not None
+
+
+@given(
+    st.text()
+    | st.text("0123456789-_T:.Z+/")
+    | st.from_regex(r"20\d\d[0-9_.T:-]{10,20}[Z+-]?[0-9:]{0,5}", fullmatch=True)
+)
+def test_any_name_has_a_time_or_none(name: str) -> None:
+    for address in (name, f"rtsp://host/{name}", f"2026-11-28/{name}"):
+        found = time_in_name(address)
+        assert found is None or 1980 <= found.year <= 2100
+    creation_time({"creation_time": name})
 
 
 @pytest.mark.parametrize(
