@@ -136,6 +136,15 @@ def test_cameras_do_not_change_each_other(scene: Path) -> None:
     assert boxes("both") == boxes("alone")
 
 
+def test_the_order_of_files_does_not_matter(scene: Path) -> None:
+    for name, order in (("one", ("door", "yard")), ("other", ("yard", "door"))):
+        assert main([*(str(scene / camera) for camera in order), *FILE, "--name", name]) == 0
+    for file in ("tracks.csv", "events.jsonl", "mot/door.txt", "mot/yard.txt"):
+        one, other = ((Path("runs") / name / file).read_text().splitlines() for name in ("one", "other"))
+        assert len(one) > 4
+        assert sorted(one) == sorted(other)
+
+
 def wait_for_checkpoints(process: subprocess.Popen[Any], run: Path, count: int) -> None:
     """Wait until so many checkpoints were there, one after the other, or the run has ended."""
     seen: set[int] = set()

@@ -140,16 +140,19 @@ class MultiCameraTracker:
                 for tracker, frame, motion, found in zip(trackers, frames, motions, detections, strict=True)
             ]
             needed = [tracker.needs_embedding(it) for tracker, it in zip(trackers, candidates, strict=True)]
+            # In which order cameras were named must not matter to who gets which number.
+            order = sorted(range(len(frames)), key=lambda it: (frames[it].time, frames[it].camera))
         with clock.of("embed"):
             observations = self._embedder.embed(tick, detections, needed)
         sightings: dict[str, Sightings] = {}
         with clock.of("track"):
-            for tracker, frame, it, seen in zip(trackers, frames, candidates, observations, strict=True):
-                tracks, coasting = tracker.update(it, seen)
+            for index in order:
+                frame, seen = frames[index], observations[index]
+                tracks, coasting = trackers[index].update(candidates[index], seen)
                 sightings[frame.camera] = name_tracks(self.identities, frame, tracks, coasting)
                 self.num_detections += len(seen)
                 self.num_embedded += int(seen.embeddings.any(axis=1).sum())
-        return sightings
+        return {frame.camera: sightings[frame.camera] for frame in frames}
 
     def coast(self, tick: Tick) -> dict[str, Sightings]:
         """The people of each camera where their motion leads, without a look at the pictures.

@@ -19,6 +19,7 @@ from tracker.config import RunConfig, load_config
 from tracker.config.options import add_settings
 from tracker.recording.folder import RunFolder
 from tracker.recording.run import Shows, TrackingRun
+from tracker.reports.certainty import what_would_help
 from tracker.sources import locate_cameras
 
 
@@ -215,6 +216,9 @@ def report_end(run: TrackingRun, complete: bool, files: Sequence[Path], console:
     frames, identities = sum(run.progress.frames.values()), run.identities
     found = f"{identities.num_identities} people, {identities.undecided} undecided"
     console.print(f"{frames} frames of {len(run.cameras)} camera(s), {found}")
+    if count := identities.people_count():
+        advice = what_would_help(count, identities.overlaps(), run.cameras, run.config.ground)
+        console.print("; ".join(filter(None, (str(count), advice))), soft_wrap=True)
     if overlaps := identities.overlaps():
         pairs = ", ".join(f"{first} and {second}" for first, second in overlaps)
         console.print(visible(f"see one place: {pairs}"), soft_wrap=True)

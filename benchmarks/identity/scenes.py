@@ -201,7 +201,7 @@ def watch_campus(folder: Path, use_truth: bool, spread: Spread, seed: int) -> li
         cameras.append((truth, info, truth.table if use_truth else match_people(found, truth)))
     if not cameras:
         raise ReuniteError(f"{folder}: has no sequences; --shared names the folder of real data")
-    return _with_drawn_embeddings(cameras, CAMPUS_LIKELY_SCORE, spread, seed)
+    return draw_embeddings(cameras, CAMPUS_LIKELY_SCORE, spread, seed)
 
 
 def watch_simulated(config: SimulationConfig, spread: Spread, cache: Path) -> list[Watched]:
@@ -212,18 +212,32 @@ def watch_simulated(config: SimulationConfig, spread: Spread, cache: Path) -> li
     folder = cache / f"simulated-{digest(config, Path(getfile(SimulationConfig)).parent)}"
     if not (folder / "calibration.json").exists():
         simulate(folder, config)
-    detector = FileDetectorConfig()
     last = max(2, round(NEWCOMERS * config.frames))
     first_frame = np.random.default_rng(config.seed).integers(1, last, config.people + 1)
+    return draw_embeddings(
+        read_simulated(folder, config, first_frame), FileDetectorConfig().likely_score, spread, config.seed
+    )
+
+
+def read_simulated(
+    folder: Path, config: SimulationConfig, first_frame: IntArray
+) -> list[tuple[GroundTruth, SequenceInfo, MotTable]]:
+    """Truth, sequence and detections of the cameras of a simulated world; ids of detections are of people.
+
+    Args:
+        folder: What `simulate` wrote.
+        config: The world.
+        first_frame: (P + 1,) by person, from 1: before it they are taken out.
+    """
     cameras = []
     for number in range(1, config.cameras + 1):
         truth, info = _read_truth(folder / f"cam{number}")
         found = read_mot(folder / f"cam{number}" / "det" / "det.txt")
-        found = match_people(found[found.scores >= detector.min_score], truth)
+        found = match_people(found[found.scores >= FileDetectorConfig().min_score], truth)
         found = found[(found.ids == NOBODY) | (found.frames >= first_frame[found.ids])]
         table = truth.table[truth.table.frames >= first_frame[truth.table.ids]]
         cameras.append((replace(truth, table=table), info, found))
-    return _with_drawn_embeddings(cameras, detector.likely_score, spread, config.seed)
+    return cameras
 
 
 def match_people(found: MotTable, truth: GroundTruth) -> MotTable:
@@ -235,7 +249,7 @@ def match_people(found: MotTable, truth: GroundTruth) -> MotTable:
     return replace(found, ids=people)
 
 
-def _with_drawn_embeddings(
+def draw_embeddings(
     cameras: Sequence[tuple[GroundTruth, SequenceInfo, MotTable]],
     likely_score: float,
     spread: Spread,

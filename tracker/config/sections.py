@@ -280,6 +280,13 @@ class MaturityConfig(Section):
     min_embeddings: int = Field(default=3, ge=1)
     """How often its appearance was taken; where nothing takes it, or nobody is joined, that plays no part."""
 
+    min_motion: float = Field(default=0.012, ge=0, le=1)
+    """Whoever moves less is a thing, unless the detector is sure: the median distance of the sides of the box
+    from where they mostly are, as a share of its height. 0 counts chairs, shadows and posters too."""
+
+    sure_score: float = Field(default=0.55, ge=0, le=1)
+    """Whose mean score is this high is a person however still."""
+
 
 class IdentityConfig(Section):
     """When two tracks are one person. Its numbers: docs/identity.md."""

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from foundation.arrays import BoolArray, FloatArray, IntArray
+from foundation.arrays import BoolArray, IntArray
 from tracker.config import IdentityConfig
 from tracker.identity.candidates import Candidates, find_candidates, required_log_odds
 from tracker.identity.centroids import IdentityCentroids
 from tracker.identity.corrections import NEVER
+from tracker.identity.maturity import Maturity
 from tracker.identity.offline import ROUNDS, link_offline
 from tracker.identity.places import Places
 from tracker.identity.site_similarity import SiteSimilarity
@@ -61,6 +62,7 @@ class Decisions:
     ) -> None:
         self._config, self._tracklets, self._table = config, tracklets, table
         self._site, self._places = site, places
+        self._maturity = Maturity(config.maturity, tracklets)
         self.centroids = IdentityCentroids(tracklets, table)
         self.now_s = -np.inf
         # Undecided tracks, and when they were last seen: by the newest time of all cameras, since a camera
@@ -102,11 +104,13 @@ class Decisions:
     def finalize(self) -> None:
         """Decide on whoever waits; what is not mature stays undecided."""
         self._decide_waiting(all_of_them=True)
+        self._withdraw_things()
 
     def link_offline(self) -> None:
         """After the last frame: link all tracks once more."""
         clusters = self._linked(ROUNDS)
         self._table.adopt(clusters, self._enough_of(clusters), self.now_s)
+        self._withdraw_things()
         self.centroids.forget()
         self._waiting.clear()
         self._to_ask.clear()
@@ -137,23 +141,20 @@ class Decisions:
         return self._config.link and self._tracklets.has_embeddings
 
     def are_mature(self, rows: IntArray) -> BoolArray:
-        """(M,) which tracks were seen enough of to be a person; see `MaturityConfig`."""
-        tracklets = self._tracklets
-        return self._is_enough(
-            tracklets.frames[rows],
-            tracklets.end[rows] - tracklets.begin[rows],
-            tracklets.num_embeddings[rows],
-        )
+        """(M,) which tracks were seen enough of to be a person, and are no thing; see `MaturityConfig`."""
+        return self._maturity.of_tracks(rows, compares=self._compares)
 
-    def _is_enough(
-        self, frames: FloatArray | IntArray, seconds: FloatArray, num_embeddings: FloatArray | IntArray
-    ) -> BoolArray:
-        """(N,) of this many frames, seconds and embeddings, whether they are enough for a person."""
-        least = self._config.maturity
-        is_enough = (frames >= least.min_frames) & (seconds >= least.min_s)
-        return (
-            np.asarray(is_enough & (num_embeddings >= least.min_embeddings)) if self._compares else is_enough
-        )
+    def _withdraw_things(self) -> None:
+        """Who seemed sure to be a person at first, and turned out to be a chair, is not counted, unless
+        somebody who knows better said who it is."""
+        identity = self._table.identity
+        rows = np.nonzero(identity != UNDECIDED)[0]
+        numbers, groups = np.unique(identity[rows], return_inverse=True)
+        is_thing = self._maturity.are_things(rows, groups)
+        is_thing[groups[self._tracklets.tried[rows] == NEVER]] = False
+        for number in numbers[is_thing].tolist():
+            self._table.withdraw(number, self.now_s)
+        self.centroids.forget(numbers[is_thing].tolist())
 
     def _decide_waiting(self, *, all_of_them: bool = False) -> None:
         """Decide for the last time on tracks that have ended; what is not mature stays undecided.
@@ -254,17 +255,16 @@ class Decisions:
     def _linked(self, rounds: int) -> IntArray:
         """The person (N,) of every tracklet when all are linked once more; see `link_offline`."""
         tracklets, rate = self._tracklets, self._config.max_false_merge_rate
-        is_enough = self.are_mature(np.arange(len(tracklets))) | ~tracklets.is_track
+        # Who sits still may be somebody who walked before: things are told once all are linked.
+        seen = self._maturity.are_seen_enough(np.arange(len(tracklets)), compares=self._compares)
+        is_enough = seen | ~tracklets.is_track
         return link_offline(
             tracklets, self._table, self._site.refresh(), self._places, rate, is_enough, rounds
         )
 
     def _enough_of(self, clusters: IntArray) -> BoolArray:
         """(P,) whether the tracks of a cluster, together, are enough for a person."""
-        tracklets = self._tracklets
-        seen = tracklets.frames, tracklets.end - tracklets.begin, tracklets.num_embeddings
-        frames, seconds, num_embeddings = (np.asarray(np.bincount(clusters, it), np.float64) for it in seen)
-        return self._is_enough(frames, seconds, num_embeddings)
+        return self._maturity.of_people(clusters, compares=self._compares)
 
     def _better_person(self, row: int, own: IntArray) -> int:
         """Who a track is now that was taken for the person of the tracks ``own`` (M,), itself among them.

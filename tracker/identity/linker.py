@@ -9,6 +9,7 @@ from tracker.config import IdentityConfig
 from tracker.ground import GroundPlane
 from tracker.identity.candidates import Candidates
 from tracker.identity.corrections import Corrections
+from tracker.identity.count import PeopleCount, count_identities
 from tracker.identity.decisions import Decisions
 from tracker.identity.ground import GroundLog
 from tracker.identity.places import Places
@@ -91,6 +92,7 @@ class IdentityLinker:
         """
         tracklets, table, camera = self._tracklets, self._table, self._index[frame.camera]
         rows = tracklets.see(camera, tracks.track_ids, frame.time, tracks.embeddings.shape[1])
+        tracklets.place(rows, tracks.boxes, tracks.scores)
         self.places.see(tracklets, rows, camera, frame.time, tracks.boxes, frame.size)
         self._decisions.begin_frame(rows, camera, frame.time)
         is_embedded = tracks.embeddings.any(axis=1)
@@ -178,6 +180,14 @@ class IdentityLinker:
     def undecided(self) -> int:
         """How many tracks are undecided yet or, after the last frame, for good."""
         return self._table.undecided
+
+    def people_count(self) -> PeopleCount | None:
+        """How many people there were, and how sure that is; None where tracks are not compared."""
+        if not (self._config.link and self._tracklets.has_embeddings):
+            return None
+        similarity, rate = self._site.refresh(), self._config.max_false_merge_rate
+        candidates = self._decisions.candidates
+        return count_identities(self._tracklets, self._table, candidates, similarity, rate)
 
     def similarity_report(self) -> SimilarityReport | None:
         """What a cosine means at this site, and the errors to expect; None where nobody was looked at."""

@@ -131,6 +131,11 @@ class IdentityTable:
         self._tell("merged", int(rows[self._tracklets.end[rows].argmax()]), kept, time)
         self._identity[rows] = kept
 
+    def withdraw(self, identity: int, time: float) -> None:
+        """A number turns out to be no person's: its tracks are undecided, and nobody gets it again."""
+        for row in self.rows_of(identity).tolist():
+            self._tell("split", row, UNDECIDED, time)
+
     def adopt(self, clusters: IntArray, is_somebody: BoolArray, time: float) -> None:
         """All tracks were linked once more; every number that was told stays with its person.
 

@@ -11,10 +11,14 @@ CENTRE_TRACKLETS = 10.0
 GROWTH = 1.05
 """The means are taken anew when there are this many times more embeddings than the last time."""
 
-REAL = ("begin", "end")
+REAL = ("begin", "end", "scores")
 WHOLE = ("camera", "track_id", "frames", "num_embeddings", "tried", "compared", "entry", "exit")
 EMBEDDINGS = ("first", "later", "sum", "mean", "centred")
-COLUMNS = (*REAL, *WHOLE, *EMBEDDINGS)
+BOXES = "boxes"
+COLUMNS = (*REAL, *WHOLE, *EMBEDDINGS, BOXES)
+
+MAX_BOXES = 16
+"""Boxes of a track that are remembered, evenly spread over its frames."""
 
 UNKNOWN = -1
 """The row of a track that was never seen."""
@@ -33,6 +37,7 @@ class TrackletTable:
         camera: (N,) index of the camera.
         track_id: (N,) number of the track in its camera; below 0 for a row of `KnownIdentities`.
         begin: (N,), end: (N,) seconds, when first and last seen.
+        scores: (N,) sum of the detector's scores.
         frames: (N,) in how many frames it was seen.
         num_embeddings: (N,) how many embeddings it has.
         tried: (N,) embeddings at the last try to say who it is.
@@ -43,12 +48,14 @@ class TrackletTable:
         sum: (N, D) of all embeddings.
         mean: (N, D) its direction; zeros where there is none.
         centred: (N, D) the same without what all people of its camera have in common.
+        boxes: (N, `MAX_BOXES`, 4) where it was, at frames at equal distances, from the first on.
     """
 
     camera: IntArray
     track_id: IntArray
     begin: FloatArray
     end: FloatArray
+    scores: FloatArray
     frames: IntArray
     num_embeddings: IntArray
     tried: IntArray
@@ -60,6 +67,7 @@ class TrackletTable:
     sum: EmbeddingArray
     mean: EmbeddingArray
     centred: EmbeddingArray
+    boxes: EmbeddingArray
 
     def __init__(self, cameras: int) -> None:
         # Of each camera, at t: the row of track t, `UNKNOWN` where there is none and at the end.
@@ -105,6 +113,27 @@ class TrackletTable:
         self.end[found] = time
         self.frames[found] += 1
         return found
+
+    def place(self, rows: IntArray, boxes: FloatArray, scores: FloatArray) -> None:
+        """The tracks in these rows (M,), which `see` has just seen, are at boxes (M, 4) with scores (M,)."""
+        self.scores[rows] += scores
+        frame, step = self.frames[rows] - 1, _frames_a_box(self.frames[rows])
+        full = rows[(step > 1) & (frame * 2 == MAX_BOXES * step)]  # from now on half as many suffice
+        self.boxes[full, : MAX_BOXES // 2] = self.boxes[full, ::2]
+        kept = frame % step == 0
+        self.boxes[rows[kept], frame[kept] // step[kept]] = boxes[kept]
+
+    def motion(self, rows: IntArray) -> FloatArray:
+        """(M,) how much tracks moved: how far the sides of the box are from where they mostly are.
+
+        Half of the time farther, as a share of the height of the box, mean of the four sides. Somebody who
+        stands before it for a while changes nothing; people who sit breathe and turn.
+        """
+        count = -(-self.frames[rows] // _frames_a_box(np.maximum(self.frames[rows], 1)))
+        boxes = self.boxes[rows].astype(np.float64)
+        height = _median(boxes[:, :, 3] - boxes[:, :, 1], count)
+        away = np.abs(boxes - _median(boxes, count)[:, None])
+        return np.asarray(_median(away, count).mean(axis=1) / np.maximum(height, 1e-9), np.float64)
 
     def remember(self, known: KnownIdentities, cameras: IntArray) -> IntArray:
         """Add people from before the run, seen last by ``cameras`` (R,); their rows (R,)."""
@@ -210,8 +239,9 @@ class TrackletTable:
         store: State = {name: np.zeros(rows) for name in REAL}
         store |= {name: np.zeros(rows, np.int64) for name in WHOLE}
         store |= {name: np.zeros((rows, length), np.float32) for name in EMBEDDINGS}
+        store[BOXES] = np.zeros((rows, MAX_BOXES, 4), np.float32)
         for name, old in self._store.items():
-            if old.ndim == 1 or old.shape[-1] == length:
+            if old.shape[1:] == store[name].shape[1:]:
                 store[name][: len(old)] = old
         if length != self._centre.shape[1]:
             self._centre = np.zeros((self._cameras, length), np.float32)
@@ -221,6 +251,22 @@ class TrackletTable:
     def _show(self) -> None:
         for name in COLUMNS:
             setattr(self, name, self._store[name][: self._count])
+
+
+def _frames_a_box(frames: IntArray) -> IntArray:
+    """(M,) of how many frames one has its box remembered, in tracks of this many frames (M,)."""
+    return np.asarray(2 ** np.ceil(np.log2(np.maximum(frames / MAX_BOXES, 1))), np.int64)
+
+
+def _median(values: FloatArray, count: IntArray) -> FloatArray:
+    """(M, ...) the median of the first (M,) of each row's values (M, K, ...); 0 of none."""
+    is_there = (np.arange(values.shape[1]) < count[:, None]).reshape(
+        *values.shape[:2], *[1] * (values.ndim - 2)
+    )
+    ordered = np.sort(np.where(is_there, values, np.inf), axis=1)
+    rows, last = np.arange(len(values)), np.maximum(count - 1, 0)
+    middle = (ordered[rows, last // 2] + ordered[rows, (last + 1) // 2]) / 2
+    return np.asarray(np.where(np.isfinite(middle), middle, 0.0), np.float64)
 
 
 def directions(sums: EmbeddingArray) -> EmbeddingArray:

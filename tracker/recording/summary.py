@@ -26,12 +26,16 @@ def write_summary(
     tracked (``link``, ``results``, ``draw``). ``seconds`` is how long each stage was at work: stages
     overlap, so their sum may be more. ``waited`` is how long tracking stood still, and for which stage.
     """
-    frames = sum(progress.frames.values())
+    frames, count = sum(progress.frames.values()), identities.people_count()
     summary = {
         "complete": complete,
         "frames": frames,
         "people": identities.num_identities,
         "undecided": identities.undecided,
+        # How sure that is: what is expected, and what the true number is between nine times in ten.
+        "people_expected": None
+        if count is None
+        else {"about": round(count.expected, 1), "low": count.low, "high": count.high},
         # Cameras that see one place, and the matrix from pixels of the first to those of the second, if
         # found.
         "overlap": [

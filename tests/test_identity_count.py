@@ -1,0 +1,65 @@
+"""How many people there were, and how sure that is."""
+
+import numpy as np
+import pytest
+
+from tests.test_identity import CONFIG, A, B, C, crowd, play
+from tracker.config import GroundConfig
+from tracker.identity import IdentityLinker
+from tracker.identity.count import PeopleCount, count_people
+from tracker.reports.certainty import what_would_help
+from tracker.types import CameraName
+
+
+def test_whoever_comes_first_is_one_person() -> None:
+    assert count_people(np.array([np.nan]), 1, 0.01) == PeopleCount(1.0, 1, 1)
+    assert str(PeopleCount(1.0, 1, 1)) == "about 1 person"
+    assert str(PeopleCount(3.2, 2, 5)) == "about 3 people (2 to 5)"
+    assert count_people(np.empty(0), 0, 0.01) == PeopleCount(0.0, 0, 0)
+
+
+@pytest.mark.parametrize(("people", "returns"), [(10, 0), (10, 8), (60, 30), (300, 1500)])
+def test_the_interval_holds_the_true_number_nine_times_in_ten(people: int, returns: int) -> None:
+    rng, within = np.random.default_rng(0), 0
+    for _ in range(400):
+        strangers, back = rng.uniform(size=people - 1), rng.uniform(0, 0.1, returns)
+        count = count_people(np.concatenate(([np.nan], strangers, back)), people + returns, 1e-9)
+        within += count.low <= people <= count.high
+    assert within >= 0.88 * 400
+
+
+def test_strangers_who_were_taken_for_somebody_are_added() -> None:
+    count = count_people(np.linspace(0, 1, 200), 200, 0.05)
+    assert count.expected == pytest.approx(210, abs=1)
+    assert count.low < 200 < 210 < count.high
+
+
+def test_a_sample_stands_for_all() -> None:
+    chances = np.random.default_rng(1).uniform(size=400) ** 2
+    whole, sample = count_people(chances, 400, 0.01), count_people(chances[::4], 400, 0.01)
+    assert sample.expected == pytest.approx(whole.expected, rel=0.15)
+    assert sample.high - sample.low > whole.high - whole.low
+
+
+def test_a_linker_counts_those_it_knows_and_says_nothing_where_it_compares_nobody() -> None:
+    linker = IdentityLinker(CONFIG, (A, B, C))
+    assert linker.people_count() is None
+    play(linker, crowd(3, people=8), 3, spread=0.3)
+    linker.link_offline()
+    count = linker.people_count()
+    assert count is not None
+    assert count.low <= 8 <= count.high
+
+
+def test_what_would_help_is_what_is_missing() -> None:
+    pair = [(CameraName("a"), CameraName("b"))]
+    cameras = list(pair[0])
+    unsure, none = PeopleCount(6.0, 3, 9), GroundConfig()
+    row = ((1.0, 0, 0), (0, 1.0, 0), (0, 0, 1.0))
+    known = GroundConfig(homographies={"a": row, "b": row})
+    assert what_would_help(PeopleCount(6.0, 6, 7), [], cameras, none) == ""
+    assert what_would_help(PeopleCount(60.0, 55, 65), [], cameras, none) == ""
+    assert "identity.overlap" in what_would_help(unsure, [], cameras, none)
+    assert "homographies of the cameras" in what_would_help(unsure, pair, cameras, none)
+    assert "network" in what_would_help(unsure, pair, cameras, known)
+    assert "network" in what_would_help(unsure, [], cameras[:1], none)

@@ -1,0 +1,104 @@
+"""How many people there were, and how sure that is."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from foundation.arrays import FloatArray, IntArray
+from tracker.identity.candidates import Candidates
+from tracker.identity.similarity import SimilarityCalibration
+from tracker.identity.table import UNDECIDED, IdentityTable
+from tracker.identity.tracklets import TrackletTable
+
+MAX_LOOKED_AT = 500
+"""As many identities, at most, are compared with all others; of more a sample, evenly spread."""
+
+QUANTILE = 1.645
+"""Standard deviations on either side within which nine of ten values are."""
+
+UNLIKE = 0.2
+"""Whoever has come back is more alike to somebody than this share of strangers; of strangers, the others are
+not."""
+
+
+class PeopleCount(NamedTuple):
+    """How many people there were.
+
+    Attributes:
+        expected: What is expected: the identities, less those who have come back and were not recognised,
+            and more by the strangers who were taken for somebody.
+        low, high: The true number is between these, both included, nine times in ten.
+    """
+
+    expected: float
+    low: int
+    high: int
+
+    def __str__(self) -> str:
+        number = round(self.expected)
+        about = f"about {number} {'person' if number == 1 else 'people'}"
+        return about if self.low == self.high else f"{about} ({self.low} to {self.high})"
+
+
+def count_identities(
+    tracklets: TrackletTable,
+    table: IdentityTable,
+    candidates: Callable[[IntArray], Candidates],
+    similarity: SimilarityCalibration,
+    false_merge_rate: float,
+) -> PeopleCount:
+    """How many people the identities of this run are.
+
+    Args:
+        tracklets: All tracks.
+        table: Who they are.
+        candidates: Whom the tracks (M,) of one person may be.
+        similarity: What cosines mean here.
+        false_merge_rate: As in `count_people`.
+    """
+    identity, named = table.identity, table.identity != UNDECIDED
+    numbers, index = np.unique(identity[named], return_inverse=True)
+    begin = np.full(len(numbers), np.inf)
+    np.minimum.at(begin, index, tracklets.begin[named])
+    of_run = np.unique(identity[named & tracklets.is_track])
+    chances = []
+    for number in of_run[:: len(of_run) // MAX_LOOKED_AT + 1].tolist():
+        own = table.rows_of(number)
+        if not tracklets.is_track[own].all():
+            continue  # remembered from before the run, so it is one of these, surely
+        found = candidates(own[tracklets.num_embeddings[own] > 0])
+        came = begin[np.searchsorted(numbers, found.identity_ids)] < tracklets.begin[own[0]]
+        nearest = similarity.stranger_rate(found.cosines[came].max(initial=-1.0, keepdims=True))[0]
+        chances.append(1 - (1 - nearest) ** came.sum() if came.any() else np.nan)
+    return count_people(np.array(chances), len(of_run), false_merge_rate)
+
+
+def count_people(chances: FloatArray, num_identities: int, false_merge_rate: float) -> PeopleCount:
+    """What is expected of some identities.
+
+    Of strangers the chances are spread evenly from 0 to 1; who has come back, and was not recognised, has a
+    low one. So those above `UNLIKE` say how many are strangers in all.
+
+    Args:
+        chances: (P,) for each identity, or for a sample of them, that a stranger is as alike as it is to
+            anybody who came before; nan where nobody did.
+        num_identities: How many there are.
+        false_merge_rate: The share of new people who are taken for somebody known.
+
+    Source: the share of true null hypotheses, Storey 2002 (doi 10.1111/1467-9868.00346).
+    """
+    asked = chances[np.isfinite(chances)]
+    if not len(asked):
+        return PeopleCount(float(num_identities), num_identities, num_identities)
+    each = num_identities / len(chances)  # of a sample each stands for so many
+    unlike = int((asked > UNLIKE).sum())
+    share = min(unlike / (1 - UNLIKE) / len(asked), 1.0)
+    scatter = np.sqrt((unlike + 0.5) * (len(asked) - unlike + 0.5) / (len(asked) + 1)) / (1 - UNLIKE)
+    taken = num_identities * false_merge_rate
+    first = len(chances) - len(asked)
+    expected = each * (first + share * len(asked)) + taken
+    spread = QUANTILE * np.hypot(each * scatter, np.sqrt(taken))
+    low = max(round(expected - spread), 1)
+    high = min(round(expected + spread), num_identities + round(taken + QUANTILE * np.sqrt(taken)))
+    return PeopleCount(expected, low, max(high, low))
