@@ -83,7 +83,7 @@ def test_a_runner_is_stopped_after_the_frame_in_which_the_limit_is_reached() -> 
     timing = time_runner(Runner(lambda boxes, _: boxes, update), boxes, scores, limit_s=0.05)
     assert 1 <= timing.frames <= 3
     assert timing.tracked == 7
-    assert timing.seconds >= 0.05
+    assert 0 < timing.seconds < 0.05  # of processor time, which sleeping takes none of
 
 
 def test_trackers_take_turns_until_they_fail_or_do_not_finish() -> None:

@@ -60,6 +60,7 @@ def test_ratios_compare_what_stood_side_by_side() -> None:
     found = ratios(rows)
     assert found[f"time of {RUN} / {DETECTOR}"] == pytest.approx(1.1)
     assert found[f"frames/s of {RUN} / ultralytics ByteTrack, the fastest peer"] == pytest.approx(2.0)
+    assert found[f"processor time of {RUN} / {DETECTOR}"] == pytest.approx(1.1)
     assert not any(RUN_WITH_VIDEO in what for what in found)
 
 

@@ -89,14 +89,34 @@ def overlapping_pairs(a_xyxy: FloatArray, b_xyxy: FloatArray) -> tuple[IntArray,
     """
     if len(a_xyxy) * len(b_xyxy) < DENSE_BELOW:
         left, top, right, bottom = a_xyxy.T[:, :, None]
-        overlaps: BoolArray = left < b_xyxy[:, 2]
-        overlaps &= right > b_xyxy[:, 0]
-        overlaps &= top < b_xyxy[:, 3]
-        overlaps &= bottom > b_xyxy[:, 1]
-        return np.nonzero(overlaps)  # type: ignore[return-value]
+        x1, y1, x2, y2 = np.ascontiguousarray(b_xyxy.T)
+        overlaps: BoolArray = left < x2
+        overlaps &= right > x1
+        overlaps &= top < y2
+        overlaps &= bottom > y1
+        places = overlaps.ravel().nonzero()[0]  # a third faster than the rows and columns of `nonzero`
+        rows = places // max(len(b_xyxy), 1)
+        return rows, places - rows * len(b_xyxy)
     a_rows, b_rows = _beginning_within(a_xyxy, b_xyxy, "left")
     more_b_rows, more_a_rows = _beginning_within(b_xyxy, a_xyxy, "right")
     return np.concatenate((a_rows, more_a_rows)), np.concatenate((b_rows, more_b_rows))
+
+
+def overlapping_others(boxes_xyxy: FloatArray) -> tuple[IntArray, IntArray]:
+    """Every two boxes of one set that share some area: (P,) rows of the one, (P,) rows of the other.
+
+    Args:
+        boxes_xyxy: (N, 4) as in `overlapping_pairs`.
+
+    Returns:
+        Each two once, or also the other way round where that is as quick; in no order.
+    """
+    if len(boxes_xyxy) ** 2 < DENSE_BELOW:
+        rows, others = overlapping_pairs(boxes_xyxy, boxes_xyxy)
+    else:
+        rows, others = _beginning_within(boxes_xyxy, boxes_xyxy, "left")
+    apart = np.flatnonzero(rows != others)
+    return rows.take(apart), others.take(apart)
 
 
 def _beginning_within(
@@ -124,12 +144,13 @@ def _beginning_within(
 
 def iou_of_pairs(a_xyxy: FloatArray, b_xyxy: FloatArray) -> FloatArray:
     """(P, 4) and (P, 4) boxes x1, y1, x2, y2 with area -> (P,) intersection over union of each pair."""
-    ax1, ay1, ax2, ay2 = a_xyxy.T
-    bx1, by1, bx2, by2 = b_xyxy.T
-    width = np.maximum(np.minimum(ax2, bx2) - np.maximum(ax1, bx1), 0.0)
-    overlap: FloatArray = np.maximum(np.minimum(ay2, by2) - np.maximum(ay1, by1), 0.0)
-    overlap *= width
-    overlap /= (ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - overlap
+    a, b = a_xyxy.T, b_xyxy.T
+    shared = np.minimum(a[2:], b[2:])
+    shared -= np.maximum(a[:2], b[:2])
+    np.maximum(shared, 0.0, out=shared)
+    overlap: FloatArray = shared[0] * shared[1]
+    of_a, of_b = a[2:] - a[:2], b[2:] - b[:2]
+    overlap /= of_a[0] * of_a[1] + of_b[0] * of_b[1] - overlap
     return overlap
 
 
@@ -163,5 +184,7 @@ def grow(boxes: FloatArray, share: float) -> FloatArray:
     """
     if not share:
         return boxes
-    margin = share * (boxes[:, 2:] - boxes[:, :2])
-    return np.concatenate((boxes[:, :2] - margin, boxes[:, 2:] + margin), axis=1)
+    kept = 1 + share
+    return boxes @ np.array(
+        [[kept, 0, -share, 0], [0, kept, 0, -share], [-share, 0, kept, 0], [0, -share, 0, kept]]
+    )

@@ -58,16 +58,16 @@ def predict_moments(
     Source: discretised white-noise acceleration (Bar-Shalom et al. 2001, Estimation with Applications to
     Tracking and Navigation, section 6.2.2), plus a random walk of the position.
     """
-    velocity, covariance, velocity_variance = moments[:, 1], moments[:, 3], moments[:, 4]
-    area = size**2
     wander = noise.velocity_sd**2 * seconds
-    later = moments.copy()
-    later[:, 0] += seconds * velocity
-    later[:, 2] += seconds * (2 * covariance + seconds * velocity_variance)
-    later[:, 2] += (seconds * noise.position_sd**2 + wander * seconds**2 / 3) * area
-    later[:, 3] += seconds * velocity_variance + (wander * seconds / 2) * area
-    later[:, 4] += wander * area
-    return later
+    spread = seconds * noise.position_sd**2 + wander * seconds**2 / 3
+    grown = np.array([spread, wander * seconds / 2, wander]).reshape(3, -1, 1)
+    before = _by_moment(moments)
+    later = before.copy()
+    # The position goes on with the velocity as its covariance does with the velocity's variance.
+    later[0::3] += seconds * before[1::3]
+    later[2] += seconds * (before[3] + later[3])
+    later[2:] += grown * size**2
+    return later.transpose(1, 0, 2)
 
 
 def update_moments(
@@ -77,18 +77,15 @@ def update_moments(
 
     Both position terms shrink by the same factor below 1, which keeps each 2x2 covariance positive definite.
     """
+    before = _by_moment(moments)
     measured_variance = (noise.measured_sd * size) ** 2
-    variance, covariance = moments[:, 2], moments[:, 3]
-    total = variance + measured_variance
-    surprise = (measured - moments[:, 0]) / total
-    kept = measured_variance / total
-    updated = np.empty_like(moments)
-    updated[:, 0] = moments[:, 0] + variance * surprise
-    updated[:, 1] = moments[:, 1] + covariance * surprise
-    updated[:, 2] = variance * kept
-    updated[:, 3] = covariance * kept
-    updated[:, 4] = moments[:, 4] - covariance * covariance / total
-    return updated
+    total = before[2] + measured_variance
+    gain = before[2:4] / total  # of position and velocity
+    updated = np.empty_like(before)
+    updated[:2] = before[:2] + gain * (measured - before[0])
+    updated[2:4] = before[2:4] * (measured_variance / total)
+    updated[4] = before[4] - gain[1] * before[3]
+    return updated.transpose(1, 0, 2)
 
 
 def move_moments(moments: FloatArray, motion: FloatArray) -> FloatArray:
@@ -110,3 +107,8 @@ def move_moments(moments: FloatArray, motion: FloatArray) -> FloatArray:
     moved[:, :2, 2:] *= stretch
     moved[:, 2:] *= stretch**2
     return moved
+
+
+def _by_moment(moments: FloatArray) -> FloatArray:
+    """(M, 5, C) -> (5, M, C), one moment of all tracks after the other in memory: runs of C are slow."""
+    return np.ascontiguousarray(moments.transpose(1, 0, 2))

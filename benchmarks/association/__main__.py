@@ -4,13 +4,14 @@
     python -m benchmarks.association --boxes 50 200 --frames 300 --repeats 9
     python -m benchmarks.association --peers PEERS/bin/python --json speed.json
 
-Where PEERS is a virtual environment with any of them: pip install boxmot ultralytics trackers norfair.
-(norfair 2.3, which is faster than those before, wants an older numpy than boxmot 18, so it needs an
-environment of its own: --peers NORFAIR/bin/python PEERS/bin/python.)
+Where PEERS is a virtual environment with any of them: pip install 'boxmot>=25' ultralytics 'trackers>=2.6'.
+(norfair wants an older rich and numpy than those, so it needs an environment of its own: --peers
+PEERS/bin/python NORFAIR/bin/python.) boxmot before 25 had other names for what is called here.
 
-The tracker has the settings of `TrackingConfig()`. Trackers take turns, so that a busy machine slows all of
-them; each figure is the median of its turns, "ours" is our frames/s divided by theirs. The boxes are as large
-when there are many, so 1,000 of them are a crowd in which everybody overlaps ten others; the table says so.
+The tracker has the settings of `TrackingConfig()`. What counts is processor time, which other work on the
+machine changes little, and trackers take turns; each figure is the median of its turns, "ours" is our
+frames/s divided by theirs. The boxes are as large when there are many, so 1,000 of them are a crowd in which
+everybody overlaps ten others; the table says so.
 """
 
 import argparse

@@ -3,18 +3,17 @@
     python -m benchmarks.pipeline --shared ../shared --peers PYTHON --output FOLDER
     python -m benchmarks.pipeline --shared ../shared --output FOLDER --scenes PETS09-S2L1 --repeats 1
 
-PYTHON is one that has ultralytics, boxmot and what the weights need (openvino). Every turn is a process of
-its own; contenders take turns within each repeat, and figures are medians over repeats. Frames/s count from
-the first frame's result on, so loading of models is left out for everybody; of a run they include all that it
-writes. Processor ms are those of all cores and of the whole process, loading included; other work on the
-machine changes them less. Where there is ground truth HOTA stands beside; in brackets that of the tracks
+PYTHON is one that has ultralytics, boxmot (25 or later) and what the weights need (openvino). Every turn is a
+process of its own; contenders take turns within each repeat, and figures are medians over repeats. Frames/s
+and processor ms count from the first frame's result on, so loading of models is left out for everybody; of a
+run they include all that it writes. Processor ms are those of all cores; other work on the machine changes
+them less than frames/s, so a busy machine compares by them. Where there is ground truth HOTA stands beside; in brackets that of the tracks
 before they are linked to people. FOLDER gets pipeline.json and pipeline.png, where the time of the runs went.
 """
 
 import argparse
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -63,19 +62,16 @@ def find_scenes(shared: Path) -> list[Scene]:
 
 
 def take_turn(command: Sequence[str]) -> dict[str, Any]:
-    """Start a worker; what it says, and the processor seconds it took.
+    """Start a worker; what it says.
 
     Raises:
         ReuniteError: It failed.
     """
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         said = "\n".join(done.stderr.strip().splitlines()[-5:])
         raise ReuniteError(f"{' '.join(map(str, command))}: ended with {done.returncode}: {said}")
     answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    answer["processor_s"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return answer
 
 
@@ -148,6 +144,8 @@ def ratios(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
         for alone in (DETECTOR, DECODED):
             if run in rows and alone in rows:
                 found[f"time of {run} / {alone}"] = over_repeats(alone, run)
+                processor_ms = rows[run]["processor_ms"] / rows[alone]["processor_ms"]
+                found[f"processor time of {run} / {alone}"] = processor_ms
     peers = [name for name, row in rows.items() if name in PEERS and "failure" not in row]
     if peers:
         fastest = max(peers, key=lambda name: float(rows[name]["frames_per_s"]))

@@ -4,8 +4,8 @@
 
 WHAT is ``detector`` (reads the videos and detects, with the same threads as a run), ``decoded`` (detects on
 pictures that are decoded already), ``run``, or ``run+video``. The last line it prints is JSON: frames, and
-seconds from the first tick's result on; of a run, which goes to OUT/run, until everything is written, with
-the seconds of its stages.
+seconds, also of processors, from the first tick's result on; of a run, which goes to OUT/run, until everything
+is written, with the seconds of its stages.
 """
 
 import itertools
@@ -29,6 +29,7 @@ from tracker.types import Tick
 
 DECODED_FRAMES = 120
 """So many pictures, at least, are decoded beforehand and looked at three times."""
+POLL_S = 0.005
 AFTERWARDS = ("link", "results", "draw")
 """Stages of a run that begin when the last frame is tracked."""
 
@@ -42,20 +43,31 @@ def time_detector(config: RunConfig, is_decoded: bool) -> dict[str, Any]:
             work_ahead(ticks, detector.detect, detector.ticks_at_once, depth, threading.Event())
         ) as ahead:
             next(ahead)
-            began, frames = time.perf_counter(), 0
+            began, processor, frames = time.perf_counter(), time.process_time(), 0
             for worked in ahead:
                 frames += len(worked.tick.frames)
-        return {"frames": frames, "seconds": time.perf_counter() - began}
+        seconds = time.perf_counter() - began
+        return {"frames": frames, "seconds": seconds, "processor_s": time.process_time() - processor}
 
 
 def time_run(config: RunConfig) -> dict[str, Any]:
+    began: list[float] = []
     with TrackingRun(config, threading.Event()) as run, Path("/dev/null").open("w") as nowhere:
-        run.run(Console(file=nowhere))
         progress = run.progress
+
+        def note_first_result() -> None:
+            while not progress.frames:
+                time.sleep(POLL_S)
+            began.append(time.process_time())
+
+        threading.Thread(target=note_first_result, daemon=True).start()
+        run.run(Console(file=nowhere))
+    processor_s = time.process_time() - began[0]
     seconds = progress.elapsed_s + sum(progress.seconds.get(stage, 0.0) for stage in AFTERWARDS)
     return {
         "frames": sum(progress.frames.values()) - len(progress.frames),  # from the first tick's result on
         "seconds": seconds,
+        "processor_s": processor_s,
         "elapsed_s": progress.elapsed_s,
         "stages": progress.seconds,
         "waited": progress.waited,

@@ -3,8 +3,8 @@
     python peers_worker.py PEER WEIGHTS OUT VIDEO...
 
 The peer has the settings it comes with, looks for people only, draws nothing, and takes the videos one after
-the other. The last line it prints is JSON: frames, and seconds from the first frame's result to the last
-one's in each video. OUT/NAME.txt hold the results in MOTChallenge's format. Imports nothing of Reunite.
+the other. The last line it prints is JSON: frames, and seconds, also of processors, from the first frame's
+result to the last one's in each video. OUT/NAME.txt hold the results in MOTChallenge's format. Imports nothing of Reunite.
 """
 
 import json
@@ -38,19 +38,16 @@ def track_with_ultralytics(tracker: str, weights: str, video: str) -> Iterator[R
 
 
 def track_with_boxmot(tracker: str, weights: str, video: str) -> Iterator[Rows]:
-    """``boxmot track``; its own path check, which knows no folders, is left out."""
-    import boxmot.detectors.ultralytics
-    from boxmot.detectors.detector import Detector
-    from boxmot.engine.results import Results
-    from boxmot.engine.workflow_support import build_tracker_from_spec
+    """A tracker of boxmot on what ultralytics finds: ``boxmot track`` takes no weights that are a folder."""
+    import ultralytics
+    from boxmot.trackers import TrackerSpec, create_tracker
 
-    boxmot.detectors.ultralytics.resolve_model_path = Path
-    detector = Detector(weights, device="cpu", classes=[PERSON])
-    results = Results(video, detector, None, build_tracker_from_spec(tracker, device="cpu"), verbose=False)
-    results._cache_results = False  # as the command does when it shows nothing: it would keep all frames
-    for frame in results:
-        rows = np.asarray(frame.tracks, np.float64).reshape(-1, 8)  # x1, y1, x2, y2, track, score, class, row
-        yield rows[:, :6]
+    model: Any = getattr(ultralytics, "YOLO")(weights, task="detect")  # noqa: B009 - it is not typed
+    follower = create_tracker(TrackerSpec(name=tracker))
+    for result in model.predict(video, stream=True, classes=[PERSON], verbose=False):
+        found = result.boxes.data.cpu().numpy().astype(np.float64)  # x1, y1, x2, y2, score, class
+        tracked = np.asarray(follower.update(found, result.orig_img), np.float64).reshape(-1, 8)
+        yield tracked[:, :6]
 
 
 PEERS: dict[str, Callable[[str, str], Iterator[Rows]]] = {
@@ -70,14 +67,16 @@ def to_mot(number: int, rows: Rows) -> str:
 
 def main() -> None:
     peer, weights, out, *videos = sys.argv[1:]
-    answer: dict[str, Any] = {"frames": 0, "seconds": 0.0}
+    answer: dict[str, Any] = {"frames": 0, "seconds": 0.0, "processor_s": 0.0}
     for video in videos:
         found: list[Rows] = []
-        first = last = 0.0
+        first = last = processor = 0.0
         for rows in PEERS[peer](weights, video):
             last = time.perf_counter()
-            first = first or last
+            if not found:
+                first, processor = last, time.process_time()
             found.append(rows)
+        answer["processor_s"] += time.process_time() - processor
         answer["frames"] += len(found) - 1
         answer["seconds"] += last - first
         lines = "".join(to_mot(number, rows) for number, rows in enumerate(found, start=1))

@@ -107,18 +107,20 @@ class CameraTracker:
                 f"camera {self._camera!r}: time must rise, got a frame at {time} s after {self._time} s"
             )
         tracks = self._tracks
-        is_kept = time - tracks.seen_times <= self._config.max_lost_s
-        if not is_kept.all():
-            tracks = tracks[is_kept]
         if not len(tracks):
             return Prediction(time, self._time, tracks)
-        moments, seen_boxes = tracks.moments.copy(), tracks.seen_boxes
-        # The last boxes of somebody who vanishes behind others shrink; going on with that ruins the box.
-        moments[tracks.status == LOST, 1, SIZES] = 0.0
+        if time - tracks.seen_times.min() > self._config.max_lost_s:
+            tracks = tracks[time - tracks.seen_times <= self._config.max_lost_s]
+        moments, seen_boxes = tracks.moments, tracks.seen_boxes
+        lost = (tracks.status == LOST).nonzero()[0]
+        if len(lost):
+            # The last boxes of somebody who vanishes behind others shrink; going on with that ruins the box.
+            moments = moments.copy()
+            moments[lost, 1, SIZES] = 0.0
         moments = predict_moments(moments, time - self._time, heights_of(moments), self._noise)
         if motion is not None and (motion != STILL).any():
             moments, seen_boxes = move_moments(moments, motion), move_boxes(seen_boxes, motion)
-        return Prediction(time, self._time, replace(tracks, moments=moments, seen_boxes=seen_boxes))
+        return Prediction(time, self._time, tracks.at(moments, seen_boxes))
 
     def compare(self, prediction: Prediction, detections: Detections | Observations) -> Candidates:
         """Which tracks may be which detections. What all tracks are off by is taken to be the camera's.
@@ -127,9 +129,10 @@ class CameraTracker:
             ValueError: A box is not finite or has no area, or a score is not finite.
         """
         boxes, scores = detections.boxes, detections.scores
-        is_box = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        is_box &= np.isfinite(scores)
-        if not is_box.all():
+        # One sum is finite only if all are; most frames need no more than that and a comparison.
+        if not (np.isfinite(boxes.sum() + scores.sum()) and (boxes[:, 2:] > boxes[:, :2]).all()):
+            is_box = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+            is_box &= np.isfinite(scores)
             row = int(np.argmin(is_box))
             raise ValueError(
                 f"camera {self._camera!r}, {prediction.time} s: detection {row} must be finite with x1 < x2 "
@@ -142,7 +145,7 @@ class CameraTracker:
             if shift.any():
                 moments = tracks.moments.copy()
                 moments[:, 0, CENTERS] += shift
-                tracks = replace(tracks, moments=moments, seen_boxes=tracks.seen_boxes + np.tile(shift, 2))
+                tracks = tracks.at(moments, tracks.seen_boxes + np.tile(shift, 2))
                 prediction = replace(prediction, tracks=tracks)
         return Candidates(prediction, detections, self._config.motion.measured_sd)
 
@@ -209,7 +212,7 @@ class CameraTracker:
             is_confirmed = is_first or self._config.confirm_frames == 1
             self._start(observations[is_new], TRACKED if is_confirmed else TENTATIVE)
         tracks = self._tracks
-        tracked, coasting = np.flatnonzero(tracks.status == TRACKED), self._coasting()
+        tracked, coasting = (tracks.status == TRACKED).nonzero()[0], self._coasting()
         return Update(
             self._report(tracked, tracks.scores.take(tracked)),
             self._report(coasting, np.zeros(len(coasting))),
@@ -233,7 +236,7 @@ class CameraTracker:
     def _coasting(self) -> IntArray:
         """Rows of those who were missed, but for a moment only, and who were surely there."""
         tracks, config = self._tracks, self._config
-        rows = np.flatnonzero(tracks.status == LOST)
+        rows = (tracks.status == LOST).nonzero()[0]
         if not len(rows):
             return rows
         seen_s = tracks.seen_times.take(rows)
@@ -308,13 +311,15 @@ class CameraTracker:
         for stage, takes_part in zip(self._config.stages, self._takes_part, strict=True):
             is_row = takes_part[tracks.status] & (column_of_row < 0)
             is_column = is_free & is_likely if stage.scores == "likely" else is_free
-            if not is_row.any() or not is_column.any():
+            num_rows, num_columns = np.count_nonzero(is_row), np.count_nonzero(is_column)
+            if not num_rows or not num_columns:
                 continue
             pairs = candidates.of(stage)
-            some = (is_row.take(pairs.rows) & is_column.take(pairs.columns)).nonzero()[0]
-            if not len(some):
-                continue
-            pairs = pairs[some]
+            if num_rows < len(is_row) or num_columns < len(is_column):
+                some = (is_row.take(pairs.rows) & is_column.take(pairs.columns)).nonzero()[0]
+                if not len(some):
+                    continue
+                pairs = pairs[some]
             cost = stage_cost(stage, candidates.motion_cost(stage, pairs), tracks, observations, pairs)
             shape = (len(tracks), len(observations))
             chosen = cheapest_pairs(pairs.rows, pairs.columns, cost, stage.max_cost, shape)
@@ -331,7 +336,7 @@ class CameraTracker:
         tracks, found, config = predicted.copy(), observations[columns], self._config
         before = tracks.moments[rows]
         # How far a detection may be off grows with its doubt and with what stands before it.
-        doubt = 1.0 + config.score_doubt * (1.0 - np.clip(found.scores, 0.0, 1.0))
+        doubt = 1.0 + config.score_doubt * (1.0 - np.minimum(np.maximum(found.scores, 0.0), 1.0))
         if config.cover_doubt:
             doubt *= 1.0 + config.cover_doubt * covered_shares(observations.boxes)[columns]
         tracks.moments[rows] = update_moments(
@@ -341,8 +346,8 @@ class CameraTracker:
         tracks.frame_counts[:] += 1
         tracks.seen_counts[rows] += 1
         tracks.last_embeddings[:] = 0.0
-        is_embedded = found.embeddings.any(axis=1)
-        if is_embedded.any():
+        if found.embeddings.any():
+            is_embedded = found.embeddings.any(axis=1)
             tracks.last_embeddings[rows] = found.embeddings
             seen, latest = rows[is_embedded], found.embeddings[is_embedded]
             elapsed = self._time - tracks.embedded_times[seen, None]

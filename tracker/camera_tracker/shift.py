@@ -3,9 +3,7 @@
 import numpy as np
 
 from foundation.arrays import FloatArray, IntArray
-from tracker.association import lowest_of_groups
-from tracker.camera_tracker.track_states import TRACKED
-from tracker.geometry import grow, overlapping_pairs
+from tracker.camera_tracker.track_states import TRACKED, coordinates
 
 MIN_PEOPLE = 4
 """Fewer do not tell whether they walk alike or the camera turns."""
@@ -13,12 +11,11 @@ MAX_PEOPLE = 50
 """As many tell it as well as more, in bounded time."""
 STEADY_FRAMES = 3
 """Who was found in fewer frames has no speed yet."""
-REACH = 0.5
-"""Boxes that do not meet when they are wider and higher by this share at each side are not compared."""
 MAX_DISTANCE = 0.8
 """Further from each other, in box heights, a person and a detection tell nothing."""
 MIN_SIGNIFICANCE = 3.0
 """How many standard errors, half a pixel included, a shift must measure, so that still cameras stay still."""
+HALF_A_PIXEL = 0.5
 
 MEDIAN_ERROR = 1.25
 """Standard error of a median, of that of a mean (normal distribution)."""
@@ -45,25 +42,28 @@ def common_shift(
     steady = steady[:: len(steady) // MAX_PEOPLE + 1]
     if min(len(steady), len(boxes)) < MIN_PEOPLE:
         return none
-    before = predicted.take(steady, 0)
-    rows, columns = overlapping_pairs(grow(before, REACH), grow(boxes, REACH))
-    a, b = before.take(rows, 0), boxes.take(columns, 0)
-    ways = 0.5 * (b[:, :2] + b[:, 2:] - a[:, :2] - a[:, 2:])
-    heights, others = a[:, 3] - a[:, 1], b[:, 3] - b[:, 1]
-    distances = np.abs(ways).sum(axis=1) / heights + 2 * np.abs(np.log(others / heights))
-    is_mutual = distances == lowest_of_groups(distances, rows, len(before)).take(rows)
-    is_mutual &= distances == lowest_of_groups(distances, columns, len(boxes)).take(columns)
-    ways = ways[is_mutual & (distances < MAX_DISTANCE)]
-    if len(ways) < MIN_PEOPLE:
+    people, found = coordinates(predicted.take(steady, 0)).T, coordinates(boxes).T
+    ways = found[:2, None, :] - people[:2, :, None]
+    apart = np.abs(ways)
+    distances = (apart[0] + apart[1]) / people[3, :, None]
+    distances += 2 * np.abs(np.log(found[3]) - np.log(people[3, :, None]))
+    nearest, distance = distances.argmin(axis=1), distances.min(axis=1)
+    is_nearest_of = distances.take(nearest, axis=1).min(axis=0) == distance
+    rows = np.flatnonzero(is_nearest_of & (distance < MAX_DISTANCE))
+    if len(rows) < MIN_PEOPLE:
         return none
-    shift = _median(ways)
-    spread = SD_OF_MAD * _median(np.abs(ways - shift))
-    error = MEDIAN_ERROR * spread / np.sqrt(len(ways)) + 0.5
+    of_pairs = ways[:, rows, nearest.take(rows)]
+    shift = _median(of_pairs)
+    if np.abs(shift).max() <= MIN_SIGNIFICANCE * HALF_A_PIXEL:  # it says nothing, whatever the spread
+        return none
+    spread = SD_OF_MAD * _median(np.abs(of_pairs - shift[:, None]))
+    error = MEDIAN_ERROR * spread / np.sqrt(len(rows)) + HALF_A_PIXEL
     return np.where(np.abs(shift) > MIN_SIGNIFICANCE * error, shift, 0.0)
 
 
 def _median(values: FloatArray) -> FloatArray:
-    """(P, 2) -> (2,), as `numpy.median` of each column, which takes five times as long for a few rows."""
-    ordered = np.sort(values, axis=0)
-    middle: FloatArray = 0.5 * (ordered[(len(values) - 1) // 2] + ordered[len(values) // 2])
+    """(2, P) -> (2,), as `numpy.median` of each row, which takes five times as long for a few values."""
+    ordered = np.sort(values, axis=1)
+    count = values.shape[1]
+    middle: FloatArray = 0.5 * (ordered[:, (count - 1) // 2] + ordered[:, count // 2])
     return middle

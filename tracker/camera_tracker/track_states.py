@@ -63,6 +63,12 @@ class TrackStates(Columns):
         """A copy whose columns may be written."""
         return TrackStates(*[getattr(self, name).copy() for name in self.__slots__])
 
+    def at(self, moments: FloatArray, seen_boxes: FloatArray) -> "TrackStates":
+        """The same tracks elsewhere; `dataclasses.replace` takes as long as a step of the filter."""
+        columns = [getattr(self, name) for name in self.__slots__]
+        columns[MOMENTS], columns[SEEN_BOXES] = moments, seen_boxes
+        return TrackStates(*columns)
+
     @classmethod
     def empty(cls) -> "TrackStates":
         """No tracks."""
@@ -84,6 +90,9 @@ class TrackStates(Columns):
         )
 
 
+MOMENTS, SEEN_BOXES = (TrackStates.__slots__.index(name) for name in ("moments", "seen_boxes"))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """Where the tracks of a camera are at the time of a frame.
@@ -99,16 +108,22 @@ class Prediction:
     tracks: TrackStates
 
 
+TO_COORDINATES = np.kron([[0.5, -1.0], [0.5, 1.0]], np.eye(2))
+"""(4, 4) what a row x1, y1, x2, y2 is multiplied with: one product instead of five small steps."""
+
+
 def coordinates(boxes: FloatArray) -> FloatArray:
     """(M, 4) x1, y1, x2, y2 -> centre x, centre y, width, height."""
-    sizes = boxes[:, 2:] - boxes[:, :2]
-    return np.concatenate((boxes[:, :2] + 0.5 * sizes, sizes), axis=1)
+    return boxes @ TO_COORDINATES
 
 
 def boxes_of(moments: FloatArray) -> FloatArray:
     """(M, 5, 4) moments -> (M, 4) x1, y1, x2, y2, at least a pixel wide and high."""
-    centers, half = moments[:, 0, CENTERS], 0.5 * np.maximum(moments[:, 0, SIZES], 1.0)
-    return np.concatenate((centers - half, centers + half), axis=1)
+    centers, half = moments[:, 0, CENTERS], np.maximum(0.5 * moments[:, 0, SIZES], 0.5)
+    boxes = np.empty((len(moments), 4))
+    np.subtract(centers, half, out=boxes[:, :2])
+    np.add(centers, half, out=boxes[:, 2:])
+    return boxes
 
 
 def heights_of(moments: FloatArray) -> FloatArray:
