@@ -7,8 +7,9 @@ PYTHON is one that has ultralytics, boxmot (25 or later) and what the weights ne
 process of its own; contenders take turns within each repeat, and figures are medians over repeats. Frames/s
 and processor ms count from the first frame's result on, so loading of models is left out for everybody; of a
 run they include all that it writes. Processor ms are those of all cores; other work on the machine changes
-them less than frames/s, so a busy machine compares by them. Where there is ground truth HOTA stands beside; in brackets that of the tracks
-before they are linked to people. FOLDER gets pipeline.json and pipeline.png, where the time of the runs went.
+them less than frames/s, so a busy machine compares by them. Where there is ground truth HOTA stands beside;
+in brackets that of the tracks before they are linked to people. FOLDER gets pipeline.json and pipeline.png,
+where the time of the runs went.
 """
 
 import argparse

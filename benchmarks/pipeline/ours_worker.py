@@ -4,8 +4,8 @@
 
 WHAT is ``detector`` (reads the videos and detects, with the same threads as a run), ``decoded`` (detects on
 pictures that are decoded already), ``run``, or ``run+video``. The last line it prints is JSON: frames, and
-seconds, also of processors, from the first tick's result on; of a run, which goes to OUT/run, until everything
-is written, with the seconds of its stages.
+seconds, also of processors, from the first tick's result on; of a run, which goes to OUT/run, until
+everything is written, with the seconds of its stages.
 """
 
 import itertools

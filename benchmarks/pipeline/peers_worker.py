@@ -4,7 +4,8 @@
 
 The peer has the settings it comes with, looks for people only, draws nothing, and takes the videos one after
 the other. The last line it prints is JSON: frames, and seconds, also of processors, from the first frame's
-result to the last one's in each video. OUT/NAME.txt hold the results in MOTChallenge's format. Imports nothing of Reunite.
+result to the last one's in each video. OUT/NAME.txt hold the results in MOTChallenge's format. Imports
+nothing of Reunite.
 """
 
 import json

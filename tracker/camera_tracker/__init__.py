@@ -7,7 +7,8 @@ import numpy as np
 
 from foundation.arrays import BoolArray, FloatArray, IntArray
 from tracker.association import cheapest_pairs
-from tracker.camera_tracker.pairs import Candidates, covered_shares, is_contested, stage_cost
+from tracker.camera_tracker.continuing import continue_tracks, start_tracks
+from tracker.camera_tracker.pairs import Candidates, is_contested, stage_cost
 from tracker.camera_tracker.shift import common_shift
 from tracker.camera_tracker.track_states import (
     CENTERS,
@@ -19,12 +20,11 @@ from tracker.camera_tracker.track_states import (
     Prediction,
     TrackStates,
     boxes_of,
-    coordinates,
     heights_of,
 )
 from tracker.config import TrackingConfig
 from tracker.geometry import iou_of_pairs, move_boxes, overlapping_pairs
-from tracker.kalman import BoxNoise, move_moments, predict_moments, start_moments, update_moments
+from tracker.kalman import BoxNoise, move_moments, predict_moments
 from tracker.types import Detections, Observations, State, Tracks
 
 TIMES_ARE_EQUAL_S = 1e-6
@@ -129,15 +129,9 @@ class CameraTracker:
             ValueError: A box is not finite or has no area, or a score is not finite.
         """
         boxes, scores = detections.boxes, detections.scores
-        # One sum is finite only if all are; most frames need no more than that and a comparison.
+        # A sum is finite only if all of it is, so most frames need no more than it and a comparison.
         if not (np.isfinite(boxes.sum() + scores.sum()) and (boxes[:, 2:] > boxes[:, :2]).all()):
-            is_box = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-            is_box &= np.isfinite(scores)
-            row = int(np.argmin(is_box))
-            raise ValueError(
-                f"camera {self._camera!r}, {prediction.time} s: detection {row} must be finite with x1 < x2 "
-                f"and y1 < y2, got box {boxes[row].tolist()}, score {scores[row]}"
-            )
+            self._refuse_broken(prediction.time, detections)
         tracks = prediction.tracks
         if len(tracks) and self._config.common_shift:
             likely = boxes[scores >= self._likely_score]
@@ -148,6 +142,17 @@ class CameraTracker:
                 tracks = tracks.at(moments, tracks.seen_boxes + np.tile(shift, 2))
                 prediction = replace(prediction, tracks=tracks)
         return Candidates(prediction, detections, self._config.motion.measured_sd)
+
+    def _refuse_broken(self, time: float, detections: Detections | Observations) -> None:
+        boxes, scores = detections.boxes, detections.scores
+        is_box = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        is_box &= np.isfinite(scores)
+        if not is_box.all():
+            row = int(np.argmin(is_box))
+            raise ValueError(
+                f"camera {self._camera!r}, {time} s: detection {row} must be finite with x1 < x2 "
+                f"and y1 < y2, got box {boxes[row].tolist()}, score {scores[row]}"
+            )
 
     def needs_embedding(self, candidates: Candidates) -> BoolArray:
         """(N,) for which detections `update` needs an embedding.
@@ -200,7 +205,9 @@ class CameraTracker:
         is_first = self._time == -np.inf
         self._time = prediction.time
         rows, columns = self._match(candidates, observations)
-        self._tracks = self._continued(prediction.tracks, rows, columns, observations)
+        self._tracks = continue_tracks(
+            prediction.tracks, rows, columns, observations, self._time, self._config, self._noise
+        )
         is_over = (self._tracks.status == TENTATIVE) & (self._tracks.seen_times < self._time)
         if is_over.any():
             self._tracks = self._tracks[~is_over]
@@ -210,7 +217,10 @@ class CameraTracker:
             is_new[is_new] = ~self._repeats(observations.boxes[is_new])
         if is_new.any():
             is_confirmed = is_first or self._config.confirm_frames == 1
-            self._start(observations[is_new], TRACKED if is_confirmed else TENTATIVE)
+            status = TRACKED if is_confirmed else TENTATIVE
+            started = start_tracks(observations[is_new], status, self._time, self._next_id, self._noise)
+            self._next_id += len(started)
+            self._tracks = self._tracks.followed_by(started)
         tracks = self._tracks
         tracked, coasting = (tracks.status == TRACKED).nonzero()[0], self._coasting()
         return Update(
@@ -328,69 +338,3 @@ class CameraTracker:
             is_free[columns] = False
         rows = np.nonzero(column_of_row >= 0)[0]
         return rows, column_of_row[rows]
-
-    def _continued(
-        self, predicted: TrackStates, rows: IntArray, columns: IntArray, observations: Observations
-    ) -> TrackStates:
-        """The tracks of ``rows`` are matched with the observations of ``columns``, no others."""
-        tracks, found, config = predicted.copy(), observations[columns], self._config
-        before = tracks.moments[rows]
-        # How far a detection may be off grows with its doubt and with what stands before it.
-        doubt = 1.0 + config.score_doubt * (1.0 - np.minimum(np.maximum(found.scores, 0.0), 1.0))
-        if config.cover_doubt:
-            doubt *= 1.0 + config.cover_doubt * covered_shares(observations.boxes)[columns]
-        tracks.moments[rows] = update_moments(
-            before, coordinates(found.boxes), heights_of(before) * doubt[:, None], self._noise
-        )
-        tracks.seen_boxes[rows] = found.boxes
-        tracks.frame_counts[:] += 1
-        tracks.seen_counts[rows] += 1
-        tracks.last_embeddings[:] = 0.0
-        if found.embeddings.any():
-            is_embedded = found.embeddings.any(axis=1)
-            tracks.last_embeddings[rows] = found.embeddings
-            seen, latest = rows[is_embedded], found.embeddings[is_embedded]
-            elapsed = self._time - tracks.embedded_times[seen, None]
-            weight = np.exp(-elapsed / config.embedding_ema_s)
-            mixed = weight * tracks.embeddings[seen] + (1 - weight) * latest
-            tracks.embeddings[seen] = mixed / np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-12)
-            tracks.embedded_times[seen] = self._time
-            tracks.num_embeddings[seen] += 1
-        tracks.status[tracks.status == TRACKED] = LOST
-        is_confirmed = (tracks.status[rows] != TENTATIVE) | (
-            tracks.seen_counts[rows] >= config.confirm_frames
-        )
-        tracks.status[rows] = np.where(is_confirmed, TRACKED, TENTATIVE)
-        tracks.seen_times[rows] = self._time
-        tracks.scores[rows] = found.scores
-        return tracks
-
-    def _start(self, found: Observations, status: int) -> None:
-        measured = coordinates(found.boxes)
-        is_embedded = found.embeddings.any(axis=1)
-        started = TrackStates(
-            track_ids=np.arange(self._next_id, self._next_id + len(found)),
-            status=np.full(len(found), status),
-            born_times=np.full(len(found), self._time),
-            seen_times=np.full(len(found), self._time),
-            seen_counts=np.ones(len(found), np.int64),
-            frame_counts=np.ones(len(found), np.int64),
-            scores=found.scores.copy(),
-            moments=start_moments(measured, measured[:, 3:], self._noise),
-            seen_boxes=found.boxes.copy(),
-            embeddings=found.embeddings.copy(),
-            last_embeddings=found.embeddings.copy(),
-            embedded_times=np.where(is_embedded, self._time, -np.inf),
-            num_embeddings=np.asarray(is_embedded, np.int64),
-        )
-        self._next_id += len(found)
-        old = self._tracks
-        if not len(old):
-            self._tracks = started
-            return
-        self._tracks = TrackStates(
-            *(
-                np.concatenate((getattr(old, field.name), getattr(started, field.name)))
-                for field in fields(TrackStates)
-            )
-        )

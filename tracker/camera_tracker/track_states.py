@@ -69,6 +69,14 @@ class TrackStates(Columns):
         columns[MOMENTS], columns[SEEN_BOXES] = moments, seen_boxes
         return TrackStates(*columns)
 
+    def followed_by(self, others: "TrackStates") -> "TrackStates":
+        """These tracks and then the others, whose ids are higher."""
+        if not len(self):
+            return others
+        return TrackStates(
+            *[np.concatenate((getattr(self, name), getattr(others, name))) for name in self.__slots__]
+        )
+
     @classmethod
     def empty(cls) -> "TrackStates":
         """No tracks."""
