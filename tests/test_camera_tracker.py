@@ -15,6 +15,7 @@ from tracker.types import CameraName, Detections, Observations, Tracks
 
 FRAME_S = 0.1
 CONFIG = TrackingConfig()
+SHORT_COASTING = CONFIG.model_copy(update={"coast_s": 0.1, "coast_min_share": 0.6})
 NOBODY = Observations(np.empty((0, 4)), np.empty(0), np.empty((0, 0), np.float32))
 
 
@@ -382,7 +383,7 @@ def test_tracks_without_new_embeddings_are_followed_by_motion_and_keep_theirs() 
 
 
 def test_who_is_missed_for_a_moment_coasts_where_the_motion_leads() -> None:
-    tracker = tracker_of()
+    tracker = tracker_of(SHORT_COASTING)
     lefts = 100 + 5.0 * np.arange(10)
     run(tracker, *(people(left) for left in lefts))
     tracks, coasting = both(tracker, 1.0, NOBODY)
@@ -396,7 +397,7 @@ def test_who_is_missed_for_a_moment_coasts_where_the_motion_leads() -> None:
 
 def test_who_was_hardly_ever_found_does_not_coast() -> None:
     rarely = [people(100) if number % 2 == 0 else NOBODY for number in range(19)]
-    tracker, often = tracker_of(), tracker_of()
+    tracker, often = tracker_of(SHORT_COASTING), tracker_of(SHORT_COASTING)
     run(tracker, *rarely)
     often.restore({**tracker.state(), "seen_counts": np.array([18])})
     assert [ids_of(both(it, 1.9, NOBODY).coasting) for it in (tracker, often)] == [[], [1]]
@@ -416,8 +417,26 @@ def test_a_track_is_confirmed_by_as_many_frames_as_asked_without_a_miss() -> Non
 def test_a_second_box_on_somebody_starts_nobody() -> None:
     twice = people(100, 112)  # they share 28 of 52 px of width
     for max_birth_iou, expected in ((0.5, [1]), (0.6, [1, 2])):
-        tracker = tracker_of(CONFIG.model_copy(update={"max_birth_iou": max_birth_iou}))
+        tracker = tracker_of(
+            CONFIG.model_copy(update={"max_birth_iou": max_birth_iou, "max_confirm_iou": 1.0})
+        )
         assert run(tracker, people(100), twice, twice)[-1] == expected
+
+
+def test_a_second_box_of_somebody_that_comes_and_goes_is_never_reported() -> None:
+    twice = people(100, 118)  # they share 22 of 58 px of width
+    assert run(tracker_of(), people(100), *[twice, twice, people(100)] * 4) == [[1]] * 13
+    # Nor is it where both boxes are there from the beginning: the lower score is the second one.
+    first = replace(twice, scores=np.array([0.7, 0.9]))
+    assert run(tracker_of(), first, people(118), people(118)) == [[2]] * 3
+
+
+def test_a_neighbour_who_goes_on_having_a_box_of_their_own_is_reported_as_is_one_who_steps_aside() -> None:
+    together, apart = people(100, 118), people(100, 130)
+    assert (
+        run(tracker_of(), people(100), *[together] * 5) == [[1]] * 4 + [[1, 2]] * 2
+    )  # 0.3 s after the birth
+    assert run(tracker_of(), people(100), together, apart) == [[1], [1], [1, 2]]
 
 
 def test_the_motion_of_the_camera_is_no_motion_of_the_people() -> None:
@@ -485,7 +504,7 @@ def test_people_whom_motion_tells_apart_are_not_embedded_though_they_overlap() -
 
 @pytest.mark.parametrize("start", range(0, 100, 7))
 def test_rounded_times_do_not_decide_who_coasts(start: int) -> None:
-    tracker = tracker_of(CONFIG.model_copy(update={"coast_min_share": 0.0}))
+    tracker = tracker_of(SHORT_COASTING.model_copy(update={"coast_min_share": 0.0}))
     for number in range(start, start + 4):  # followed for just coast_s at 30 frames/s
         follow(tracker, number / 30, people(100))
     coasting = [ids_of(both(tracker, number / 30, NOBODY).coasting) for number in range(start + 4, start + 8)]

@@ -19,7 +19,7 @@ from tracker.camera_tracker.pairs import (
     fuse_score,
     stage_cost,
 )
-from tracker.camera_tracker.track_states import TRACKED, Prediction, TrackStates, coordinates
+from tracker.camera_tracker.track_states import TRACKED, Prediction, TrackStates, boxes_of, coordinates
 from tracker.config import AssociationStage, TrackingConfig
 from tracker.geometry import feet_of
 from tracker.kalman import BoxNoise, start_moments
@@ -76,7 +76,8 @@ def stage_of(**fields: object) -> AssociationStage:
 
 def costs(tracks: TrackStates, found: Observations, **fields: object) -> dict[tuple[int, int], float]:
     """What each pair costs that a stage of these fields allows."""
-    stage, candidates = stage_of(**fields), Candidates(Prediction(0.0, -np.inf, tracks), found, MEASURED_SD)
+    stage, prediction = stage_of(**fields), Prediction(0.0, -np.inf, tracks)
+    candidates = Candidates(prediction, boxes_of(tracks.moments), found, MEASURED_SD)
     pairs = candidates.of(stage)
     cost = stage_cost(stage, candidates.motion_cost(stage, pairs), tracks, found, pairs)
     places = zip(pairs.rows.tolist(), pairs.columns.tolist(), strict=True)
@@ -257,7 +258,8 @@ def test_the_gate_lets_through_whom_brute_force_lets_through(gate: float, seed: 
 def test_stages_that_compare_other_boxes_get_other_pairs() -> None:
     person = tracks_at([60, 0, 100, 100], seen=PERSON)
     prediction = Prediction(0.0, -np.inf, person)
-    candidates = Candidates(prediction, found_at(PERSON, [105, 0, 145, 100]), MEASURED_SD)
+    found = found_at(PERSON, [105, 0, 145, 100])
+    candidates = Candidates(prediction, boxes_of(person.moments), found, MEASURED_SD)
     expected: list[tuple[dict[str, object], list[int]]] = [
         ({}, []),
         ({"boxes": "last_seen"}, [0]),

@@ -184,7 +184,8 @@ def grow(boxes: FloatArray, share: float) -> FloatArray:
     """
     if not share:
         return boxes
-    kept = 1 + share
-    return boxes @ np.array(
-        [[kept, 0, -share, 0], [0, kept, 0, -share], [-share, 0, kept, 0], [0, -share, 0, kept]]
+    kept, gone = 1 + share, -share
+    grown: FloatArray = boxes @ np.array(
+        [[kept, 0, gone, 0], [0, kept, 0, gone], [gone, 0, kept, 0], [0, gone, 0, kept]]
     )
+    return grown

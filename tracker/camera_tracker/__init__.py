@@ -7,7 +7,7 @@ import numpy as np
 
 from foundation.arrays import BoolArray, FloatArray, IntArray
 from tracker.association import cheapest_pairs
-from tracker.camera_tracker.continuing import continue_tracks, start_tracks
+from tracker.camera_tracker.continuing import continue_tracks, overlaps_stronger, start_tracks
 from tracker.camera_tracker.pairs import Candidates, is_contested, stage_cost
 from tracker.camera_tracker.shift import common_shift
 from tracker.camera_tracker.track_states import (
@@ -16,6 +16,7 @@ from tracker.camera_tracker.track_states import (
     SIZES,
     STATUS_NAMES,
     TENTATIVE,
+    TIMES_ARE_EQUAL_S,
     TRACKED,
     Prediction,
     TrackStates,
@@ -26,9 +27,6 @@ from tracker.config import TrackingConfig
 from tracker.geometry import iou_of_pairs, move_boxes, overlapping_pairs
 from tracker.kalman import BoxNoise, move_moments, predict_moments
 from tracker.types import Detections, Observations, State, Tracks
-
-TIMES_ARE_EQUAL_S = 1e-6
-"""Times of frames are rounded; 0.1 s after a frame at 30 frames/s is the third one."""
 
 STILL = np.eye(2, 3)
 """The motion of a camera that does not move."""
@@ -133,15 +131,17 @@ class CameraTracker:
         if not (np.isfinite(boxes.sum() + scores.sum()) and (boxes[:, 2:] > boxes[:, :2]).all()):
             self._refuse_broken(prediction.time, detections)
         tracks = prediction.tracks
+        predicted = boxes_of(tracks.moments)
         if len(tracks) and self._config.common_shift:
             likely = boxes[scores >= self._likely_score]
-            shift = common_shift(tracks.status, tracks.seen_counts, boxes_of(tracks.moments), likely)
+            shift = common_shift(tracks.status, tracks.seen_counts, predicted, likely)
             if shift.any():
-                moments = tracks.moments.copy()
+                moments, both_corners = tracks.moments.copy(), np.tile(shift, 2)
                 moments[:, 0, CENTERS] += shift
-                tracks = tracks.at(moments, tracks.seen_boxes + np.tile(shift, 2))
+                predicted += both_corners
+                tracks = tracks.at(moments, tracks.seen_boxes + both_corners)
                 prediction = replace(prediction, tracks=tracks)
-        return Candidates(prediction, detections, self._config.motion.measured_sd)
+        return Candidates(prediction, predicted, detections, self._config.motion.measured_sd)
 
     def _refuse_broken(self, time: float, detections: Detections | Observations) -> None:
         boxes, scores = detections.boxes, detections.scores
@@ -216,9 +216,12 @@ class CameraTracker:
         if is_new.any():
             is_new[is_new] = ~self._repeats(observations.boxes[is_new])
         if is_new.any():
-            is_confirmed = is_first or self._config.confirm_frames == 1
-            status = TRACKED if is_confirmed else TENTATIVE
-            started = start_tracks(observations[is_new], status, self._time, self._next_id, self._noise)
+            found, max_iou = observations[is_new], self._config.max_confirm_iou
+            status = np.full(len(found), TENTATIVE)
+            if is_first or self._config.confirm_frames == 1:
+                waits = overlaps_stronger(found.boxes, found.scores, np.arange(len(found)), max_iou)
+                status[~waits] = TRACKED
+            started = start_tracks(found, status, self._time, self._next_id, self._noise)
             self._next_id += len(started)
             self._tracks = self._tracks.followed_by(started)
         tracks = self._tracks
@@ -246,7 +249,7 @@ class CameraTracker:
     def _coasting(self) -> IntArray:
         """Rows of those who were missed, but for a moment only, and who were surely there."""
         tracks, config = self._tracks, self._config
-        rows = (tracks.status == LOST).nonzero()[0]
+        rows: IntArray = (tracks.status == LOST).nonzero()[0]
         if not len(rows):
             return rows
         seen_s = tracks.seen_times.take(rows)
@@ -259,7 +262,7 @@ class CameraTracker:
 
     def _report(self, rows: IntArray, scores: FloatArray) -> Tracks:
         tracks = self._tracks
-        boxes = boxes_of(tracks.moments.take(rows, 0))
+        boxes = boxes_of(tracks.moments.take(rows, 0)) if len(rows) else np.empty((0, 4))
         return Tracks(tracks.track_ids.take(rows), boxes, scores, tracks.last_embeddings.take(rows, 0))
 
     def state(self) -> State:

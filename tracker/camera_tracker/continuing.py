@@ -2,17 +2,19 @@
 
 import numpy as np
 
-from foundation.arrays import IntArray
+from foundation.arrays import BoolArray, FloatArray, IntArray
 from tracker.camera_tracker.pairs import covered_shares
 from tracker.camera_tracker.track_states import (
     LOST,
     TENTATIVE,
+    TIMES_ARE_EQUAL_S,
     TRACKED,
     TrackStates,
     coordinates,
     heights_of,
 )
 from tracker.config import TrackingConfig
+from tracker.geometry import iou_matrix
 from tracker.kalman import BoxNoise, start_moments, update_moments
 from tracker.types import Observations
 
@@ -56,22 +58,35 @@ def continue_tracks(
         tracks.embedded_times[seen] = time
         tracks.num_embeddings[seen] += 1
     tracks.status[tracks.status == TRACKED] = LOST
-    is_confirmed = (tracks.status[rows] != TENTATIVE) | (tracks.seen_counts[rows] >= config.confirm_frames)
+    is_old = tracks.status[rows] != TENTATIVE
+    is_confirmed = is_old | (tracks.seen_counts[rows] >= config.confirm_frames)
+    young = (is_confirmed & ~is_old).nonzero()[0]
+    if len(young) and config.max_confirm_iou < 1:
+        young = young[time - tracks.born_times[rows[young]] < config.overlapped_confirm_s - TIMES_ARE_EQUAL_S]
+        rank = np.where(is_old, np.inf, found.scores)
+        is_confirmed[young] = ~overlaps_stronger(found.boxes, rank, young, config.max_confirm_iou)
     tracks.status[rows] = np.where(is_confirmed, TRACKED, TENTATIVE)
     tracks.seen_times[rows] = time
     tracks.scores[rows] = found.scores
     return tracks
 
 
+def overlaps_stronger(boxes: FloatArray, rank: FloatArray, some: IntArray, max_iou: float) -> BoolArray:
+    """(K,) whether each of ``some`` (K,) of the boxes (N, 4) overlaps a box of higher rank (N,) by more."""
+    is_stronger = rank > rank[some, None]
+    overlaps: BoolArray = ((iou_matrix(boxes[some], boxes) > max_iou) & is_stronger).any(axis=1)
+    return overlaps
+
+
 def start_tracks(
-    found: Observations, status: int, time: float, first_id: int, noise: BoxNoise
+    found: Observations, status: IntArray, time: float, first_id: int, noise: BoxNoise
 ) -> TrackStates:
-    """A track for each of the observations of a frame at ``time``, numbered from ``first_id``."""
+    """A track of this ``status`` (N,) for each observation of a frame, numbered from ``first_id``."""
     measured = coordinates(found.boxes)
     is_embedded = found.embeddings.any(axis=1)
     return TrackStates(
         track_ids=np.arange(first_id, first_id + len(found)),
-        status=np.full(len(found), status),
+        status=status,
         born_times=np.full(len(found), time),
         seen_times=np.full(len(found), time),
         seen_counts=np.ones(len(found), np.int64),

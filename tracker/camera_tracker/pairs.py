@@ -10,7 +10,6 @@ from tracker.camera_tracker.track_states import (
     CENTERS,
     Prediction,
     TrackStates,
-    boxes_of,
     coordinates,
     heights_of,
 )
@@ -50,21 +49,24 @@ class Candidates:
 
     Attributes:
         prediction: Of the tracks, to the time of the frame.
-        detections: Who was found in it.
         boxes: (M, 4) x1, y1, x2, y2 of the predicted tracks.
+        detections: Who was found in it.
     """
 
     def __init__(
-        self, prediction: Prediction, detections: Detections | Observations, measured_sd: float
+        self,
+        prediction: Prediction,
+        boxes: FloatArray,
+        detections: Detections | Observations,
+        measured_sd: float,
     ) -> None:
         """Compare when first asked.
 
         Args:
-            prediction, detections: As above.
+            prediction, boxes, detections: As above.
             measured_sd: Of a detected coordinate, in box heights.
         """
-        self.prediction, self.detections = prediction, detections
-        self.boxes = boxes_of(prediction.tracks.moments)
+        self.prediction, self.boxes, self.detections = prediction, boxes, detections
         self._measured_sd = measured_sd
         self._pairs: dict[tuple[str, float, float | None], Pairs] = {}
 
@@ -122,10 +124,11 @@ class Candidates:
         scale = heights_of(moments)[:, 0] ** 2
         scale += UNSURE**2 * moments[:, 2, 0]
         left, _, right, down = (of_tracks - of_found).T
-        apart = 0.25 * (left + right) ** 2
+        apart: FloatArray = 0.25 * (left + right) ** 2
         apart += down * down
         apart /= scale.take(rows)
-        return np.sqrt(np.minimum(apart, 1.0, out=apart))
+        np.minimum(apart, 1.0, out=apart)
+        return np.sqrt(apart, out=apart)
 
     def _turns(self, pairs: Pairs) -> FloatArray:
         """(P,) angle between a person's velocity and the way from the last detection, in half turns.

@@ -9,6 +9,9 @@ from foundation.arrays import Columns, EmbeddingArray, FloatArray, IntArray, che
 STATUS_NAMES = ("tentative", "tracked", "lost")
 TENTATIVE, TRACKED, LOST = range(len(STATUS_NAMES))
 
+TIMES_ARE_EQUAL_S = 1e-6
+"""Times of frames are rounded; 0.1 s after a frame at 30 frames/s is the third one."""
+
 CENTERS, SIZES = slice(0, 2), slice(2, 4)
 """Where a box's centre x, y and its width, height stand among the coordinates of the Kalman filter."""
 
