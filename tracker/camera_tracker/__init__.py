@@ -7,8 +7,8 @@ import numpy as np
 
 from foundation.arrays import BoolArray, FloatArray, IntArray
 from tracker.association import cheapest_pairs
-from tracker.camera_tracker.continuing import continue_tracks, overlaps_stronger, start_tracks
-from tracker.camera_tracker.pairs import Candidates, is_contested, stage_cost
+from tracker.camera_tracker.continuing import continue_tracks, second_boxes, start_tracks
+from tracker.camera_tracker.pairs import Candidates, hidden_shares, is_contested, stage_cost
 from tracker.camera_tracker.shift import common_shift
 from tracker.camera_tracker.track_states import (
     CENTERS,
@@ -33,6 +33,10 @@ STILL = np.eye(2, 3)
 
 YOUNG_EMBEDDINGS = 8
 """From a track's first embedding to this many, the time between two grows evenly to ``embed_every_s``."""
+
+
+MIN_HIDDEN_SHARE = 0.4
+"""Somebody of whom nearer people hide this share is missed because of them, and is still there."""
 
 
 class Update(NamedTuple):
@@ -79,6 +83,7 @@ class CameraTracker:
         """
         self._embed_every_s = embed_every_s
         self._likely_score = likely_score
+        self._sure_score = 0.5 * (1 + likely_score)
         self._camera = camera
         self._config = config
         self._noise = BoxNoise(**config.motion.model_dump())
@@ -206,7 +211,14 @@ class CameraTracker:
         self._time = prediction.time
         rows, columns = self._match(candidates, observations)
         self._tracks = continue_tracks(
-            prediction.tracks, rows, columns, observations, self._time, self._config, self._noise
+            prediction.tracks,
+            rows,
+            columns,
+            observations,
+            self._time,
+            self._config,
+            self._noise,
+            self._sure_score,
         )
         is_over = (self._tracks.status == TENTATIVE) & (self._tracks.seen_times < self._time)
         if is_over.any():
@@ -219,8 +231,8 @@ class CameraTracker:
             found, max_iou = observations[is_new], self._config.max_confirm_iou
             status = np.full(len(found), TENTATIVE)
             if is_first or self._config.confirm_frames == 1:
-                waits = overlaps_stronger(found.boxes, found.scores, np.arange(len(found)), max_iou)
-                status[~waits] = TRACKED
+                nobody_before = np.zeros(len(found), np.bool_)
+                status[~second_boxes(found, nobody_before, max_iou, self._sure_score)] = TRACKED
             started = start_tracks(found, status, self._time, self._next_id, self._noise)
             self._next_id += len(started)
             self._tracks = self._tracks.followed_by(started)
@@ -247,13 +259,19 @@ class CameraTracker:
         return self._report(rows, np.zeros(len(rows)))
 
     def _coasting(self) -> IntArray:
-        """Rows of those who were missed, but for a moment only, and who were surely there."""
+        """Rows of those who were missed, but for a moment only, and who were surely there or are hidden."""
         tracks, config = self._tracks, self._config
         rows: IntArray = (tracks.status == LOST).nonzero()[0]
         if not len(rows):
             return rows
         seen_s = tracks.seen_times.take(rows)
-        is_coasting = self._time - seen_s <= config.coast_s + TIMES_ARE_EQUAL_S
+        away_s = self._time - seen_s - TIMES_ARE_EQUAL_S
+        is_coasting = away_s <= config.coast_s
+        longer = (~is_coasting & (away_s <= config.hidden_coast_s)).nonzero()[0]
+        if len(longer):
+            found = boxes_of(tracks.moments[tracks.status == TRACKED])
+            missed = boxes_of(tracks.moments.take(rows.take(longer), 0))
+            is_coasting[longer] = hidden_shares(missed, found) >= MIN_HIDDEN_SHARE
         is_coasting &= seen_s - tracks.born_times.take(rows) >= config.coast_s - TIMES_ARE_EQUAL_S
         is_coasting &= tracks.seen_counts.take(rows) >= config.coast_min_share * tracks.frame_counts.take(
             rows

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from foundation.arrays import BoolArray, FloatArray, IntArray
+from foundation.arrays import BoolArray, IntArray
 from tracker.camera_tracker.pairs import covered_shares
 from tracker.camera_tracker.track_states import (
     LOST,
@@ -27,12 +27,14 @@ def continue_tracks(
     time: float,
     config: TrackingConfig,
     noise: BoxNoise,
+    sure_score: float,
 ) -> TrackStates:
     """All tracks after a frame at ``time`` in which those of ``rows`` were matched, and no others.
 
     Args:
         predicted: As they were expected in this frame.
         rows, columns: (K,) each track that was matched, rising, and the observation it was matched with.
+        sure_score: As in `second_boxes`.
     """
     tracks, found = predicted.copy(), observations[columns]
     before = tracks.moments[rows]
@@ -63,19 +65,26 @@ def continue_tracks(
     young = (is_confirmed & ~is_old).nonzero()[0]
     if len(young) and config.max_confirm_iou < 1:
         young = young[time - tracks.born_times[rows[young]] < config.overlapped_confirm_s - TIMES_ARE_EQUAL_S]
-        rank = np.where(is_old, np.inf, found.scores)
-        is_confirmed[young] = ~overlaps_stronger(found.boxes, rank, young, config.max_confirm_iou)
+        is_second = second_boxes(found, is_old, config.max_confirm_iou, sure_score)
+        is_confirmed[young] = ~is_second[young]
     tracks.status[rows] = np.where(is_confirmed, TRACKED, TENTATIVE)
     tracks.seen_times[rows] = time
     tracks.scores[rows] = found.scores
     return tracks
 
 
-def overlaps_stronger(boxes: FloatArray, rank: FloatArray, some: IntArray, max_iou: float) -> BoolArray:
-    """(K,) whether each of ``some`` (K,) of the boxes (N, 4) overlaps a box of higher rank (N,) by more."""
-    is_stronger = rank > rank[some, None]
-    overlaps: BoolArray = ((iou_matrix(boxes[some], boxes) > max_iou) & is_stronger).any(axis=1)
-    return overlaps
+def second_boxes(found: Observations, is_old: BoolArray, max_iou: float, sure_score: float) -> BoolArray:
+    """(N,) which of the observations may be a second box of a person who has one already.
+
+    It overlaps one of a track that was there before (``is_old``, (N,)), or one of a higher score, by more
+    than ``max_iou``, and has no score from ``sure_score`` on, which hardly any second box has.
+    """
+    rank = np.where(is_old, np.inf, found.scores)
+    unsure = (found.scores < sure_score).nonzero()[0]
+    overlaps = iou_matrix(found.boxes[unsure], found.boxes) > max_iou
+    is_second = np.zeros(len(found), np.bool_)
+    is_second[unsure] = (overlaps & (rank > rank[unsure, None])).any(axis=1)
+    return is_second
 
 
 def start_tracks(

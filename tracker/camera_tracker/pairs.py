@@ -214,6 +214,15 @@ def fuse_appearance(
     return fused
 
 
+def hidden_shares(boxes: FloatArray, others: FloatArray) -> FloatArray:
+    """(M,) which share of each box the one of the others (N, 4) hides that hides most of it."""
+    shared = np.minimum(boxes[:, None, 2:], others[:, 2:]) - np.maximum(boxes[:, None, :2], others[:, :2])
+    areas = np.maximum(shared, 0).prod(axis=2)
+    areas[boxes[:, None, 3] >= others[:, 3]] = 0
+    shares: FloatArray = areas.max(axis=1, initial=0) / (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    return shares
+
+
 def covered_shares(boxes: FloatArray) -> FloatArray:
     """(N,) which share of each box the one box that hides most of it covers.
 

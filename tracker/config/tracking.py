@@ -114,9 +114,10 @@ class TrackingConfig(Section):
     max_birth_iou: Annotated[float, Tunable(0.3, 1.0)] = Field(default=0.5, ge=0, le=1)
     """A detection that overlaps a track found in the same frame by more starts no other one."""
 
-    max_confirm_iou: Annotated[float, Tunable(0.1, 1.0)] = Field(default=0.3, ge=0, le=1)
+    max_confirm_iou: Annotated[float, Tunable(0.1, 1.0)] = Field(default=0.2, ge=0, le=1)
     """A new track that overlaps another one found in the same frame by more may be a second box of the same
-    person: it is reported only after ``overlapped_confirm_s``, or once they are apart."""
+    person: it is reported after ``overlapped_confirm_s``, once they are apart, or with a score above half way
+    from the detector's ``likely_score`` to 1."""
 
     overlapped_confirm_s: float = Field(default=0.3, ge=0)
     """For this many seconds it has to be found in every frame: of two people both go on having a box of their
@@ -125,9 +126,12 @@ class TrackingConfig(Section):
     max_lost_s: Annotated[float, Tunable(0.3, 10.0, log=True)] = Field(default=1.5, gt=0)
     """Seconds without a match before a track ends."""
 
-    coast_s: float = Field(default=0.3, ge=0)
+    coast_s: float = Field(default=0.1, ge=0)
     """For this many seconds a track that the detector misses coasts: it is reported where its motion leads,
     with score 0. It must have been followed for as long."""
+
+    hidden_coast_s: float = Field(default=0.3, ge=0)
+    """For this many seconds it coasts where somebody nearer hides it."""
 
     coast_min_share: float = Field(default=0.4, ge=0, le=1)
     """Of its frames a track must have been found in this share to coast."""
