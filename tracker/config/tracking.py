@@ -114,7 +114,7 @@ class TrackingConfig(Section):
     max_birth_iou: Annotated[float, Tunable(0.3, 1.0)] = Field(default=0.5, ge=0, le=1)
     """A detection that overlaps a track found in the same frame by more starts no other one."""
 
-    max_confirm_iou: Annotated[float, Tunable(0.1, 1.0)] = Field(default=0.2, ge=0, le=1)
+    max_confirm_iou: Annotated[float, Tunable(0.1, 1.0)] = Field(default=0.25, ge=0, le=1)
     """A new track that overlaps another one found in the same frame by more may be a second box of the same
     person: it is reported after ``overlapped_confirm_s``, once they are apart, or with a score above half way
     from the detector's ``likely_score`` to 1."""
