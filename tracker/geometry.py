@@ -109,12 +109,9 @@ def overlapping_others(boxes_xyxy: FloatArray) -> tuple[IntArray, IntArray]:
         boxes_xyxy: (N, 4) as in `overlapping_pairs`.
 
     Returns:
-        Each two once, or also the other way round where that is as quick; in no order.
+        Each two once, or both ways round where both begin at one place; in no order.
     """
-    if len(boxes_xyxy) ** 2 < DENSE_BELOW:
-        rows, others = overlapping_pairs(boxes_xyxy, boxes_xyxy)
-    else:
-        rows, others = _beginning_within(boxes_xyxy, boxes_xyxy, "left")
+    rows, others = _beginning_within(boxes_xyxy, boxes_xyxy, "left")
     apart = np.flatnonzero(rows != others)
     return rows.take(apart), others.take(apart)
 

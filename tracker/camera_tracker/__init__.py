@@ -316,7 +316,7 @@ class CameraTracker:
             theirs, ours = getattr(observations, name), getattr(candidates.detections, name)
             if theirs is not ours and not np.array_equal(theirs, ours):
                 raise ValueError(f"{where}: the observations have other {name} than the detections")
-        if not np.isfinite(embeddings).all():
+        if embeddings.size and not np.isfinite(embeddings).all():
             raise ValueError(f"{where}: embeddings must be finite")
         length = self._tracks.embeddings.shape[1]
         if len(self._tracks) and len(observations) and embeddings.shape[1] != length:
@@ -336,10 +336,12 @@ class CameraTracker:
     def _match(self, candidates: Candidates, observations: Observations) -> tuple[IntArray, IntArray]:
         """Run the stages. Returns rows of the tracks, rising, and the observation of each."""
         tracks = candidates.tracks
-        column_of_row = np.full(len(tracks), -1)
+        column_of_row, num_matched = np.full(len(tracks), -1), 0
         is_free = np.ones(len(observations), np.bool_)
         is_likely = observations.scores >= self._likely_score
         for stage, takes_part in zip(self._config.stages, self._takes_part, strict=True):
+            if num_matched == min(len(tracks), len(observations)):
+                break
             is_row = takes_part[tracks.status] & (column_of_row < 0)
             is_column = is_free & is_likely if stage.scores == "likely" else is_free
             num_rows, num_columns = np.count_nonzero(is_row), np.count_nonzero(is_column)
@@ -357,5 +359,6 @@ class CameraTracker:
             columns = pairs.columns.take(chosen)
             column_of_row[pairs.rows.take(chosen)] = columns
             is_free[columns] = False
+            num_matched += len(columns)
         rows = np.nonzero(column_of_row >= 0)[0]
         return rows, column_of_row[rows]

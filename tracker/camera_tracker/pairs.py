@@ -15,6 +15,7 @@ from tracker.camera_tracker.track_states import (
 )
 from tracker.config import AssociationStage
 from tracker.geometry import (
+    DENSE_BELOW,
     grow,
     height_iou_of_pairs,
     iou_of_pairs,
@@ -152,7 +153,7 @@ def appearance_distances(
     of_tracks, of_detections = tracks.embeddings, found.embeddings
     both_embedded = of_tracks.any(axis=1).take(pairs.rows) & of_detections.any(axis=1).take(pairs.columns)
     distances = np.ones(len(pairs))
-    some = np.flatnonzero(both_embedded)
+    some = both_embedded.nonzero()[0]
     a, b = of_tracks.take(pairs.rows.take(some), 0), of_detections.take(pairs.columns.take(some), 0)
     distances[some] = 1.0 - np.einsum("pd,pd->p", a, b)
     return distances, both_embedded
@@ -215,19 +216,28 @@ def fuse_appearance(
 
 
 def hidden_shares(boxes: FloatArray, others: FloatArray) -> FloatArray:
-    """(M,) which share of each box the one of the others (N, 4) hides that hides most of it."""
-    shared = np.minimum(boxes[:, None, 2:], others[:, 2:]) - np.maximum(boxes[:, None, :2], others[:, :2])
-    areas = np.maximum(shared, 0).prod(axis=2)
-    areas[boxes[:, None, 3] >= others[:, 3]] = 0
-    shares: FloatArray = areas.max(axis=1, initial=0) / (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    """(M,) which share of each box the one of the others (N, 4) hides that hides most of it.
+
+    Who stands lower in the picture is nearer to the camera and hides the other.
+    """
+    left, top, right, bottom = boxes.T[:, :, None]
+    x1, y1, x2, y2 = np.ascontiguousarray(others.T)
+    shared: FloatArray = np.minimum(right, x2)
+    shared -= np.maximum(left, x1)
+    np.maximum(shared, 0, out=shared)
+    height = np.minimum(bottom, y2)
+    height -= np.maximum(top, y1)
+    np.maximum(height, 0, out=height)
+    shared *= height
+    shared *= bottom < y2
+    shares: FloatArray = shared.max(axis=1, initial=0.0) / ((right - left) * (bottom - top))[:, 0]
     return shares
 
 
 def covered_shares(boxes: FloatArray) -> FloatArray:
-    """(N,) which share of each box the one box that hides most of it covers.
-
-    Who stands lower in the picture is nearer to the camera and hides the other.
-    """
+    """(N,) which share of each box the one of the boxes hides that hides most of it."""
+    if len(boxes) ** 2 < DENSE_BELOW:
+        return hidden_shares(boxes, boxes)
     covered = np.zeros(len(boxes))
     rows, others = overlapping_others(boxes)
     if len(rows):

@@ -38,7 +38,7 @@ def common_shift(
         boxes: (N, 4) of likely detections.
     """
     none = np.zeros(2)
-    steady = np.flatnonzero((status == TRACKED) & (seen_counts >= STEADY_FRAMES))
+    steady = ((status == TRACKED) & (seen_counts >= STEADY_FRAMES)).nonzero()[0]
     steady = steady[:: len(steady) // MAX_PEOPLE + 1]
     if min(len(steady), len(boxes)) < MIN_PEOPLE:
         return none
@@ -49,12 +49,12 @@ def common_shift(
     distances += 2 * np.abs(np.log(found[3]) - np.log(people[3, :, None]))
     nearest, distance = distances.argmin(axis=1), distances.min(axis=1)
     is_nearest_of = distances.take(nearest, axis=1).min(axis=0) == distance
-    rows = np.flatnonzero(is_nearest_of & (distance < MAX_DISTANCE))
+    rows = (is_nearest_of & (distance < MAX_DISTANCE)).nonzero()[0]
     if len(rows) < MIN_PEOPLE:
         return none
     of_pairs = ways[:, rows, nearest.take(rows)]
     shift = _median(of_pairs)
-    if np.abs(shift).max() <= MIN_SIGNIFICANCE * HALF_A_PIXEL:  # it says nothing, whatever the spread
+    if max(map(abs, shift.tolist())) <= MIN_SIGNIFICANCE * HALF_A_PIXEL:  # nothing, whatever the spread
         return none
     spread = SD_OF_MAD * _median(np.abs(of_pairs - shift[:, None]))
     error = MEDIAN_ERROR * spread / np.sqrt(len(rows)) + HALF_A_PIXEL
