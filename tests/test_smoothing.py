@@ -128,8 +128,21 @@ def test_a_gap_is_filled_where_the_person_walked() -> None:
 @pytest.mark.parametrize(("gap", "is_filled"), [(75, True), (76, False)])
 def test_only_gaps_up_to_the_longest_are_filled(gap: int, is_filled: bool) -> None:
     frames = np.append(np.arange(1, 51), np.arange(50 + gap, 101 + gap))
-    filled = smooth(walker(1, frames), OfflineConfig(max_gap_s=3.0))
+    filled = smooth(walker(1, frames), OfflineConfig(max_gap_s=3.0, min_found_share=0.0))
     assert len(filled) == (frames[-1] if is_filled else len(frames))
+
+
+def test_a_long_gap_of_who_was_seldom_found_is_filled_only_where_somebody_nearer_hides_them() -> None:
+    ends = np.append(np.arange(1, 11), np.arange(41, 51))  # 1.2 s are missing, found in 20 of 50 frames
+    seldom, often = walker(1, ends), walker(1, np.append(np.arange(1, 41), np.arange(71, 81)))
+    nearer = walker(2, np.arange(1, 51), top=90)  # hides the lower part
+    further = walker(2, np.arange(1, 51), top=-60)
+    for others, filled in ((None, 20), (further, 20), (nearer, 50)):
+        result = smooth(seldom if others is None else together(seldom, others))
+        assert np.count_nonzero(result.ids == 1) == filled
+    assert len(smooth(often)) == 80
+    brief = walker(1, np.array([1, 2, 14, 15]))  # 0.48 s are not long
+    assert len(smooth(brief)) == 15
 
 
 def test_a_score_in_a_gap_lies_between_those_around_it() -> None:

@@ -163,6 +163,25 @@ def height_iou_of_pairs(a_xyxy: FloatArray, b_xyxy: FloatArray) -> FloatArray:
     return shared
 
 
+def hidden_shares(boxes: FloatArray, others: FloatArray) -> FloatArray:
+    """(M,) which share of each box the one of the others (N, 4) hides that hides most of it.
+
+    Who stands lower in the picture is nearer to the camera and hides the other.
+    """
+    left, top, right, bottom = boxes.T[:, :, None]
+    x1, y1, x2, y2 = np.ascontiguousarray(others.T)
+    shared: FloatArray = np.minimum(right, x2)
+    shared -= np.maximum(left, x1)
+    np.maximum(shared, 0, out=shared)
+    height = np.minimum(bottom, y2)
+    height -= np.maximum(top, y1)
+    np.maximum(height, 0, out=height)
+    shared *= height
+    shared *= bottom < y2
+    shares: FloatArray = shared.max(axis=1, initial=0.0) / ((right - left) * (bottom - top))[:, 0]
+    return shares
+
+
 def move_boxes(boxes_xyxy: FloatArray, motion: FloatArray) -> FloatArray:
     """(M, 4) boxes after the camera moved the picture by a (2, 3) affine map, still upright.
 

@@ -8,7 +8,7 @@ import numpy as np
 from foundation.arrays import BoolArray, FloatArray, IntArray
 from tracker.association import cheapest_pairs
 from tracker.camera_tracker.continuing import continue_tracks, second_boxes, start_tracks
-from tracker.camera_tracker.pairs import Candidates, hidden_shares, is_contested, stage_cost
+from tracker.camera_tracker.pairs import Candidates, is_contested, stage_cost
 from tracker.camera_tracker.shift import common_shift
 from tracker.camera_tracker.track_states import (
     CENTERS,
@@ -24,7 +24,7 @@ from tracker.camera_tracker.track_states import (
     heights_of,
 )
 from tracker.config import TrackingConfig
-from tracker.geometry import iou_of_pairs, move_boxes, overlapping_pairs
+from tracker.geometry import hidden_shares, iou_of_pairs, move_boxes, overlapping_pairs
 from tracker.kalman import BoxNoise, move_moments, predict_moments
 from tracker.types import Detections, Observations, State, Tracks
 

@@ -18,6 +18,7 @@ from tracker.geometry import (
     DENSE_BELOW,
     grow,
     height_iou_of_pairs,
+    hidden_shares,
     iou_of_pairs,
     overlapping_others,
     overlapping_pairs,
@@ -213,25 +214,6 @@ def fuse_appearance(
     fused = (1 - weight) * cost + weight * cosine_distance
     fused[cosine_distance > max_cosine_distance] = np.inf
     return fused
-
-
-def hidden_shares(boxes: FloatArray, others: FloatArray) -> FloatArray:
-    """(M,) which share of each box the one of the others (N, 4) hides that hides most of it.
-
-    Who stands lower in the picture is nearer to the camera and hides the other.
-    """
-    left, top, right, bottom = boxes.T[:, :, None]
-    x1, y1, x2, y2 = np.ascontiguousarray(others.T)
-    shared: FloatArray = np.minimum(right, x2)
-    shared -= np.maximum(left, x1)
-    np.maximum(shared, 0, out=shared)
-    height = np.minimum(bottom, y2)
-    height -= np.maximum(top, y1)
-    np.maximum(height, 0, out=height)
-    shared *= height
-    shared *= bottom < y2
-    shares: FloatArray = shared.max(axis=1, initial=0.0) / ((right - left) * (bottom - top))[:, 0]
-    return shares
 
 
 def covered_shares(boxes: FloatArray) -> FloatArray:

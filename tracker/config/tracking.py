@@ -168,6 +168,13 @@ class OfflineConfig(Section):
     max_gap_s: float = Field(default=3.0, ge=0)
     """Longer gaps are not filled, and tracks further apart not joined; 0 does neither."""
 
+    sure_gap_s: float = Field(default=0.5, ge=0)
+    """In longer gaps a box is only filled where somebody nearer hides it, or for who was found most of the
+    time: ``min_found_share``."""
+
+    min_found_share: float = Field(default=0.6, ge=0, le=1)
+    """Who was found in this share of their frames, first to last, is filled in long gaps too; 0 fills all."""
+
     stranger_log_density: float = -1.0
     """How likely somebody else begins where a track would go on: log of the probability in a box height along
     x, y and height, and in a height per second of their velocities. Lower joins more."""

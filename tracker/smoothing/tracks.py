@@ -6,6 +6,7 @@ from foundation.arrays import BoolArray, FloatArray, IntArray
 from foundation.mot_files import MotTable
 from tracker.config import OfflineConfig
 from tracker.kalman import BoxNoise
+from tracker.smoothing.gaps import is_likely_there
 from tracker.smoothing.joining import HEIGHT, centre_boxes, join_tracks
 from tracker.smoothing.moments import smooth_moments
 
@@ -37,7 +38,7 @@ def is_of_likely_track(table: MotTable, likely_score: float, min_share: float) -
 
 
 def smooth_ways(table: MotTable, times: FloatArray, ways: IntArray, config: OfflineConfig) -> MotTable:
-    """Smooth boxes and fill gaps of up to ``max_gap_s``.
+    """Smooth boxes and fill gaps of up to ``max_gap_s``, the longer ones where that is likely right.
 
     Args:
         table: People of one camera; no id twice in a frame.
@@ -81,4 +82,7 @@ def smooth_ways(table: MotTable, times: FloatArray, ways: IntArray, config: Offl
     frames, ids = table.frames[rows] + offset, table.ids[rows]
     scores = between(table.scores[:, None])[:, 0]
     by_frame = np.lexsort((ids, frames))
-    return MotTable.of_people(frames, ids, corners, scores)[by_frame]
+    result = MotTable.of_people(frames, ids, corners, scores)[by_frame]
+    gap_s = np.where(offset > 0, np.append(np.diff(times), 0.0)[rows], 0.0)
+    found_share = np.bincount(way_of_row, offset == 0)[way_of_row] / np.bincount(way_of_row)[way_of_row]
+    return result[is_likely_there(result, gap_s[by_frame], found_share[by_frame], config)]
