@@ -135,6 +135,16 @@ def test_a_result_after_the_last_frame_is_an_error(scene: Path) -> None:
         evaluate_results(scene / "run", scene / "gt")
 
 
+def test_a_result_that_holds_others_than_people_is_an_error(scene: Path) -> None:
+    # As TrackEval has it: given as a result, ground truth of MOT16 would be full of false boxes.
+    file = scene / "run" / "mot" / "cam1.txt"
+    file.write_text("1,1,10,10,20,40,1,1,1\n2,7,10,10,20,40,1,8,1\n")
+    with pytest.raises(ReuniteError, match=r"cam1\.txt: a box of class 8 in frame 2; a result holds people"):
+        evaluate_results(scene / "run", scene / "gt")
+    file.write_text("1,1,10,10,20,40,1,1,1\n2,1,10,10,20,40,1,0,0.5\n")  # where people are class 0
+    assert evaluate_results(scene / "run", scene / "gt").sequences["cam1"].as_dict()["FP"] <= 2
+
+
 def test_without_seqinfo_the_last_box_is_in_the_last_frame(scene: Path) -> None:
     expected = evaluate_results(scene / "run", scene / "gt").combined.as_dict()
     for name in CAMERAS:

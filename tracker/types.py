@@ -128,6 +128,8 @@ class Detections(Columns):
     def from_ultralytics(cls, result: Any, class_name: str | None = "person") -> Self:
         """From one ``ultralytics.engine.results.Results``, as ``model(image)[0]`` gives it.
 
+        Boxes that it clipped to nothing at the edge of the picture are left out.
+
         Args:
             result: Of one picture.
             class_name: Boxes of other classes are left out; None keeps all.
@@ -144,7 +146,7 @@ class Detections(Columns):
             for column in (result.boxes.xyxy, result.boxes.conf, result.boxes.cls)
         )
         names = np.array([result.names[int(it)] for it in classes], np.str_)
-        return cls(boxes, scores)[_is_class(names, class_name, len(boxes))]
+        return cls(boxes, scores)[_is_class(names, class_name, len(boxes)) & _has_area(boxes)]
 
     @classmethod
     def from_supervision(
@@ -152,13 +154,15 @@ class Detections(Columns):
     ) -> Self:
         """From ``supervision.Detections``; where those have no scores, 1 for all.
 
+        Boxes without area are left out.
+
         Args:
             detections: Of one picture.
             class_name: Boxes of other classes are left out, where classes have names; None keeps all.
         """
         people = cls.of(detections.xyxy, detections.confidence)
-        names = detections.data.get("class_name")
-        return people if names is None else people[_is_class(np.asarray(names), class_name, len(people))]
+        names, kept = detections.data.get("class_name"), _has_area(people.boxes)
+        return people[kept if names is None else kept & _is_class(np.asarray(names), class_name, len(people))]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -399,6 +403,11 @@ class Network:
 def blank_image(width: int, height: int) -> Image:
     """A black picture of any size that takes three bytes of memory; read-only."""
     return np.broadcast_to(np.zeros(3, np.uint8), (height, width, 3))
+
+
+def _has_area(boxes: FloatArray) -> BoolArray:
+    """(N,) whether a box is one: others clip boxes at the edge of the picture, down to nothing."""
+    return np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
 
 
 def _is_class(names: NDArray[Any], class_name: str | None, count: int) -> BoolArray:

@@ -156,7 +156,7 @@ class CameraTracker:
             row = int(np.argmin(is_box))
             raise ValueError(
                 f"camera {self._camera!r}, {time} s: detection {row} must be finite with x1 < x2 "
-                f"and y1 < y2, got box {boxes[row].tolist()}, score {scores[row]}"
+                f"and y1 < y2, got box {boxes[row].tolist()}, score {scores[row]}; leave such ones out"
             )
 
     def needs_embedding(self, candidates: Candidates) -> BoolArray:

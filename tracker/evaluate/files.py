@@ -5,9 +5,11 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
+
 from foundation.errors import ReuniteError
 from foundation.images import is_hidden
-from foundation.mot_files import MotTable, SequenceInfo, read_mot, read_seqinfo
+from foundation.mot_files import PEDESTRIAN, MotTable, SequenceInfo, read_mot, read_seqinfo
 from tracker.metrics import GroundTruth
 from tracker.metrics.overlap import IGNORED_CLASSES, NON_MOTORISED_VEHICLE
 
@@ -44,6 +46,23 @@ def find_ground_truth(path: Path) -> dict[str, Path]:
         else "no such file or folder"
     )
     raise ReuniteError(f"{path}: {what}; name a gt.txt, a sequence, or a folder of sequences")
+
+
+def read_result(file: Path) -> MotTable:
+    """Read a result file.
+
+    Raises:
+        ReuniteError: It cannot be read, or holds others than people, as ground truth given as a result does.
+    """
+    table = read_mot(file, unique_ids=True)
+    others = np.flatnonzero(table.classes > PEDESTRIAN)
+    if len(others):
+        kind, frame = table.classes[others[0]], table.frames[others[0]]
+        raise ReuniteError(
+            f"{file}: a box of class {kind} in frame {frame}; a result holds people, class {PEDESTRIAN}, "
+            "alone: leave the other boxes out"
+        )
+    return table
 
 
 def read_ground_truth(file: Path, name: str, result: MotTable) -> GroundTruth:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from foundation.errors import ReuniteError
-from foundation.mot_files import MotTable, read_mot
+from foundation.mot_files import MotTable
 from tracker.evaluate.files import (
     ALL_FRAMES,
     find_ground_truth,
@@ -14,6 +14,7 @@ from tracker.evaluate.files import (
     frames_to_score,
     read_ground_truth,
     read_info,
+    read_result,
     read_starts,
 )
 from tracker.metrics import FramePair, Scores, compare, score_cameras
@@ -115,7 +116,7 @@ def evaluate_results(
     untimed: list[str] = []
     starts_s = read_starts(results / "summary.json") if many_cameras else {}
     for name, file in truth_files.items():
-        result = read_mot(result_files[name], unique_ids=True) if name in result_files else MotTable.empty()
+        result = read_result(result_files[name]) if name in result_files else MotTable.empty()
         truth = read_ground_truth(file, name, result)
         window = windows[name] = frames_to_score(frames, truth)
         pairs = frame_pairs[name] = compare(result, truth, window)
