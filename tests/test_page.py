@@ -30,11 +30,13 @@ def test_there_is_no_script_or_style_in_the_html() -> None:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_a_module_writes_no_html_and_its_imports_are_there(name: str) -> None:
+def test_a_module_writes_no_html_and_its_imports_are_there_and_used(name: str) -> None:
     assert not FORBIDDEN.search(MODULES[name])
     for names, source in IMPORT.findall(MODULES[name]):
-        exported = set(EXPORT.findall(MODULES[source]))
-        assert {it.strip() for it in names.split(",") if it.strip()} <= exported, f"{name} from {source}"
+        imported = {it.strip() for it in names.split(",") if it.strip()}
+        assert imported <= set(EXPORT.findall(MODULES[source])), f"{name} from {source}"
+        for it in imported:
+            assert len(re.findall(rf"\b{it}\b", MODULES[name])) > 1, f"{name}: {it} is not used"
 
 
 def test_every_text_is_there_and_is_said() -> None:

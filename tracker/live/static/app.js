@@ -90,7 +90,7 @@ class App {
   }
 
   #show() {
-    const [name, ...path] = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
+    const [name, ...path] = location.hash.replace(/^#\/?/, "").split("/");
     const { page } = this.links.find((it) => it.page.name === (name === "wall" ? "" : name)) ?? this.links[0];
     this.#leave.abort();
     this.#leave = new AbortController();

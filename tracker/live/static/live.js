@@ -1,6 +1,7 @@
 // What the page knows now: who is signed in, the cameras, who is here, who is followed.
 
 import { call } from "./api.js";
+import { Ways } from "./map.js";
 import { WallSocket } from "./socket.js";
 
 const ROLES = ["viewer", "operator", "admin"];
@@ -13,6 +14,7 @@ export class Live extends EventTarget {
   where = null;
   tries = 0;
   isLinked = false;
+  ways = new Ways();
 
   constructor(me) {
     super();
@@ -22,7 +24,10 @@ export class Live extends EventTarget {
     const hear = (type, heard) => this.socket.addEventListener(type, ({ detail }) => heard(detail));
     hear("hello", (hello) => this.#set("cameras", hello.cameras));
     hear("cameras", ({ cameras }) => this.#set("cameras", cameras));
-    hear("people", ({ people }) => this.#set("people", people));
+    hear("people", ({ people }) => {
+      this.ways.add(people);
+      this.#set("people", people);
+    });
     hear("where", (where) => this.#set("where", where));
     hear("event", ({ event }) => this.#tell("event", event));
     hear("picture", (picture) => this.#tell("picture", picture));

@@ -25,9 +25,9 @@ export function face(person, { big = false } = {}) {
     vars: { "--color": color, "--on-color": inkOn(color) },
     "aria-hidden": "true",
   });
-  const words = () => node.replaceChildren(initial);
-  if (!person.thumb) words();
-  else node.append(el("img", { src: person.thumb, alt: "", loading: "lazy", on: { error: words } }));
+  const image = person.thumb && el("img", { src: person.thumb, alt: "", loading: "lazy" });
+  image?.addEventListener("error", () => node.replaceChildren(initial));
+  node.append(image || initial);
   return node;
 }
 

@@ -110,6 +110,8 @@ export const T = {
   stopFollowing: "Stop following",
   personPage: "All about this person",
 
+  map: "Where people stand on the ground, from above",
+
   // People.
   findPerson: "Name or number",
   nobodyFound: "Nobody has this name or number.",
@@ -207,6 +209,8 @@ export const T = {
   turn: "Turn around",
   zoneDeleted: (name) => `${name} was deleted.`,
   counts: "Counts",
+  countsOf: "Time that is counted",
+  countSpans: { hour: "last hour", day: "today", week: "last seven days" },
   visitors: (number) => many(number, "visitor over all cameras", "visitors over all cameras"),
   visitorsRange: (low, high) => `(between ${low} and ${high}, by the stated errors)`,
   zoneColumns: ["Zone", "Camera", "Now", "People", "Visits", "Dwell, median", "Dwell, 90 %"],

@@ -6,6 +6,7 @@ import { labelOf } from "./people_parts.js";
 import { T } from "./texts.js";
 import { percent } from "./time.js";
 
+const MANY_DROPPED = 0.1;
 const WIDTHS = [320, 640, 1280];
 
 /** A camera's tile; `press(camera, personOrNull)` is called for a click or Enter on it. */
@@ -142,6 +143,7 @@ export class Tile {
 
   #sayFigures({ fps, dropped, delay_s: delay }) {
     say(this.facts.fps, T.fps(fps));
+    this.facts.dropped.className = dropped >= MANY_DROPPED ? "number warn" : "number";
     say(this.facts.dropped, dropped >= 0.005 ? T.dropped(percent(dropped)) : "");
     say(this.facts.delay, T.delay(this.#delay ?? delay));
   }

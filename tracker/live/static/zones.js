@@ -11,6 +11,7 @@ import { duration } from "./time.js";
 const TOOLS = { zone: "polygon", line: "line", ignore: "polygon" };
 const COLORS = ["#4fc3f7", "#ffb74d", "#81c784", "#f06292", "#ba68c8", "#fff176"];
 const COUNTS_MS = 2000;
+const SPANS = ["hour", "day", "week"];
 
 export function zonesView(live, path, signal) {
   return new Zones(live, path[0], signal).node;
@@ -36,7 +37,13 @@ class Zones {
     );
     this.hint = el("p", { class: "hint", role: "status", text: this.mayDraw ? T.drawHint : "" });
     this.list = el("ul", { class: "shapes" });
-    this.counts = el("section", { class: "card stack" });
+    this.span = choice(
+      SPANS.map((it) => [it, T.countSpans[it]]),
+      "day",
+      () => this.#count(),
+    );
+    this.span.setAttribute("aria-label", T.countsOf);
+    this.counts = el("div", { class: "stack" });
     this.node = el(
       "div",
       { class: "page" },
@@ -53,7 +60,12 @@ class Zones {
         ),
         el("section", { class: "card" }, el("h2", { text: T.zonesOfCamera }), this.list),
       ),
-      this.counts,
+      el(
+        "section",
+        { class: "card stack" },
+        el("div", { class: "row between" }, el("h2", { text: T.counts }), this.span),
+        this.counts,
+      ),
     );
     live.on("picture", (picture) => this.#take(picture), signal);
     document.addEventListener("visibilitychange", () => this.#subscribe(), { signal });
@@ -222,9 +234,18 @@ class Zones {
     return line && T.inOut(line.in, line.out);
   }
 
+  /** Which time is counted: until now. */
+  get #range() {
+    const from = new Date();
+    if (this.span.value === "hour") from.setHours(from.getHours() - 1);
+    else from.setHours(0, 0, 0, 0);
+    if (this.span.value === "week") from.setDate(from.getDate() - 6);
+    return { from: from.toISOString() };
+  }
+
   async #count() {
     try {
-      this.#counts = await call("GET /counts");
+      this.#counts = await call("GET /counts", { query: this.#range });
     } catch {
       return; // the connection's state is said at the top of the page
     }
@@ -245,7 +266,6 @@ class Zones {
       );
     fill(
       this.counts,
-      el("h2", { text: T.counts }),
       unique &&
         el(
           "p",
@@ -289,8 +309,8 @@ class Zones {
       el(
         "p",
         { class: "row" },
-        el("a", { href: address("/counts.csv"), download: "counts.csv", text: "CSV" }),
-        el("a", { href: address("/counts"), download: "counts.json", text: "JSON" }),
+        el("a", { href: address("/counts.csv", this.#range), download: "counts.csv", text: "CSV" }),
+        el("a", { href: address("/counts", this.#range), download: "counts.json", text: "JSON" }),
       ),
     );
   }

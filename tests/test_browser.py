@@ -1,0 +1,262 @@
+"""The page in a real browser, at a real server that tracks the sample scene."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser import ROOT, LiveSite, MakeWindow, Window, missing_for_browser, open_browser
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+CAMERAS = ("cam1", "cam3")
+EVERY = 2
+"""Of the scene's frames one of so many is played: half the work, and people are as quick as before."""
+
+PAGES = [
+    *("", "people", "search", "zones", "day", "watchlist", "settings", "settings/privacy", "settings/all"),
+    *("settings/users", "settings/tokens", "settings/audit", "settings/page"),
+]
+
+TWICE_SEEN = """() => {
+    // Numbers that were on two cameras, as "7 #aa5599"; what was seen before is kept on the window.
+    const seen = (window.seen ??= {});
+    for (const tile of document.querySelectorAll(".tile[data-people]")) {
+        for (const it of tile.dataset.people.split(", ").filter((text) => /^\\d/.test(text))) {
+            (seen[it] ??= new Set()).add(tile.dataset.camera);
+        }
+    }
+    const twice = Object.keys(seen).filter((it) => seen[it].size > 1);
+    return twice.length ? { twice, all: Object.keys(seen) } : null;
+}"""
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two cameras of the sample scene at half its rate."""
+    folder = tmp_path_factory.mktemp("scene")
+    for camera in CAMERAS:
+        with (
+            av.open(str(ROOT / "videos" / f"{camera}.mp4")) as whole,
+            av.open(str(folder / f"{camera}.mp4"), "w") as part,
+        ):
+            stream = part.add_stream("libx264", rate=5)
+            stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+            stream.options = {"preset": "ultrafast", "crf": "20"}
+            for number, frame in enumerate(whole.decode(video=0)):
+                if number % EVERY == 0:
+                    kept = av.VideoFrame.from_ndarray(frame.to_ndarray(format="yuv420p"), format="yuv420p")
+                    kept.pts = number // EVERY
+                    part.mux(stream.encode(kept))
+            part.mux(stream.encode(None))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if reason := missing_for_browser():
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with open_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def site(browser: Browser, scene: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
+    site = LiveSite(tmp_path_factory.mktemp("live"), str(scene), "--config", "embedded")
+    yield site
+    site.close()
+
+
+@pytest.fixture(scope="module")
+def admin(browser: Browser, site: LiveSite) -> object:
+    """The cookie of whoever came by the printed address."""
+    window = Window(browser, site.address)
+    window.page.goto(site.entry)
+    window.page.wait_for_selector("main h1")
+    assert "token" not in window.page.url
+    assert window.errors == []
+    state = window.state()
+    window.close()
+    return state
+
+
+@pytest.fixture
+def open_window(browser: Browser, site: LiveSite, admin: object) -> Iterator[MakeWindow]:
+    """Opens windows of somebody who is signed in; afterwards no console may have complained."""
+    windows: list[Window] = []
+
+    def make(state: object = admin, **settings: object) -> Window:
+        windows.append(Window(browser, site.address, state, **settings))
+        return windows[-1]
+
+    yield make
+    errors = [window.errors for window in windows]
+    for window in windows:
+        window.close()
+    assert errors == [[] for _ in windows]
+
+
+def wait_for_people(window: Window, number: int) -> list[int]:
+    """The numbers of people, once so many are known."""
+    window.page.wait_for_function(
+        """async (number) => {
+            const answer = await fetch("/api/v1/people");
+            return (await answer.json()).people.length >= number;
+        }""",
+        arg=number,
+        polling=500,
+    )
+    return [it["person"] for it in window.call("GET", "/people")[1]["people"]]
+
+
+def test_who_is_not_signed_in_sees_the_form_only(browser: Browser, site: LiveSite) -> None:
+    window = Window(browser, site.address)
+    window.page.goto(site.address)
+    expect(window.page.get_by_role("heading", name="Sign in to Reunite")).to_be_visible()
+    window.page.get_by_label("User").fill("nobody")
+    window.page.get_by_label("Password").fill("wrong password")
+    window.page.keyboard.press("Enter")
+    expect(window.page.get_by_role("alert")).not_to_be_empty()
+    window.close()
+
+
+def test_every_camera_moves_and_one_becomes_large_and_small_again(open_window: MakeWindow) -> None:
+    page = open_window().go()
+    tiles = page.locator(".tile")
+    expect(tiles).to_have_count(len(CAMERAS))
+    for number in range(len(CAMERAS)):
+        tile = tiles.nth(number)
+        page.wait_for_function("t => t.dataset.tick > 0", arg=tile.element_handle())
+        before = tile.get_attribute("data-tick")
+        page.wait_for_function("([t, n]) => t.dataset.tick !== n", arg=[tile.element_handle(), before])
+    tiles.nth(1).locator("button").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(tiles.nth(0).locator("button")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(tiles.nth(0)).to_be_visible()
+    expect(tiles.nth(1)).to_be_hidden()
+    page.keyboard.press("Escape")
+    expect(tiles.nth(1)).to_be_visible()
+    expect(tiles.nth(0).locator("button")).to_be_focused()
+
+
+def test_every_page_fits_a_phone_and_can_be_read(open_window: MakeWindow) -> None:
+    phone = {"width": 390, "height": 844}
+    for scheme in ("dark", "light"):
+        window = open_window(viewport=phone, color_scheme=scheme, is_mobile=True, has_touch=True)
+        for path in PAGES:
+            page = window.go(path)
+            page.wait_for_function("!document.body.textContent.includes('Loading')")
+            assert window.poor_contrast() == [], (scheme, path)
+            wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+            assert wide <= 0, (scheme, path)
+
+
+def test_a_click_on_a_person_follows_them(open_window: MakeWindow) -> None:
+    page = open_window().go()
+    known = page.locator(".here button[aria-pressed]").first
+    known.wait_for()
+    page.evaluate("document.querySelector('.here button[aria-pressed]').focus()")
+    name = page.evaluate("document.activeElement.querySelector('b').textContent")
+    page.keyboard.press("Enter")
+    expect(page.locator(".side h2 a")).to_have_text(name)
+    expect(page.locator(".side .card [role=status]")).not_to_be_empty()
+    page.keyboard.press("Escape")
+    expect(page.locator(".side h2 a")).to_be_hidden()
+
+
+def test_a_zone_that_is_drawn_counts_people(open_window: MakeWindow) -> None:
+    window = open_window()
+    page = window.go("zones")
+    page.get_by_role("button", name="Zone", exact=True).click()
+    board = page.locator(".board canvas")
+    box = board.bounding_box()
+    assert box
+    for x, y in ((0.02, 0.02), (0.98, 0.02), (0.98, 0.98), (0.02, 0.98)):
+        board.click(position={"x": box["width"] * x, "y": box["height"] * y})
+    page.keyboard.press("Enter")
+    name = page.get_by_role("textbox", name="Name")
+    name.fill("Everywhere")
+    page.keyboard.press("Enter")
+    expect(page.locator(".shapes b", has_text="Everywhere")).to_be_visible()
+    row = page.locator(".zone-counts tr", has_text="Everywhere")
+    expect(row.locator("td").nth(3)).not_to_have_text("0")
+    (counted,) = [it for it in window.call("GET", "/counts")[1]["zones"] if it["name"] == "Everywhere"]
+    assert counted["people"] >= 1
+
+
+def test_two_people_are_merged_and_that_is_taken_back(open_window: MakeWindow) -> None:
+    window = open_window()
+    page = window.go("people")
+    wait_for_people(window, 2)
+    one, other = sorted(wait_for_people(window, 2))[:2]
+    page = window.go(f"people/{one}")
+    page.get_by_role("button", name="Merge").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name=f"Person {other}", exact=True).click()
+    dialog.get_by_role("button", name="Merge").click()
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_text(f"also {other}")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text(f"also {other}")).to_be_hidden()
+    assert {one, other} <= set(wait_for_people(window, 2))
+
+
+def test_a_name_that_is_given_in_one_window_is_seen_in_the_other(open_window: MakeWindow) -> None:
+    first, second = open_window(), open_window()
+    page = first.go("people")
+    person = min(wait_for_people(first, 1))
+    page = first.go(f"people/{person}")
+    page.get_by_role("button", name="Name").click()
+    page.get_by_label("Name of the person").fill("Anna")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Anna")).to_be_visible()
+    expect(second.go("people").locator(".cards a", has_text="Anna")).to_be_visible()
+
+
+def test_a_viewer_cannot_merge(browser: Browser, site: LiveSite, open_window: MakeWindow) -> None:
+    admin = open_window()
+    admin.go("people")
+    people = wait_for_people(admin, 1)
+    password = "correct horse battery"
+    user = {"name": "vera", "password": password, "role": "viewer", "cameras": None}
+    assert admin.call("POST", "/users", user)[0] < 300
+    window = open_window(state=None)
+    window.page.goto(site.address)
+    window.page.get_by_label("User").fill("vera")
+    window.page.get_by_label("Password").fill(password)
+    window.page.keyboard.press("Enter")
+    window.page.wait_for_selector(".wall")
+    page = window.go(f"people/{people[0]}")
+    expect(page.get_by_role("button", name="Follow on the wall")).to_be_visible()
+    expect(page.get_by_role("button", name="Merge")).to_have_count(0)
+    status, answer = window.call("POST", f"/people/{people[0]}/merge", {"other": people[-1]})
+    assert (status, answer["error"]["code"]) == (403, "forbidden")
+    window.errors = [it for it in window.errors if "403" not in it and "401" not in it]
+
+
+def test_the_page_comes_back_when_the_server_was_killed(open_window: MakeWindow, site: LiveSite) -> None:
+    window = open_window()
+    page = window.go()
+    page.wait_for_selector(".tile[data-tick]")
+    site.kill_server()
+    expect(page.locator(".notice")).to_contain_text("The server does not answer")
+    expect(page.locator(".notice")).to_be_hidden()
+    tile = page.locator(".tile").first
+    before = tile.get_attribute("data-tick")
+    page.wait_for_function("([t, n]) => t.dataset.tick !== n", arg=[tile.element_handle(), before])
+    window.errors = [it for it in window.errors if "WebSocket" not in it and "ERR_CONN" not in it]
+
+
+def test_a_person_has_the_same_number_and_colour_in_the_second_camera(open_window: MakeWindow) -> None:
+    page = open_window().go()
+    seen = page.wait_for_function(TWICE_SEEN, polling=200, timeout=90_000).json_value()
+    numbers = [it.split()[0] for it in seen["all"]]
+    assert len(numbers) == len(set(numbers)), "one number has one colour"
+    known = page.evaluate("fetch('/api/v1/people').then((it) => it.json())")["people"]
+    assert {f"{it['name'] or it['person']} {it['color']}" for it in known} >= set(seen["twice"])
