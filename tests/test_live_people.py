@@ -135,6 +135,7 @@ def test_who_may_see_one_camera_knows_only_the_people_of_it(scene: Scene, pictur
         assert [it["person"] for it in client.get("/people").json()["people"]] == [3]
         assert client.get("/people/2").status_code == 404
         assert client.get("/people/1/thumb").content == b"\xff\xd8hall"
+        assert client.get("/people/99/thumb").status_code == 204, "no browser complains of it"
         assert client.get("/people/1/picture?camera=c1&time=100").status_code == 404
         types = {it["camera"] for it in client.get("/events").json()["events"]}
         assert types <= {"hall"}

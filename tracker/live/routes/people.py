@@ -83,7 +83,7 @@ def page(person: Number, live: Server, viewer: Who) -> dict[str, Any]:
 @router.get("/people/{person}/thumb", response_class=Response)
 def thumb(person: Number, live: Server, viewer: Who) -> Response:
     """The best picture that is kept of a person."""
-    return _picture(live, live.people.thumbnail(person, viewer))
+    return _picture(live, person, live.people.thumbnail(person, viewer))
 
 
 @router.get("/people/{person}/picture", response_class=Response)
@@ -96,7 +96,7 @@ def picture(
 ) -> Response:
     """The picture of a person from one camera, nearest to a time."""
     _, name = live.camera(camera, viewer)
-    return _picture(live, live.people.thumbnail(person, viewer, name, time))
+    return _picture(live, person, live.people.thumbnail(person, viewer, name, time))
 
 
 @router.put("/people/{person}/name", status_code=204)
@@ -216,9 +216,11 @@ def _crops(person: int, live: Live, camera: str, time_s: float | None, before: l
     return crops
 
 
-def _picture(live: Live, jpeg: bytes | None) -> Response:
+def _picture(live: Live, person: int, jpeg: bytes | None) -> Response:
+    if person in live.people.hidden():
+        raise unknown(person)
     if not jpeg or not live.privacy()["pictures"]:
-        raise ApiError(404, "no picture is kept")
+        return Response(status_code=204)  # not 404, of which every browser complains in its console
     return Response(jpeg, media_type="image/jpeg")
 
 

@@ -15,14 +15,17 @@ export function inkOn(color) {
 /** Where the people of one camera were in the last two seconds. */
 export class Trails {
   #points = new Map();
+  #before = { time: -Infinity, keys: new Set() };
 
   /** @param {number} time Seconds. @param {Array<{key: string, box: number[]}>} people Boxes in [0, 1]. */
   add(time, people) {
+    const { time: last, keys } = this.#before;
+    const isNext = time >= last && time - last < TRAIL_S;
+    this.#before = { time, keys: new Set(people.map(({ key }) => key)) };
     for (const { key, box } of people) {
       const points = this.#points.get(key) ?? [];
-      // No line through the time in which no camera saw the person, nor through a video that begins anew.
-      const gap = points.length ? time - points.at(-1).time : 0;
-      if (gap > TRAIL_S / 4 || gap < 0) points.length = 0;
+      // No line through the time in which the camera did not see the person.
+      if (!isNext || !keys.has(key)) points.length = 0;
       points.push({ time, x: (box[0] + box[2]) / 2, y: box[3] });
       this.#points.set(key, points);
     }
