@@ -23,7 +23,8 @@ FRAMES, ROUNDS, MIN_SEEN = 350, 30, 0.3
 """Of the scene then; how often it is played at most; the share of a body that a detector needs to see."""
 
 PAGES = [
-    *("", "people", "search", "zones", "day", "settings", "settings/page"),
+    *("", "people", "search", "zones", "day", "watchlist", "settings", "settings/privacy", "settings/all"),
+    *("settings/users", "settings/tokens", "settings/audit", "settings/page"),
 ]
 
 TWICE_SEEN = """() => {
@@ -59,12 +60,12 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
             part.mux(stream.encode(None))
         rows = []
         for line in (ROOT / "videos" / camera / "gt" / "gt.txt").read_text().split():
-            number, _, x, y, width, height, _, _, seen = map(float, line.split(","))
-            if number % EVERY == 1 and seen > MIN_SEEN:
-                first = number // EVERY + 1
+            place, _, x, y, width, height, _, _, seen = map(float, line.split(","))
+            if place % EVERY == 1 and seen > MIN_SEEN:
+                first = int(place) // EVERY + 1
                 rows += [(first + it * FRAMES, x, y, width, height) for it in range(ROUNDS)]
         (folder / camera / "det").mkdir(parents=True)
-        lines = [f"{int(it[0])},-1,{','.join(map(str, it[1:]))},0.9\n" for it in sorted(rows)]
+        lines = [f"{it[0]},-1,{','.join(map(str, it[1:]))},0.9\n" for it in sorted(rows)]
         (folder / camera / "det" / "det.txt").write_text("".join(lines))
     return folder
 

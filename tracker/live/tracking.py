@@ -15,6 +15,7 @@ from tracker.events.maker import EventMaker
 from tracker.events.store import EventStore, EventWriter, Stay
 from tracker.events.visits import TrackKey
 from tracker.identity.corrections import SOMEBODY_NEW
+from tracker.live.ground import Standing
 from tracker.live.link import Link, Message
 from tracker.live.publisher import Privacy, Publisher
 from tracker.live.site import PRIVACY, Site
@@ -59,6 +60,7 @@ class LiveObserver:
         self._tracking: TrackingRun | None = None
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._people: list[dict[str, Any]] = []
+        self._standing: Standing | None = None
         self._due_s = dict.fromkeys(("people", "rates", "stays"), 0.0)
         self._reload()
         self._ended = threading.Event()
@@ -68,6 +70,8 @@ class LiveObserver:
     def follow(self, run: TrackingRun) -> None:
         """The run is open: its cameras are there, and its identities can be corrected."""
         self._tracking, self._reports = run, lambda: run.source.reports
+        if run.config.ground.homographies:
+            self._standing = Standing(run.tracker.ground)
 
     def observe(
         self, tick: Tick, sightings: Mapping[str, Sightings], events: Sequence[IdentityEvent]
@@ -76,6 +80,8 @@ class LiveObserver:
         self.obey()
         sightings, masked = self._without_masked(tick, sightings)
         events = [event for event in events if (event.camera, event.track_id) not in masked]
+        if self._standing:
+            self._standing.see(tick, sightings)
         with self._lock:
             made = self._maker.observe(tick, sightings, events)
             visits = self._maker.visits
@@ -223,7 +229,9 @@ class LiveObserver:
             return
         self._due_s["people"] = now_s + PEOPLE_EVERY_S
         with self._lock:
-            people = self._maker.people_here()
+            people: list[dict[str, Any]] = self._maker.people_here()
+        if standing := self._standing:
+            people = [{**it, "ground": standing.of(it["person"])} for it in people]
         if people != self._people:
             self._people = people
             self.publisher.tell({"type": "people", "people": people})

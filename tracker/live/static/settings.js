@@ -215,12 +215,12 @@ function schemaPart() {
   const list = el("div", { class: "stack" });
 
   attempt(async () => {
-    const { settings } = await call("GET /settings");
+    // What has no value belongs to a kind of part that the run does not use.
+    const used = (it) => !it.is_section && it.value !== null;
+    const settings = (await call("GET /settings")).settings.filter(used);
     const show = () => {
       const words = find.value.toLowerCase();
-      const found = settings.filter(
-        (it) => !it.is_section && `${it.key} ${it.description}`.toLowerCase().includes(words),
-      );
+      const found = settings.filter((it) => `${it.key} ${it.description}`.toLowerCase().includes(words));
       const groups = new Map();
       for (const it of found) {
         const name = it.key.includes(".") ? it.key.slice(0, it.key.lastIndexOf(".")) : T.general;
@@ -245,21 +245,18 @@ function schemaPart() {
   return [el("p", { class: "hint", text: T.settingsHint }), find, list];
 }
 
-function setting(it) {
-  const value = typeof it.value === "string" ? it.value : JSON.stringify(it.value);
-  const isChanged = JSON.stringify(it.value) !== JSON.stringify(it.default);
-  const bounds = it.bounds && typeof it.bounds === "object" ? JSON.stringify(it.bounds) : it.bounds;
-  const kind = [it.type, bounds].filter(Boolean).join(", ");
+function setting({ key, description, type, bounds, default: usual, value }) {
+  const isChanged = value !== usual;
   return [
     el(
       "dt",
       {},
-      el("code", { text: it.key.split(".").at(-1) }),
+      el("code", { text: key.split(".").at(-1) }),
       " ",
-      el("b", { class: "number", text: value }),
-      isChanged ? el("small", { text: ` ${T.defaultIs(JSON.stringify(it.default))}` }) : null,
+      el("b", { class: "number", text: value || "''" }),
+      isChanged && el("small", { text: ` ${T.defaultIs(usual || "''")}` }),
     ),
-    el("dd", {}, it.description, " ", el("small", { text: kind })),
+    el("dd", {}, description, " ", el("small", { text: [type, bounds].filter(Boolean).join(", ") })),
   ];
 }
 
