@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from foundation.arrays import BoolArray
+from foundation.cosine_prior import CosinePrior
 from tests.galleries import unit_rows
 from tracker.camera_motion.none import NoCameraMotion
 from tracker.config import RunConfig
@@ -35,6 +36,7 @@ class Drawn:
     """A detector and embedder that finds whom the table has; each person walks along a lane of their own."""
 
     network: Network | None = NETWORK
+    prior: CosinePrior | None = None
     ticks_at_once = 1
 
     def __init__(self, presences: Sequence[Presence]) -> None:

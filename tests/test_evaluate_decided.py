@@ -210,7 +210,7 @@ def printed(report: Report) -> str:
 
 def test_seconds_until_decided_are_printed_where_the_run_tells_them(site: Path) -> None:
     assert "seconds until decided" not in printed(report_of(site))
-    write_tracks(site / "run" / "tracks.csv", TRACKS)
+    write_tracks(site / "run" / "tracks.csv", [TRACKS])
     report = report_of(site)
     assert report.reentry
     assert report.reentry.decided_s == pytest.approx((0.4, 0.92))
@@ -222,7 +222,7 @@ def test_seconds_until_decided_are_printed_where_the_run_tells_them(site: Path) 
 
 
 def test_what_was_never_decided_is_said_so(site: Path) -> None:
-    write_tracks(site / "run" / "tracks.csv", replace(TRACKS, decided_s=np.array([0.4, np.nan])))
+    write_tracks(site / "run" / "tracks.csv", [replace(TRACKS, decided_s=np.array([0.4, np.nan]))])
     assert printed(report_of(site)).endswith("median 0.4, 95 % at most never")
     command = [str(site / "run"), "--gt", str(site / "gt"), "--json", str(site / "scores.json")]
     assert main([*command, "--many-cameras"]) == 0
@@ -232,7 +232,7 @@ def test_what_was_never_decided_is_said_so(site: Path) -> None:
 def test_tracks_of_a_live_run_have_another_clock_and_cost_a_warning(site: Path) -> None:
     unix_s = 1_763_700_000.0
     live = replace(TRACKS, begin_s=TRACKS.begin_s + unix_s, end_s=TRACKS.end_s + unix_s)
-    write_tracks(site / "run" / "tracks.csv", live)
+    write_tracks(site / "run" / "tracks.csv", [live])
     report = report_of(site)
     assert report.reentry
     assert report.reentry.decided_s is None

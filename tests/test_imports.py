@@ -50,7 +50,7 @@ LAYERS = [
 ]
 """Each room sees only what stands above it; rooms of one layer see each other only as `NEIGHBOURS` says."""
 
-NEIGHBOURS = {("run", "evaluate")}
+NEIGHBOURS = {("run", "evaluate"), ("gallery", "recording")}
 
 HEAVY = {
     "torch": ("tracker/detectors", "tracker/embedders", "reid"),
@@ -143,3 +143,13 @@ print(convert_impl.tm.__name__, telemetry_utils.tm.__name__)
 """
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == 2 * ["openvino.tools.ovc.telemetry_stub"]
+
+
+def test_the_command_that_tracks_loads_no_more_than_it_needs() -> None:
+    """Each of these takes 50 to 500 MB, and seconds at every start."""
+    late = {"torch", "matplotlib", "pyarrow", "pandas", "onnxruntime", "openvino", "ultralytics", "optuna"}
+    program = f"import sys, tracker.run; print(*sorted({late} & sys.modules.keys()))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert loaded.stdout.split() == []

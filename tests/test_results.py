@@ -35,7 +35,7 @@ AT_ONCE = IdentityConfig(maturity=MaturityConfig(min_frames=1, min_s=0, min_embe
 
 def write_results(folder: Path, journal: Journal, identities: IdentityLinker) -> list[Path]:
     with ResultFiles(folder, CAMERAS, identities) as files:
-        for rows, who in known_sightings(journal, CAMERAS, identities):
+        for rows, who in known_sightings(journal.read(), CAMERAS, identities):
             files.add(rows, who)
     return files.paths
 
@@ -178,7 +178,7 @@ def walk(
 def offline_yard(folder: Path, journal: Journal, identities: IdentityLinker) -> MotTable:
     identities.finalize()
     with OfflineFiles(folder, CAMERAS, identities, OFFLINE) as offline:
-        for rows, _ in known_sightings(journal, CAMERAS, identities):
+        for rows, _ in known_sightings(journal.read(), CAMERAS, identities):
             offline.add(rows)
         files = offline.write()
     assert files == [folder / "offline/mot/yard.txt", folder / "offline/mot/door.txt"]
@@ -252,7 +252,7 @@ def test_nobody_is_in_a_frame_twice_and_nobody_who_was_seen_is_left_out(
     identities._table.merge(one, two, 6.0)
     chunks = list(journal.read(chunk_rows))
     monkeypatch.setattr(journal, "read", lambda: iter(chunks))
-    kept = list(known_sightings(journal, CAMERAS, identities))
+    kept = list(known_sightings(journal.read(), CAMERAS, identities))
     rows, people = (np.concatenate(parts) for parts in zip(*kept, strict=True))
     assert list(zip(rows["frame"].tolist(), rows["track"].tolist(), strict=True)) == list(seen.items())
     assert set(people.tolist()) == {two}

@@ -40,7 +40,7 @@ def table(*rows: tuple[str, int, int, float, float, float, int, int]) -> Trackle
 
 def test_the_file_has_a_line_for_each_track(tmp_path: Path) -> None:
     tracks = table(("door", 1, 3, 0.0, 12.3456, 2.0, 300, 8), ("hall", 7, 0, 11.04, 11.2, np.nan, 5, 0))
-    path = write_tracks(tmp_path / "tracks.csv", tracks)
+    path = write_tracks(tmp_path / "tracks.csv", [tracks])
     assert path.read_text().splitlines() == [
         "camera,track,identity,first_seen,last_seen,decided,frames,embeddings",
         "door,1,3,0.000,12.346,2.000,300,8",
@@ -64,7 +64,7 @@ def test_what_was_written_is_read_back(
     tmp_path: Path, rows: tuple[tuple[str, int, int, float, float, float, int, int], ...]
 ) -> None:
     tracks = table(*rows)
-    again = read_tracks(write_tracks(tmp_path / "tracks.csv", tracks))
+    again = read_tracks(write_tracks(tmp_path / "tracks.csv", [tracks]))
     assert again is not None
     for field in fields(Tracklets):
         if field.name != "embeddings":  # what people look like is not in the file
@@ -76,8 +76,8 @@ def test_what_was_written_is_read_back(
 
 def test_a_second_file_takes_the_place_of_the_first(tmp_path: Path) -> None:
     row = ("door", 1, 3, 0.0, 12.5, 2.0, 300, 8)
-    write_tracks(tmp_path / "tracks.csv", table(row, row))
-    again = read_tracks(write_tracks(tmp_path / "tracks.csv", table(row)))
+    write_tracks(tmp_path / "tracks.csv", [table(row, row)])
+    again = read_tracks(write_tracks(tmp_path / "tracks.csv", [table(row)]))
     assert again is not None
     assert len(again) == 1
 

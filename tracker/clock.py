@@ -1,9 +1,14 @@
-"""How long each stage of a run is at work, and how late what it finds is."""
+"""How long each stage of a run is at work, how late what it finds is, and the names of hours."""
 
 import math
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+
+HOUR_S = 3600.0
+NAME = "%Y-%m-%dT%H"
+"""Of an hour, UTC, as it stands in names of files."""
 
 
 class StageClock:
@@ -58,3 +63,13 @@ class Delays:
             if count and so_far >= wanted:
                 return self.SHORTEST_S * math.pow(self.STEP, place + 0.5)
         return math.nan
+
+
+def hour_of(time_s: float) -> str:
+    """The name of the hour of a moment, Unix time."""
+    return datetime.fromtimestamp(time_s, UTC).strftime(NAME)
+
+
+def begin_of(hour: str) -> float:
+    """When the hour of this name began, Unix time."""
+    return datetime.strptime(hour, NAME).replace(tzinfo=UTC).timestamp()

@@ -171,6 +171,14 @@ class MultiCameraTracker:
         """What was found out about who is who since the last call, in its order."""
         return self.identities.events()
 
+    def forget(self, identity_ids: Sequence[int]) -> None:
+        """Nothing that was embedded of these people is left; whoever of them is in view is somebody new."""
+        tracks = self.identities.tracks()
+        for camera, tracker in self._trackers.items():
+            is_theirs = np.isin(tracks.identity_ids, identity_ids) & (tracks.cameras == camera)
+            tracker.forget(tracks.track_ids[is_theirs])
+        self.identities.forget(identity_ids)
+
     def finish(self, *, link_offline: bool = True) -> Tracklets:
         """After the last frame: say of every track who it is; `events` tells what that brought.
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from foundation.arrays import BoolArray, FloatArray
+from foundation.arrays import BoolArray, FloatArray, IntArray
 from foundation.cosine_prior import CosinePrior
 from tracker.types import (
     CameraName,
@@ -139,6 +139,16 @@ class Embedder(Protocol):
             detections: The people found in each.
             needed: (N,) of each frame, which ones need an embedding; the others may be left at zeros.
         """
+
+
+class Identities(Protocol):
+    """Knows who tracks are."""
+
+    def lookup(self, camera: CameraName, track_ids: IntArray) -> IntArray:
+        """The identities (R,) of tracks (R,) as far as they are known; else 0."""
+
+    def numbered(self, camera: CameraName, track_ids: IntArray) -> IntArray:
+        """What stands for tracks (R,) in files that number every track; see `IdentityTable.numbered`."""
 
 
 class Sink(Protocol):

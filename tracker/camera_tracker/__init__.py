@@ -258,6 +258,14 @@ class CameraTracker:
         rows = np.union1d(np.flatnonzero(self._tracks.status == TRACKED), self._coasting())
         return self._report(rows, np.zeros(len(rows)))
 
+    def forget(self, track_ids: IntArray) -> None:
+        """What these tracks look like is not known any more."""
+        tracks = self._tracks.copy()
+        rows = np.isin(tracks.track_ids, track_ids)
+        tracks.embeddings[rows] = tracks.last_embeddings[rows] = 0.0
+        tracks.embedded_times[rows], tracks.num_embeddings[rows] = -np.inf, 0
+        self._tracks = tracks
+
     def _coasting(self) -> IntArray:
         """Rows of those who were missed, but for a moment only, and who were surely there or are hidden."""
         tracks, config = self._tracks, self._config

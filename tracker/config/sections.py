@@ -12,6 +12,7 @@ from foundation.errors import ReuniteError
 from tracker.config.homography import Homography
 from tracker.config.ranges import Tunable
 from tracker.config.reading import SourceConfig
+from tracker.config.retention import RetentionConfig
 from tracker.config.tracking import OfflineConfig, TrackingConfig
 
 
@@ -301,6 +302,10 @@ class IdentityConfig(Section):
     decide_s: float = Field(default=2.0, ge=0)
     """Seconds after which a track that is like no known person is a new one; before, it is undecided."""
 
+    keep_tracklets_s: float = Field(default=600.0, gt=0)
+    """Of a live run: seconds after its end for which a track stays by itself. Then the tracks of a person in
+    a camera become one, with the appearance of all and the time of the newest (docs/running.md)."""
+
     min_embeddings: int = Field(default=3, ge=1)
     """A track with fewer embeddings is not compared before ``decide_s``."""
 
@@ -384,6 +389,13 @@ class RunConfig(Section):
     gallery: GalleryConfig = GalleryConfig()
     ground: GroundConfig = GroundConfig()
     output: OutputConfig = OutputConfig()
+    retention: RetentionConfig = RetentionConfig()
+
+    @model_validator(mode="after")
+    def _tracks_stay_while_they_are_followed(self) -> Self:
+        if self.identity.keep_tracklets_s <= self.tracking.max_lost_s:
+            raise ValueError("identity.keep_tracklets_s must be above tracking.max_lost_s")
+        return self
 
     @field_validator("source", mode="before")
     @classmethod

@@ -1,5 +1,6 @@
 """Embeddings from a re-identification network, ours or another."""
 
+import sys
 from collections.abc import Sequence
 from hashlib import sha256
 from importlib.util import find_spec
@@ -95,9 +96,15 @@ def _open(config: ReidEmbedderConfig) -> tuple[Path, Embedder]:
     return path, open_embedder(path, runtime, config.convention or convention, config.batch_size)
 
 
+GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+"""On Linux there is no GPU that PyTorch can use without one of these: NVIDIA's, AMD's, that of Windows."""
+
+
 def _has_gpu() -> bool:
     if not find_spec("torch"):
         return False
+    if sys.platform == "linux" and not any(Path(device).exists() for device in GPU_DEVICES):
+        return False  # asking PyTorch would load it, which takes 0.4 GB and seconds
     import torch
 
     return torch.cuda.is_available()

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -18,13 +17,13 @@ from rich.table import Table
 
 from foundation.command import EXIT_NOT_ALL_WELL, Command
 from foundation.errors import ReuniteError
+from tracker.config.retention import seconds_of
 from tracker.gallery.export import export_gallery, person_as_dict, pictures_of
 from tracker.gallery.people import PersonSummary, PictureKey
 from tracker.gallery.repair import check_gallery, repair_gallery
 from tracker.gallery.store import Gallery, UnknownPersonError
 
 DEFAULT_PATH = Path("gallery.sqlite")
-UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,10 +103,10 @@ def read_duration(text: str) -> float:
     Raises:
         argparse.ArgumentTypeError: It stands for nothing.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text)
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text!r}: write a number and s, m, h, d or w, for example 7d")
-    return float(match[1]) * UNITS_S[match[2]]
+    try:
+        return seconds_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 class Answer(NamedTuple):
@@ -213,7 +212,7 @@ def forget(gallery: Gallery, arguments: argparse.Namespace, console: Console) ->
     """Forget one person, or all who were not seen for long; None if the user does not want it after all."""
     if arguments.command == "forget":
         people = [find_person(gallery, arguments.number)]
-        carry_out = partial(gallery.forget, people[0].number)
+        carry_out = partial(forget_one, gallery, people[0].number, arguments.gallery)
     else:
         before = time.time() - arguments.older_than
         people = [person for person in gallery.people() if person.seen.last_seen < before]
@@ -231,6 +230,21 @@ def forget(gallery: Gallery, arguments: argparse.Namespace, console: Console) ->
             return None
     gone = carry_out()
     return Answer({"forgotten": gone}, [f"forgot: {', '.join(map(str, gone))}"])
+
+
+def forget_one(gallery: Gallery, number: int, path: Path) -> list[int]:
+    """Forget a person in a gallery or, where its run is named by its folder, in all of the run's files."""
+    if not path.is_dir():
+        return gallery.forget(number)
+    from tracker.recording.forget import forget_in_run
+
+    forgotten = forget_in_run(path, number)
+    if forgotten.is_going_on:
+        print("the run is going on: it forgets them with its next checkpoint", file=sys.stderr)
+    if forgotten.still_shown:
+        shown = ", ".join(str(it) for it in forgotten.still_shown)
+        print(f"videos show whoever walked through them; delete them if need be: {shown}", file=sys.stderr)
+    return forgotten.numbers
 
 
 def find_person(gallery: Gallery, number: int) -> PersonSummary:

@@ -238,6 +238,16 @@ class Gallery:
 
         return self._forget(choose)
 
+    def drop_thumbnails(self, before: float) -> None:
+        """Delete the JPEGs of pictures that were taken before this Unix time in seconds."""
+        with self._database.writing() as connection:
+            gone = connection.execute(
+                "DELETE FROM thumbnail WHERE picture IN (SELECT id FROM picture WHERE time < ?)", (before,)
+            ).rowcount
+            if gone:
+                connection.execute("UPDATE gallery SET needs_cleaning = 1")
+        self._database.clean()
+
     def _forget(self, choose: Callable[[sqlite3.Connection], list[int]]) -> list[int]:
         self._database.clean()  # if it was cut off the last time
         with self._database.writing() as connection:

@@ -142,6 +142,13 @@ class GalleryWriter(Gallery):
             last = _last_number(connection)
         return range(last + 1 - count, last + 1)
 
+    def forgotten(self, numbers: Collection[int]) -> list[int]:
+        """Which of these numbers were reserved and are gone, rising."""
+        with self._database.reading() as connection:
+            there = {number for (number,) in connection.execute("SELECT number FROM person")}
+            last = _last_number(connection)
+        return sorted(number for number in numbers if number <= last and number not in there)
+
     def save(
         self,
         people: Collection[Person],

@@ -12,7 +12,7 @@ from tracker.identity.offline import ROUNDS, link_offline
 from tracker.identity.places import Places
 from tracker.identity.site_similarity import SiteSimilarity
 from tracker.identity.table import UNDECIDED, IdentityTable
-from tracker.identity.tracklets import TrackletTable
+from tracker.identity.tracklets import UNKNOWN, Fold, TrackletTable
 from tracker.types import State
 
 SURE_LOG_ODDS = 3.0
@@ -114,6 +114,24 @@ class Decisions:
         self.centroids.forget()
         self._waiting.clear()
         self._to_ask.clear()
+
+    def is_waiting(self) -> BoolArray:
+        """(N,) which tracks are not decided for good."""
+        waiting = np.zeros(len(self._tracklets), np.bool_)
+        waiting[list(self._waiting)] = True
+        return waiting
+
+    def fold(self, fold: Fold) -> None:
+        """Rows of the tracklets have gone, or stand for others."""
+        self._waiting = {int(fold.place[row]): seen_s for row, seen_s in self._waiting.items()}
+        self._to_ask = [row for row in fold.place[self._to_ask].tolist() if row != UNKNOWN]
+        self._asked_at = min(self._asked_at, len(fold.kept))
+        self.centroids = IdentityCentroids(self._tracklets, self._table)
+
+    def forget(self, rows: IntArray) -> None:
+        """Who these tracks (M,) are is not known any more."""
+        self._waiting |= dict.fromkeys(rows.tolist(), self.now_s)
+        self.centroids = IdentityCentroids(self._tracklets, self._table)
 
     def state(self) -> State:
         return {

@@ -127,9 +127,13 @@ class GroundLog(MomentLog):
         mean_m: FloatArray = total / np.where(count, count, np.nan)
         return Together(mean_m, np.asarray(count * STEP_S, np.float64))
 
+    def state(self) -> State:
+        """See `MomentLog.state`."""
+        return super().state() | {"cells": np.array(sorted(self._cells), np.int64).reshape(-1, 2)}
+
     def restore(self, state: State) -> None:
         super().restore(state)
-        self._cells = set(_cells(self.first_xy[np.isfinite(self.first_s)]))
+        self._cells = {(x, y) for x, y in state["cells"].tolist()}
 
 
 def _density(distance_m: FloatArray, variance: FloatArray | float) -> FloatArray:

@@ -11,6 +11,7 @@ from tracker.identity.candidates import Candidates
 from tracker.identity.corrections import Corrections
 from tracker.identity.count import PeopleCount, count_identities
 from tracker.identity.decisions import Decisions
+from tracker.identity.folding import find_fold
 from tracker.identity.ground import GroundLog
 from tracker.identity.places import Places
 from tracker.identity.similarity import SimilarityCalibration
@@ -129,6 +130,36 @@ class IdentityLinker:
         """At the end of a run: decide on whoever waits; what is not mature stays undecided."""
         self._decisions.finalize()
 
+    def fold(self, before_s: float) -> None:
+        """Let go of tracks that ended before; see `find_fold`. They cannot be looked up any more.
+
+        So memory depends on who was in view since, and on how many people are known, not on the age of the
+        run.
+        """
+        fold = find_fold(self._tracklets, self._table.identity, self._decisions.is_waiting(), before_s)
+        # The tracklets last: the others still ask for what goes.
+        for part in (self._site, self._table, self.places, self._tracklets):
+            part.fold(fold)
+        self._decisions.fold(fold)
+
+    def forget(self, identities: Sequence[int]) -> None:
+        """Nobody will be taken for these people any more: nothing that was embedded of them is left.
+
+        Whoever of them is in view is somebody new, as soon as enough was seen of them again.
+        """
+        rows = self._table.forget(np.array(identities, np.int64))
+        self._tracklets.forget_embeddings(rows)
+        self._site.forget(rows)
+        self._decisions.forget(rows[self._tracklets.folded[rows] == 0])
+
+    def last_seen(self) -> dict[int, float]:
+        """When each person of this run was seen last, seconds as `Frame.time`; none who was forgotten."""
+        own = self._tracklets.is_track & (self._table.identity != UNDECIDED)
+        identity_ids, index = np.unique(self._table.identity[own], return_inverse=True)
+        last_s = np.full(len(identity_ids), -np.inf)
+        np.maximum.at(last_s, index.reshape(-1), self._tracklets.end[own])
+        return dict(zip(identity_ids.tolist(), last_s.tolist(), strict=True))
+
     def prepare(self) -> None:
         """Have numbers at hand, so that no frame has to wait for them between two frames.
 
@@ -152,9 +183,13 @@ class IdentityLinker:
             raise ValueError(f"camera {camera!r} had no track {track_ids[rows == UNKNOWN][0]}")
         return self._table.numbered()[rows]
 
-    def tracks(self) -> Tracklets:
-        """All tracks so far, and who they are as far as it is known."""
-        tracklets, own = self._tracklets, self._tracklets.is_track
+    def tracks(self, *, folded: bool = False) -> Tracklets:
+        """All tracks so far, and who they are as far as it is known; or those that stand for folded ones.
+
+        The embedding and the number of embeddings of the latter are of all for which they stand.
+        """
+        tracklets = self._tracklets
+        own = tracklets.is_track & (tracklets.folded == folded)
         return Tracklets(
             cameras=np.array(self._cameras, np.object_)[tracklets.camera[own]],
             track_ids=tracklets.track_id[own],

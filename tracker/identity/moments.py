@@ -74,6 +74,22 @@ class MomentLog:
         window = slice(*np.searchsorted(steps, np.floor([begin_s / STEP_S, end_s / STEP_S + 1])))
         return Moments(self._row[window].astype(np.int64), steps[window], self._xy[window])
 
+    def fold(self, kept: IntArray, place: IntArray) -> None:
+        """Only the tracks ``kept`` (K,) stay; ``place`` (N,): their new rows, below 0 for those that go."""
+        self._reserve(len(place))
+        names = ("first_s", "last_s", "first_xy", "last_xy")
+        for name in names:
+            setattr(self, name, getattr(self, name)[kept])
+        rows = place[self._row[: self._count]]
+        left = rows >= 0
+        count = int(left.sum())
+        for name, old in (("_row", rows), ("_step", self._step), ("_xy", self._xy)):
+            column = getattr(self, name)
+            room = np.empty((max(count, 1024), *column.shape[1:]), column.dtype)
+            room[:count] = old[: self._count][left]
+            setattr(self, name, room)
+        self._count = count
+
     def state(self) -> State:
         names = ("first_s", "last_s", "first_xy", "last_xy")
         tracks = {name: getattr(self, name).copy() for name in names}

@@ -9,7 +9,7 @@ from tracker.config import IdentityConfig
 from tracker.ground import GroundPlane
 from tracker.identity.entry_exit_zones import EntryExitZones
 from tracker.identity.ground import GroundLog, together_log_odds, transition_log_odds
-from tracker.identity.tracklets import TrackletTable
+from tracker.identity.tracklets import Fold, TrackletTable
 from tracker.identity.transit_times import SHARED_LOG_ODDS, TransitTimes
 from tracker.identity.views import SharedViews
 from tracker.types import CameraName
@@ -58,6 +58,11 @@ class Places:
             self.views.see(rows, camera, time, boxes)
         if self._plane is not None:
             self.log.add(rows, time, self._plane.positions(self._cameras[camera], boxes))
+
+    def fold(self, fold: Fold) -> None:
+        """Let go of tracks."""
+        self.views.feet.fold(fold.kept, fold.place)
+        self.log.fold(fold.kept, fold.place)
 
     def conflicts(self, tracklets: TrackletTable, rows: IntArray, own: IntArray) -> BoolArray:
         """(R,) which tracks cannot be of the person who has the tracks ``own`` (M,).

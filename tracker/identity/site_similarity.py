@@ -5,7 +5,7 @@ import numpy as np
 from foundation.arrays import FloatArray, IntArray
 from tracker.config import SimilarityConfig
 from tracker.identity.similarity import GRID, SimilarityCalibration
-from tracker.identity.tracklets import TrackletTable
+from tracker.identity.tracklets import UNKNOWN, Fold, TrackletTable
 from tracker.types import SimilarityReport, State
 
 MATURE_EMBEDDINGS = 6
@@ -34,6 +34,9 @@ class SiteSimilarity:
         self._pairs = np.empty((0, 2), np.int64)
         self._is_stale = False
         self._learnt_from = 0
+        # Of tracks that were folded: what their pairs and they themselves said, and how many would say more.
+        self._folded = np.empty(0), np.empty(0)
+        self._folded_mature = 0
 
     def see(self, rows: IntArray, matured: IntArray, boxes: FloatArray) -> None:
         """Of the tracks of one frame (M,), at boxes (M, 4), these (K,) have just `MATURE_EMBEDDINGS`.
@@ -54,14 +57,35 @@ class SiteSimilarity:
         """Learn from all tracks so far, if there are enough new ones, or ``always``."""
         if self._is_stale or always:
             tracklets = self._tracklets
-            first, second = self._pairs.T
+            different, within = self._folded
             self.calibration = SimilarityCalibration(
                 self._config,
-                (tracklets.centred[first] * tracklets.centred[second]).sum(axis=1).astype(np.float64),
-                tracklets.within(),
+                np.concatenate((different, self._cosines(self._pairs)))[-MAX_PAIRS:],
+                np.concatenate((within, tracklets.within())),
             )
             self._is_stale, self._learnt_from = False, self._known_pairs()
         return self.calibration
+
+    def fold(self, fold: Fold) -> None:
+        """What is learnt from rows that go, or stand for others from now on, stays as it is known now.
+
+        Comes before the `fold` of the tracklets.
+        """
+        tracklets = self._tracklets
+        changes = (fold.place == UNKNOWN) | (fold.into != UNKNOWN)
+        is_gone = changes[self._pairs].any(axis=1)
+        different, within = self._folded
+        self._folded = (
+            np.concatenate((different, self._cosines(self._pairs[is_gone])))[-MAX_PAIRS:],
+            np.concatenate((within, tracklets.within(changes)))[-MAX_PAIRS:],
+        )
+        is_mature = tracklets.num_embeddings >= MATURE_EMBEDDINGS
+        self._folded_mature += int((is_mature & (fold.place == UNKNOWN)).sum())
+        self._pairs = fold.place[self._pairs[~is_gone]]
+
+    def forget(self, rows: IntArray) -> None:
+        """Nothing was embedded of these tracks (M,)."""
+        self._pairs = self._pairs[~np.isin(self._pairs, rows).any(axis=1)]
 
     def report(self, num_identities: int, rate: float) -> SimilarityReport:
         """What a cosine means at this site, and the errors to expect among this many people."""
@@ -95,16 +119,28 @@ class SiteSimilarity:
             "within": within,
             "is_stale": np.array(self._is_stale),
             "learnt_from": np.array(self._learnt_from),
+            "folded_different": self._folded[0],
+            "folded_within": self._folded[1],
+            "folded_mature": np.array(self._folded_mature),
         }
 
     def restore(self, state: State) -> None:
         self._pairs, self._is_stale = state["pairs"].copy(), bool(state["is_stale"])
         self._learnt_from = int(state["learnt_from"])
+        self._folded = state["folded_different"].copy(), state["folded_within"].copy()
+        self._folded_mature = int(state["folded_mature"])
         self.calibration = SimilarityCalibration(self._config, state["different"], state["within"])
 
     def _known_pairs(self) -> int:
         """How many pairs of embeddings, of two people or of one, can be learnt from."""
-        return len(self._pairs) + int((self._tracklets.num_embeddings >= MATURE_EMBEDDINGS).sum())
+        mature = int((self._tracklets.num_embeddings >= MATURE_EMBEDDINGS).sum())
+        return len(self._folded[0]) + len(self._pairs) + self._folded_mature + mature
+
+    def _cosines(self, pairs: IntArray) -> FloatArray:
+        """(P,) of pairs (P, 2) of tracks."""
+        first, second = pairs.T
+        centred = self._tracklets.centred
+        return np.asarray((centred[first] * centred[second]).sum(axis=1), np.float64)
 
 
 def _covered(boxes: FloatArray, box: FloatArray) -> FloatArray:

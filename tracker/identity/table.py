@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from foundation.arrays import BoolArray, FloatArray, IntArray
-from tracker.identity.tracklets import UNKNOWN, TrackletTable
+from tracker.identity.tracklets import UNKNOWN, Fold, TrackletTable
 from tracker.types import CameraName, IdentityEvent, State
 
 UNDECIDED = 0
@@ -43,6 +43,7 @@ class IdentityTable:
         self._decided = np.full(64, np.nan)
         self._reserve = reserve
         self._free: list[int] = []
+        self._gone_people = self._gone_undecided = 0  # that were counted and are not in the table any more
         self._last = 0  # the highest number that was ever used
         self._events: list[IdentityEvent] = []
 
@@ -76,12 +77,13 @@ class IdentityTable:
     @property
     def num_identities(self) -> int:
         """How many different people the tracks of this run are."""
-        return len(np.setdiff1d(self.identity[self._tracklets.is_track], [UNDECIDED]))
+        people = np.setdiff1d(self.identity[self._tracklets.is_track], [UNDECIDED])
+        return len(people) + self._gone_people
 
     @property
     def undecided(self) -> int:
         """How many tracks of this run are undecided, yet or for good."""
-        return int((self.identity == UNDECIDED).sum())
+        return int((self.identity == UNDECIDED).sum()) + self._gone_undecided
 
     def numbered(self) -> IntArray:
         """(N,) who each row is, or, where it is undecided, a number of its own that is no identity.
@@ -180,6 +182,21 @@ class IdentityTable:
         events, self._events = self._events, []
         return events
 
+    def fold(self, fold: Fold) -> None:
+        """Let go of rows of the tracklets, whose own `fold` comes after; no event. All still count."""
+        before = self.identity
+        is_gone, was_seen = fold.place == UNKNOWN, self._tracklets.folded == 0
+        self._gone_undecided += int((is_gone & was_seen & (before == UNDECIDED)).sum())
+        self._gone_people += len(np.setdiff1d(before[is_gone], [UNDECIDED, *before[fold.kept]]))
+        self._identity, self._decided = before[fold.kept], self.decided_s[fold.kept]
+
+    def forget(self, identities: IntArray) -> IntArray:
+        """These people (P,) are nobody any more, which is no event; the rows (M,) that were theirs."""
+        rows = np.nonzero(np.isin(self.identity, identities) & (self.identity != UNDECIDED))[0]
+        self._gone_people += len(np.intersect1d(identities, self.identity[rows]))
+        self._identity[rows], self._decided[rows] = UNDECIDED, np.nan
+        return rows
+
     def prepare(self) -> None:
         """Reserve more numbers when half are used up."""
         if self._reserve is not None and len(self._free) < RESERVED_AT_ONCE // 2:
@@ -188,11 +205,13 @@ class IdentityTable:
     def state(self) -> State:
         """The columns, and which numbers are used up."""
         numbers = {"free": np.array(self._free, np.int64), "last": np.array(self._last)}
+        numbers["gone"] = np.array([self._gone_people, self._gone_undecided])
         return numbers | {"identity": self.identity.copy(), "decided": self.decided_s.copy()}
 
     def restore(self, state: State) -> None:
         """Take up a state that `state` gave; that of the tracklets is restored before."""
         self._free, self._last = state["free"].tolist(), int(state["last"])
+        self._gone_people, self._gone_undecided = state["gone"].tolist()
         self._identity, self._decided = state["identity"].copy(), state["decided"].copy()
 
     def _next_number(self) -> int:

@@ -1,5 +1,7 @@
 """What was seen of each track so far: a growing table of tracklets; `IdentityTable` has who they are."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from foundation.arrays import BoolArray, EmbeddingArray, FloatArray, IntArray
@@ -12,7 +14,7 @@ GROWTH = 1.05
 """The means are taken anew when there are this many times more embeddings than the last time."""
 
 REAL = ("begin", "end", "scores")
-WHOLE = ("camera", "track_id", "frames", "num_embeddings", "tried", "compared", "entry", "exit")
+WHOLE = ("camera", "track_id", "frames", "num_embeddings", "tried", "compared", "entry", "exit", "folded")
 EMBEDDINGS = ("first", "later", "sum", "mean", "centred")
 BOXES = "boxes"
 COLUMNS = (*REAL, *WHOLE, *EMBEDDINGS, BOXES)
@@ -25,6 +27,21 @@ UNKNOWN = -1
 
 LATER_S = 3.0
 """An embedding that was taken this long after the first shows a person in another pose."""
+
+
+class Fold(NamedTuple):
+    """Which of N rows go.
+
+    Attributes:
+        kept: (K,) rows that stay, rising.
+        place: (N,) which row each becomes; `UNKNOWN` where it goes.
+        into: (N,) the kept row that stands for a row of a person that goes, or for itself and others from
+            now on; else `UNKNOWN`.
+    """
+
+    kept: IntArray
+    place: IntArray
+    into: IntArray
 
 
 class TrackletTable:
@@ -42,6 +59,8 @@ class TrackletTable:
         num_embeddings: (N,) how many embeddings it has.
         tried: (N,) embeddings at the last try to say who it is.
         compared: (N,) 1 where it was compared with the tracks of other cameras; else 0.
+        folded: (N,) 1 where the row stands for all tracks of a person in a camera that ended long ago; it is
+            the newest of them; else 0.
         entry: (N,), exit: (N,) the zones where it was first and last seen; see `EntryExitZones`.
         first: (N, D) the first embedding, and later: (N, D) the first that was taken `LATER_S` after; zeros
             until then.
@@ -60,6 +79,7 @@ class TrackletTable:
     num_embeddings: IntArray
     tried: IntArray
     compared: IntArray
+    folded: IntArray
     entry: IntArray
     exit: IntArray
     first: EmbeddingArray
@@ -70,8 +90,9 @@ class TrackletTable:
     boxes: EmbeddingArray
 
     def __init__(self, cameras: int) -> None:
-        # Of each camera, at t: the row of track t, `UNKNOWN` where there is none and at the end.
+        # Of each camera, at t: the row of track t + its first, `UNKNOWN` where there is none and at the end.
         self._rows = [np.full(64, UNKNOWN) for _ in range(cameras)]
+        self._firsts = np.zeros(cameras, np.int64)
         self._count = 0
         self._store: State = {}
         self._cameras = cameras
@@ -100,8 +121,8 @@ class TrackletTable:
     def find(self, camera: int, track_ids: IntArray) -> IntArray:
         """The rows (R,) of tracks (R,) of one camera, repeated ones too; `UNKNOWN` where there is none."""
         rows = self._rows[camera]
-        beyond = len(rows) - 1  # where there is none
-        return np.asarray(rows[np.where(track_ids < 0, beyond, np.minimum(track_ids, beyond))])
+        places = np.minimum(track_ids - self._firsts[camera], len(rows) - 1)
+        return np.asarray(rows[np.maximum(places, -1)])  # before the first is as after the last
 
     def see(self, camera: int, track_ids: IntArray, time: float, length: int) -> IntArray:
         """The rows (M,) of different tracks of one camera, which are seen now; new ones begin."""
@@ -168,15 +189,29 @@ class TrackletTable:
             self.centred[rows] = self._without_centre(self.mean[rows], self.camera[rows])
         return is_recentred
 
+    def fold(self, fold: Fold) -> None:
+        """Let go of rows; what was embedded of them goes to those that stand for them."""
+        gone = np.nonzero((fold.into != UNKNOWN) & (fold.into != np.arange(len(self))))[0]
+        np.add.at(self.sum, fold.into[gone], self.sum[gone])
+        np.add.at(self.num_embeddings, fold.into[gone], self.num_embeddings[gone])
+        folded = np.unique(fold.into[fold.into != UNKNOWN])
+        self.folded[folded] = 1
+        self.first[folded] = self.later[folded] = 0
+        self.mean[folded] = directions(self.sum[folded])
+        self.centred[folded] = self._without_centre(self.mean[folded], self.camera[folded])
+        self.centred[self.num_embeddings == 0] = 0
+        self._take({name: getattr(self, name)[fold.kept] for name in COLUMNS})
+
     def forget_embeddings(self, rows: IntArray) -> None:
         """Leave nothing of what these tracks (M,) look like."""
         for name in EMBEDDINGS:
             getattr(self, name)[rows] = 0
         self.num_embeddings[rows] = self.tried[rows] = 0
 
-    def within(self) -> FloatArray:
-        """(W,) cosines of two centred embeddings of one track, `LATER_S` apart."""
-        rows = np.nonzero(self.later.any(axis=1))[0]
+    def within(self, of: BoolArray | None = None) -> FloatArray:
+        """(W,) cosines of two centred embeddings of one track, `LATER_S` apart, of all tracks or of these."""
+        is_there = self.later.any(axis=1)
+        rows = np.nonzero(is_there if of is None else is_there & of)[0]
         camera = self.camera[rows]
         first = self._without_centre(self.first[rows], camera)
         later = self._without_centre(self.later[rows], camera)
@@ -205,15 +240,22 @@ class TrackletTable:
         return columns | {"centre": self._centre.copy(), "counts": counts}
 
     def restore(self, state: State) -> None:
-        self._store = {name: state[name].copy() for name in COLUMNS}
-        self._count = len(self._store["camera"])
-        self._show()
-        for camera in range(self._cameras):
-            rows = np.nonzero(self.is_track & (self.camera == camera))[0]
-            self._rows[camera] = np.full(64, UNKNOWN)
-            self._index(camera, self.track_id[rows], rows)
+        self._take({name: state[name].copy() for name in COLUMNS})
         self._centre = state["centre"].copy()
         self._total_embeddings, self._embeddings_of_centre = state["counts"].tolist()
+
+    def _take(self, store: State) -> None:
+        """These columns are all there is. Tracks that were folded cannot be asked for any more."""
+        self._store = store
+        self._count = len(store["camera"])
+        self._show()
+        for camera in range(self._cameras):
+            rows = np.nonzero(self.is_track & (self.folded == 0) & (self.camera == camera))[0]
+            past = self.track_id[(self.folded == 1) & (self.camera == camera)]
+            begun = self.track_id[rows] if len(rows) else past[-1:] + 1
+            self._firsts[camera] = begun.min(initial=1 << 62) if len(past) and len(begun) else 0
+            self._rows[camera] = np.full(64, UNKNOWN)
+            self._index(camera, self.track_id[rows], rows)
 
     def _add(self, camera: int, track_ids: IntArray, time: float, length: int) -> IntArray:
         """Begin a row for each track (M,); the rows (M,)."""
@@ -229,6 +271,7 @@ class TrackletTable:
 
     def _index(self, camera: int, track_ids: IntArray, rows: IntArray) -> None:
         """Find these tracks of a camera under their rows from now on."""
+        track_ids = track_ids - self._firsts[camera]
         missing = int(track_ids.max(initial=0)) + 2 - len(self._rows[camera])
         if missing > 0:
             more = np.full(max(missing, len(self._rows[camera])), UNKNOWN)

@@ -22,7 +22,8 @@ from tracker.live.accounts import Accounts
 from tracker.live.keeper import ServerKeeper, listen
 from tracker.live.site import Site
 from tracker.live.tracking import LiveObserver
-from tracker.recording.run import TrackingRun, without_passwords
+from tracker.recording.fitness import without_passwords
+from tracker.recording.run import TrackingRun
 from tracker.sources import locate_cameras
 
 SAMPLE = Path(__file__).resolve().parents[2] / "videos"

@@ -2,8 +2,9 @@
 
 import io
 import json
+import math
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -37,6 +38,9 @@ class Progress:
         event_bytes: How much of ``events.jsonl`` is safe.
         elapsed_s: Seconds from the first tick to the last one, over all parts.
         waited: Seconds of those in which tracking stood still, for ``read`` or for ``detect``.
+        time_s: Of a live run, the time of its newest frame, as `Frame.time`.
+        hours: Of a live run, the sightings that are safe in the journal of each hour that is not closed.
+        stored_events: Of a live run, the events that are safe in its store.
         health: Of live cameras, what their reports counted, by the names that `CameraReport` has.
         delays: Of live cameras, how late it was known who is in a frame; see `Delays.counts`.
     """
@@ -51,6 +55,9 @@ class Progress:
     event_bytes: int = 0
     elapsed_s: float = 0.0
     waited: dict[str, float] = field(default_factory=dict)
+    time_s: float = 0.0
+    hours: dict[str, int] = field(default_factory=dict)
+    stored_events: int = 0
     health: dict[CameraName, dict[str, int]] = field(default_factory=dict)
     delays: dict[CameraName, list[int]] = field(default_factory=dict)
 
@@ -69,10 +76,15 @@ class Progress:
 
 
 class Checkpoints:
-    """Knows when the next checkpoint is due."""
+    """Knows when the next checkpoint is due.
 
-    def __init__(self, every_s: float) -> None:
-        self._every_s = every_s
+    Args:
+        every_s: Seconds between two.
+        max_bytes_per_s: More than this is not written in the mean, however large they are.
+    """
+
+    def __init__(self, every_s: float, max_bytes_per_s: float = math.inf) -> None:
+        self._every_s, self._max_bytes_per_s = every_s, max_bytes_per_s
         self._due = time.monotonic() + every_s
 
     def is_due(self) -> bool:
@@ -80,22 +92,32 @@ class Checkpoints:
         return time.monotonic() >= self._due
 
     @contextmanager
-    def made(self) -> Generator[None, None, None]:
-        """One is made inside the ``with``; the next is due after a time."""
+    def made(self, size: Callable[[], int]) -> Generator[None, None, None]:
+        """One is made inside the ``with``; the next is due after a time.
+
+        Args:
+            size: Says afterwards how many bytes it has.
+        """
         begin = time.monotonic()
         yield
         took_s = time.monotonic() - begin
-        self._due = begin + took_s + max(self._every_s, REST * took_s)
+        self._due = begin + took_s + max(self._every_s, REST * took_s, size() / self._max_bytes_per_s)
 
 
-def save_checkpoint(path: Path, progress: Progress, states: Mapping[str, State]) -> None:
-    """Write progress and the named states; a cut at any moment leaves the old file or the new one."""
+def save_checkpoint(path: Path, progress: Progress, states: Mapping[str, State]) -> int:
+    """Write progress and the named states; a cut at any moment leaves the old file or the new one.
+
+    Returns:
+        How many bytes it has.
+    """
     arrays = {f"{name}/{key}": array for name, state in states.items() for key, array in state.items()}
     meta = json.dumps({"version": VERSION, **asdict(progress)}).encode()
     buffer = io.BytesIO()
     columns: dict[str, Any] = {"meta": np.frombuffer(meta, np.uint8), **arrays}
     np.savez(buffer, **columns)
-    write_whole(path, buffer.getvalue())
+    content = buffer.getbuffer()
+    write_whole(path, content)
+    return len(content)
 
 
 def load_checkpoint(path: Path) -> tuple[Progress, dict[str, State]]:

@@ -3,7 +3,7 @@
 import logging
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +143,60 @@ class RunGallery:
                 self._tracks[number] = b""
                 self._let_go(number)
 
+    def merged(self, gone: int, kept: int) -> None:
+        """A number of this run is another's: what was saved of its tracks that are over is that one's too.
+
+        Raises:
+            ReuniteError: The gallery cannot be read.
+        """
+        theirs, ours = self._person_before(gone), self._person_before(kept)
+        if theirs:
+            self._before[kept] = joined_people(kept, [theirs, *([ours] if ours else [])])
+            self._before[gone] = None
+            self._tracks.pop(kept, None)
+            self._tracks.pop(gone, None)
+
+    def retire(self, tracks: Tracklets, left: Tracklets, portraits: Mapping[TrackKey, Portrait]) -> None:
+        """These tracks are over for good and saved: from now on they count among what was there before.
+
+        Of whoever has no other track nothing is kept in memory: the file has it.
+
+        Args:
+            tracks: Those that are over, left: those that can still change.
+            portraits: As in `update`.
+        """
+        seen = set(left.identity_ids.tolist())
+        for known in (self._before, self._tracks):
+            for number in known.keys() - seen:
+                del known[number]
+        for number in set(tracks.identity_ids.tolist()) & self._tracks.keys():
+            group = tracks[(tracks.identity_ids == number) & (tracks.num_embeddings > 0)]
+            if len(group):
+                keys = zip(group.cameras, group.track_ids.tolist(), strict=True)
+                best = [portraits.get(key) for key in keys]
+                self._before[number] = self._put_together(number, group, best)[0]
+
+    def drop_before(self, people_s: float | None, thumbnails_s: float | None) -> list[int]:
+        """If the gallery is the run's own, forget who was seen last before, and delete older thumbnails.
+
+        Unix times; None: nothing. Follows a `save`, so that whoever is in view is in the file as such.
+
+        Returns:
+            The numbers that are gone.
+
+        Raises:
+            ReuniteError: The gallery cannot be written.
+        """
+        if not self._is_own:
+            return []
+        gone = [] if people_s is None else self._gallery.prune(people_s)
+        for number in gone:
+            self._before.pop(number, None)
+            self._tracks.pop(number, None)
+        if thumbnails_s is not None:
+            self._gallery.drop_thumbnails(thumbnails_s)
+        return gone
+
     def save(self) -> None:
         """Write what `update` took in, in one transaction.
 
@@ -166,6 +220,14 @@ class RunGallery:
             )
         self._before.update(dict.fromkeys(gone))
         self._unsaved, self._thumbnails, self._withdrawn = {}, {}, set()
+
+    def forgotten(self, numbers: Collection[int]) -> list[int]:
+        """Which of these people of the run somebody has forgotten since they were saved.
+
+        Raises:
+            ReuniteError: The gallery cannot be read.
+        """
+        return self._gallery.forgotten(numbers)
 
     def state(self) -> State:
         own = {
@@ -207,13 +269,22 @@ class RunGallery:
         """What was remembered under a number before the run; asked for once, before anything is saved."""
         if number not in self._before:
             try:
-                self._before[number] = None if self._is_own else self._gallery.person(number)
+                self._before[number] = self._gallery.person(number)
             except UnknownPersonError:
                 self._before[number] = None
         return self._before[number]
 
     def _take(self, number: int, tracks: Tracklets, best: Sequence[Portrait | None]) -> None:
-        """Put together what is remembered of one person and what the run saw, its T tracks."""
+        """Save this person, what was there before and its T tracks, the next time."""
+        person, jpegs = self._put_together(number, tracks, best)
+        self._unsaved[number] = person
+        self._withdrawn.discard(number)
+        self._thumbnails |= jpegs
+
+    def _put_together(
+        self, number: int, tracks: Tracklets, best: Sequence[Portrait | None]
+    ) -> tuple[Person, dict[PictureKey, bytes]]:
+        """What is remembered of one person with what the run saw, its T tracks; and the JPEGs of that."""
         before = self._person_before(number)
         presence = dict(before.presence) if before else {}
         for camera in dict.fromkeys(tracks.cameras):
@@ -234,9 +305,9 @@ class RunGallery:
             is_other = [key[1:] not in row_at for key in before.pictures.keys(number)]
             shown = _joined(before.pictures[np.array(is_other)], shown)
         shown = shown[chosen_pictures(shown)]
-        self._unsaved[number] = Person(number, presence, shown)
-        self._withdrawn.discard(number)
-        self._thumbnails |= {key: jpegs[key] for key in shown.keys(number) if key in jpegs}
+        return Person(number, presence, shown), {
+            key: jpegs[key] for key in shown.keys(number) if key in jpegs
+        }
 
     def _let_go(self, number: int) -> None:
         """Nothing of the run is this person any more: leave what was there before it."""
@@ -246,6 +317,25 @@ class RunGallery:
         else:
             self._unsaved.pop(number, None)
             self._withdrawn.add(number)
+
+
+def joined_people(number: int, people: Sequence[Person]) -> Person:
+    """One or more people as one, under this number."""
+    presence: dict[CameraName, list[Presence]] = {}
+    for person in people:
+        for camera, seen in person.presence.items():
+            presence.setdefault(camera, []).append(seen)
+    shown: dict[tuple[CameraName, float], tuple[Pictures, int]] = {}
+    for person in people:
+        for row, key in enumerate(person.pictures.keys(number)):
+            shown.setdefault(key[1:], (person.pictures, row))
+    pictures = Pictures(
+        np.array([camera for camera, _ in shown], np.object_),
+        np.array([time_s for _, time_s in shown]),
+        np.array([pictures.embeddings[row] for pictures, row in shown.values()]),
+    )
+    joined = {camera: Presence.joined(parts) for camera, parts in presence.items()}
+    return Person(number, joined, pictures[chosen_pictures(pictures)])
 
 
 def chosen_pictures(pictures: Pictures) -> IntArray:

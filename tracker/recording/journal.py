@@ -62,15 +62,8 @@ class Journal:
 
     def write(self, frame: Frame, sightings: Sightings) -> None:
         """Append the people of one frame."""
-        rows = np.empty(len(sightings), ROW)
-        rows["camera"] = self._index[frame.camera]
-        rows["frame"] = frame.number
-        rows["time"] = frame.time
-        rows["track"] = sightings.track_ids
-        rows["box"] = sightings.boxes
-        rows["score"] = sightings.scores
-        self._file.write(rows.tobytes())
-        self._rows += len(rows)
+        self._file.write(rows_of(self._index[frame.camera], frame, sightings).tobytes())
+        self._rows += len(sightings)
 
     def save(self) -> int:
         """Bring everything to the disk; how many rows are safe there."""
@@ -91,3 +84,15 @@ class Journal:
         # not saved is cut off when the run is resumed.
         with suppress(OSError):
             self._file.close()
+
+
+def rows_of(camera: int, frame: Frame, sightings: Sightings) -> NDArray[np.void]:
+    """The people of a frame of the camera of this index, as rows."""
+    rows = np.empty(len(sightings), ROW)
+    rows["camera"] = camera
+    rows["frame"] = frame.number
+    rows["time"] = frame.time
+    rows["track"] = sightings.track_ids
+    rows["box"] = sightings.boxes
+    rows["score"] = sightings.scores
+    return rows

@@ -1,7 +1,7 @@
 """What a run keeps of the people it sees: a gallery and, where that is allowed, a picture of each track."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tracker.identity.table import Reserve
 from tracker.recording.gallery import OWN_GALLERY, RunGallery
 from tracker.sinks.portraits import Portraits
 from tracker.stages import Remembering
-from tracker.types import Network
+from tracker.types import IdentityEvent, Network, Tracklets
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +22,7 @@ class RunPeople:
 
     Attributes:
         portraits: A sink that keeps the pictures; None where none may be kept.
+        forgotten: Of a live run, whom somebody forgot while it went on, as of the last `save`.
         problem: Why the gallery could not be written the last time; empty when all is well.
 
     Raises:
@@ -34,6 +35,8 @@ class RunPeople:
         self._stack = ExitStack()
         self.portraits = Portraits() if self._network and config.gallery.thumbnails else None
         self.problem = ""
+        self.forgotten: list[int] = []
+        self._known: set[int] = set()  # people of the run, as of the last `save`
         if config.gallery.path:
             self._open(Path(config.gallery.path), is_own=False)
 
@@ -62,10 +65,17 @@ class RunPeople:
         stages = {"gallery": self._gallery, "portraits": self.portraits}
         return {name: stage for name, stage in stages.items() if stage is not None}
 
-    def save(self, identities: IdentityLinker, checkpoint: Callable[[], None]) -> bool:
+    def save(
+        self, identities: IdentityLinker, merged: Sequence[IdentityEvent], checkpoint: Callable[[], None]
+    ) -> bool:
         """Write a checkpoint, then add the people to the gallery; whether that could be done.
 
         In this order a resumed run saves the same people under the same numbers again.
+
+        Args:
+            identities: Who is who.
+            merged: Who turned out to be one person since the last time.
+            checkpoint: Writes it.
         """
         if self._gallery is None:
             checkpoint()
@@ -73,10 +83,16 @@ class RunPeople:
         try:
             try:
                 portraits = self.portraits.portraits() if self.portraits else {}
+                for event in merged:
+                    self._gallery.merged(event.other, event.identity)
                 self._gallery.update(identities.tracks(), portraits)
             finally:
                 checkpoint()  # whether or not the gallery can be read
             self._gallery.save()
+            if self._is_live:
+                known = set(identities.last_seen())
+                self.forgotten = self._gallery.forgotten(known | self._known)
+                self._known = known
         except ReuniteError as error:
             if self.problem != str(error):
                 logger.warning("%s", error)
@@ -84,6 +100,25 @@ class RunPeople:
             return False
         self.problem = self._gallery.problem
         return True
+
+    def retire(self, tracks: Tracklets, left: Tracklets) -> None:
+        """These tracks are over for good, ``left`` are those that can still change; what was saved stays.
+
+        Follows a `save` that succeeded.
+        """
+        if self._gallery:
+            self._gallery.retire(tracks, left, self.portraits.portraits() if self.portraits else {})
+        if self.portraits:
+            self.portraits.forget(zip(tracks.cameras.tolist(), tracks.track_ids.tolist(), strict=True))
+
+    def drop_before(self, people_s: float | None, thumbnails_s: float | None) -> None:
+        """Forget people of the run's own gallery who were seen last before, and delete older thumbnails.
+
+        Raises:
+            ReuniteError: The gallery cannot be written.
+        """
+        if self._gallery:
+            self._known -= set(self._gallery.drop_before(people_s, thumbnails_s))
 
     def close(self) -> None:
         self._stack.close()

@@ -2,35 +2,32 @@
 
 import errno
 import logging
+import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from rich.console import Console
 
 from foundation.errors import ReuniteError
-from foundation.passwords import mask_password
 from tracker.build import build_camera_motion, build_detector, build_embedder
 from tracker.clock import Delays, StageClock
 from tracker.config import RunConfig
 from tracker.multi_camera_tracker import MultiCameraTracker
-from tracker.pipeline import PictureSizes, read_ahead, steps_of
+from tracker.pipeline import read_ahead, steps_of
 from tracker.recording.checkpoint import Checkpoints, Progress, load_checkpoint, save_checkpoint
+from tracker.recording.fitness import picture_sizes, refuse_unusable, with_starts, without_passwords
 from tracker.recording.folder import RunFolder
 from tracker.recording.journal import Journal
+from tracker.recording.live import LiveRecording
 from tracker.recording.people import RunPeople
-from tracker.recording.sightings import SightingsReader, known_sightings
+from tracker.recording.retention import Retention
+from tracker.recording.sightings import SightingsReader
+from tracker.recording.store import StoredIdentities
 from tracker.recording.summary import write_summary
-from tracker.reports.map import WayFinder, write_map
-from tracker.reports.offline import OfflineFiles
-from tracker.reports.similarity import write_similarity
-from tracker.reports.tables import ResultFiles
-from tracker.reports.timeline import write_timeline
-from tracker.reports.tracks import write_tracks
-from tracker.reports.visits import VisitFinder
 from tracker.sinks.events import EventLog
 from tracker.sinks.live import JsonLines, LiveScreen
 from tracker.sinks.now import CamerasNow
@@ -38,10 +35,13 @@ from tracker.sinks.overlay import OverlayVideos
 from tracker.sinks.progress import ProgressBars
 from tracker.sinks.window import Window
 from tracker.sources import locate_cameras, open_source
-from tracker.stages import CameraReport, Observer, Remembering, Resizable, Sink
-from tracker.types import CameraName, IdentityEvent, State, Tick
+from tracker.stages import Identities, Observer, Remembering, Sink
+from tracker.types import IdentityEvent, State, Tick
 
 logger = logging.getLogger(__name__)
+
+MAX_BYTES_PER_S = 800_000
+"""Of checkpoints that a live run writes in the mean: what it keeps at hand may be much, its disk slow."""
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 UNWRITABLE = (*NO_ROOM, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -89,19 +89,21 @@ class TrackingRun:
     ) -> None:
         self.config, self._stop, self._goes_on = config, stop, goes_on
         self._observer, self._found_out = observer, list[IdentityEvent]()
+        self._unsaved_events: list[IdentityEvent] = []
         self._drawing_problems: list[str] = []
         self.progress, states = Progress(), dict[str, State]()
         if folder is not None and folder.checkpoint.exists():
             self.progress, states = load_checkpoint(folder.checkpoint)
         self._clock = StageClock(self.progress.seconds)
+        self._checkpoint_bytes = 0
         self._delays = {camera: Delays(counts) for camera, counts in self.progress.delays.items()}
         with ExitStack() as stack:
             done, health = self.progress.done, self.progress.health
             self.source = open_source(config.source, config.reading, done, health)
             stack.callback(self.source.close)
             self.cameras = list(self.source.reports)
-            _refuse_unusable(config, self.source.reports)
-            config = self.config = _with_starts(config, self.source.reports)
+            refuse_unusable(config, self.source.reports)
+            config = self.config = with_starts(config, self.source.reports)
             self._refuse_changed_cameras()
             locations = locate_cameras(config.source, config.reading.secret_path_parts)
             working = {
@@ -119,18 +121,22 @@ class TrackingRun:
                 reserve=self._people.reserve,
                 clock=self._clock,
             )
-            self._sizes = self._picture_sizes()
+            self._sizes = picture_sizes(config, self.source, self.tracker.detector)
             self.identities = self.tracker.identities
             if not states:
                 self._people.tell(self.identities)
             self._window = Window(stop) if config.output.show else None
             self.folder = folder or RunFolder.create(without_passwords(config))
-            self._journal = Journal(self.folder.journal, self.cameras, self.progress.journal_rows)
-            stack.callback(self._journal.close)
+            self._open_journal(stack)
             log = self.folder.path / "events.jsonl"
-            self._events = EventLog(log, self._take_events, self.progress.event_bytes)
+            self._events = EventLog(
+                log, self._take_events, self.progress.event_bytes, may_be_shorter=self.source.is_live
+            )
             stack.callback(self._events.close)
             self._people.open_own(self.folder.path)
+            if self._live:
+                keep, videos = config.retention, self.folder.videos
+                self._retention = Retention(keep, self._live, self._people, self._events, videos)
             self._remembering: dict[str, Remembering] = {"tracker": self.tracker, **self._people.stages()}
             for name, state in states.items():
                 self._remembering[name].restore(state)
@@ -200,44 +206,37 @@ class TrackingRun:
         complete = (ended or is_live) and is_remembered
         write_summary(self.folder.summary, complete, self.progress, self.source.reports, self.identities)
         if complete:
+            if self._live:
+                self._live.finish()
             self.folder.finish()
         return complete, [self.folder.config, self.folder.summary, *files]
 
     def _write_results(self, *, is_all_known: bool) -> list[Path]:
-        """All files that are written from the journal, in one pass, and from who is who; the files.
+        """All files that are written when a run is over; see `write_results`."""
+        # Imported when it is needed: tables and figures take more memory than most of tracking.
+        from tracker.recording.results import write_results
 
-        Those of ``offline/`` come only where every frame was seen, the map where a camera has a homography.
-        """
-        folder, cameras, identities = self.folder.path, self.cameras, self.identities
-        reports = self.source.reports
-        failed = {camera for camera in cameras if reports[camera].problem} - self.progress.done.keys()
-        visits, ways = VisitFinder(), WayFinder(cameras, self.tracker.ground)
-        with ExitStack() as stack:
-            offline = OfflineFiles(folder, cameras, identities, self.config, failed)
-            if is_all_known:
-                stack.enter_context(offline)
-            with ResultFiles(folder, cameras, identities, failed) as results:
-                for rows, who in known_sightings(self._journal, cameras, identities):
-                    results.add(rows, who)
-                    visits.add(rows["camera"], rows["time"], who)
-                    if self.config.ground.homographies:
-                        ways.add(rows["camera"], rows["time"], who, rows["box"])
-                    if is_all_known:
-                        offline.add(rows)
-            files = [
-                *results.paths,
-                write_tracks(folder / "tracks.csv", identities.tracks()),
-                folder / "events.jsonl",
-                *write_timeline(folder / "timeline.png", visits.visits(), cameras),
-            ]
-            if self.config.ground.homographies:
-                is_y_down = self.tracker.ground.is_y_down
-                files += write_map(folder / "map.png", ways.ways(), cameras, is_y_down=is_y_down)
-            if is_all_known:
-                files += offline.write()
-        if (similarity := identities.similarity_report()) is not None:
-            files += write_similarity(folder, similarity)
-        return files
+        folder, reports = self.folder.path, self.source.reports
+        failed = {it for it in self.cameras if reports[it].problem} - self.progress.done.keys()
+        known: Identities = self.identities
+        if self._live:
+            rows, tracks = self._live.rows(), self._live.store.tracklets()
+            known = StoredIdentities(self._live.store)
+        else:
+            assert self._journal is not None
+            rows, tracks = self._journal.read(), iter([self.identities.tracks()])
+        return write_results(
+            folder,
+            self.config,
+            self.cameras,
+            failed,
+            self.tracker.ground,
+            self.identities,
+            rows,
+            known,
+            tracks,
+            is_all_known=is_all_known,
+        )
 
     def _refuse_changed_cameras(self) -> None:
         """The journal counts on the order of the cameras, and on reading on where they were left."""
@@ -255,7 +254,8 @@ class TrackingRun:
 
     def _track(self, console: Console, shows: Shows) -> bool:
         """Send all ticks through the tracker and to the sinks; whether the source came to its end."""
-        waited, checkpoints = StageClock(), Checkpoints(self.config.output.checkpoint_s)
+        most = MAX_BYTES_PER_S if self._live else math.inf
+        waited, checkpoints = StageClock(), Checkpoints(self.config.output.checkpoint_s, most)
         # When this tick began; none is known of the first one, which waits for cameras and models.
         began: float | None = None
         with ExitStack() as stack:
@@ -279,32 +279,27 @@ class TrackingRun:
                 began = now
                 waited.seconds.clear()
                 if detector is not None and checkpoints.is_due():
-                    with self._clock.of("save"), checkpoints.made():
+                    with self._clock.of("save"), checkpoints.made(lambda: self._checkpoint_bytes):
                         self._save(detector)
             self._save()  # the detector is not ahead any more
         return not self._stop.is_set()
+
+    def _open_journal(self, stack: ExitStack) -> None:
+        """Where sightings are kept: of files in one journal, of a live run by the hour."""
+        self._journal, self._live = None, None
+        if self.source.is_live:
+            self._live = LiveRecording(self.folder.path, self.cameras, self.progress)
+            stack.callback(self._live.close)
+        else:
+            self._journal = Journal(self.folder.journal, self.cameras, self.progress.journal_rows)
+            stack.callback(self._journal.close)
 
     def _take_events(self) -> list[IdentityEvent]:
         """What was found out since the last call; the observer is told of it too."""
         events = self.tracker.events()
         self._found_out += events if self._observer else []
+        self._unsaved_events += events if self._live else []
         return events
-
-    def _picture_sizes(self) -> PictureSizes | None:
-        """What makes the detector's pictures smaller while there is too much to do, where that is asked for.
-
-        Raises:
-            ReuniteError: The detector cannot do that.
-        """
-        if not self.source.is_live or self.config.reading.live.overload != "smaller":
-            return None
-        detector = self.tracker.detector
-        if not isinstance(detector, Resizable) or not detector.resize(1.0):
-            raise ReuniteError(
-                "reading.live.overload=smaller: this detector looks at pictures of one size only; take "
-                "reading.live.overload=skip, or detector.kind=ultralytics with a model of open size"
-            )
-        return PictureSizes(detector, self.source.reports)
 
     def _count_delays(self, tick: Tick) -> None:
         """Of live cameras: who is in these frames is known now."""
@@ -330,10 +325,11 @@ class TrackingRun:
         sinks += [self._people.portraits] if self._people.portraits else []
         sinks += [self._window] if self._window else []
         if self.config.output.save_video and self.source.is_live:
-            sinks.append(OverlayVideos(self.folder.videos))
+            sinks.append(OverlayVideos(self.folder.videos, hourly=True))
         for sink in sinks:
             stack.callback(sink.close)
-        return [self._journal, self._events, *sinks]
+        kept: list[Sink] = [it for it in (self._journal, self._live) if it is not None]
+        return [*kept, self._events, *sinks]
 
     def _save(self, detector: State | None = None) -> None:
         """Make all that was done safe; ``detector`` is what it remembered there, where it may be ahead."""
@@ -347,19 +343,57 @@ class TrackingRun:
             self._checkpoint(detector)
 
     def _save_people(self, detector: State | None = None) -> bool:
-        return self._people.save(self.identities, lambda: self._checkpoint(detector))
+        """Save people and all else; of a live run let go of what is old. Whether the gallery is written."""
+        merged = [event for event in self._unsaved_events if event.kind == "merged"]
+        is_saved = self._people.save(self.identities, merged, lambda: self._checkpoint(detector))
+        if self._live:
+            self._live.close_hours()
+            if self._people.forgotten:
+                self._forget(self._people.forgotten)
+                self._checkpoint(detector)
+            if is_saved:
+                self._let_go(self._live, detector)
+        return is_saved
+
+    def _let_go(self, live: LiveRecording, detector: State | None) -> None:
+        """Of old tracks, and of what is older than the settings allow; follows a save that succeeded."""
+        gone = live.fold(self.identities, self.config.identity.keep_tracklets_s)
+        if len(gone):
+            self._people.retire(gone, self.identities.tracks())
+        try:
+            self._retention.apply(live.time_s, self.identities, lambda: self._checkpoint(detector))
+        except ReuniteError as error:  # it may go well the next time
+            logger.warning("%s", error)
+
+    def _forget(self, numbers: list[int]) -> None:
+        """Somebody forgot these people: the run, which goes on, forgets them too. A checkpoint follows."""
+        assert self._live
+        tracks = self.identities.tracks()
+        theirs = tracks[np.isin(tracks.identity_ids, numbers)]
+        if self._people.portraits:
+            self._people.portraits.forget(
+                zip(theirs.cameras.tolist(), theirs.track_ids.tolist(), strict=True)
+            )
+        self.tracker.forget(numbers)
+        self._live.store.forget(numbers)
+        self._events.forget(numbers)
 
     def _checkpoint(self, detector: State | None) -> None:
-        if self.source.is_live:
+        if self._live:
             self.progress.delays = {camera: delays.counts for camera, delays in self._delays.items()}
             self.progress.health = {
                 camera: {name: getattr(report, name) for name in COUNTED}
                 for camera, report in self.source.reports.items()
             }
-        self.progress.journal_rows, self.progress.event_bytes = self._journal.save(), self._events.save()
+        self.progress.event_bytes = self._events.save()  # first: it takes what was found out last
+        if self._live:
+            self._live.save(self.progress, self.identities, self._unsaved_events)
+            self._unsaved_events = []
+        if self._journal:
+            self.progress.journal_rows = self._journal.save()
         states = {name: stage.state() for name, stage in self._remembering.items() if name != "tracker"}
         states["tracker"] = self.tracker.state(detector)
-        save_checkpoint(self.folder.checkpoint, self.progress, states)
+        self._checkpoint_bytes = save_checkpoint(self.folder.checkpoint, self.progress, states)
 
     def _draw(self, console: Console) -> tuple[bool, list[Path]]:
         """Read the files once more and draw the people with their final identities.
@@ -367,6 +401,7 @@ class TrackingRun:
         Returns:
             Whether all was drawn, and the videos.
         """
+        assert self._journal is not None  # of live runs videos are drawn as frames come
         people = SightingsReader(self._journal, self.cameras, self.identities)
         source = open_source(self.config.source, self.config.reading, {})
         with ExitStack() as stack:
@@ -384,42 +419,3 @@ class TrackingRun:
         problems = [report.problem for report in source.reports.values() if report.problem]
         self._drawing_problems = [f"drawing: {it}" for it in problems if it not in self.problems]
         return not self._stop.is_set(), videos.files
-
-
-def _refuse_unusable(config: RunConfig, reports: Mapping[CameraName, CameraReport]) -> None:
-    """See that something can be read, and that there are pictures for those stages that need them.
-
-    Raises:
-        ReuniteError: It is not so.
-    """
-    problems = [report.problem for report in reports.values()]
-    if all(problems):
-        raise ReuniteError("no camera could be read: " + "; ".join(problems))
-    blind = [camera for camera, report in reports.items() if not report.has_pictures]
-    if blind and config.detector.kind != "file":
-        raise ReuniteError(
-            f"camera {blind[0]!r} has no pictures for detector.kind={config.detector.kind}; "
-            "take detector.kind=file, which reads its det.txt, or add its pictures (img1/)"
-        )
-    kind = config.camera_motion.kind
-    if blind and kind in ("flow", "ecc"):
-        raise ReuniteError(
-            f"camera {blind[0]!r} has no pictures for camera_motion.kind={kind}; "
-            "take camera_motion.kind=none, or file where the motion is known"
-        )
-
-
-def _with_starts(config: RunConfig, reports: Mapping[CameraName, CameraReport]) -> RunConfig:
-    """With what was found of when recordings began, in seconds: a resumed run must take the same."""
-    starts = {camera: it.start_s for camera, it in reports.items() if it.start_known_from}
-    if not starts:
-        return config
-    reading = config.reading.model_copy(update={"align": "none", "starts": starts})
-    return config.model_copy(update={"reading": reading})
-
-
-def without_passwords(config: RunConfig) -> RunConfig:
-    """The configuration as it may be kept."""
-    parts = config.reading.secret_path_parts
-    masked: Sequence[str] = [mask_password(address, parts) for address in config.source]
-    return config.model_copy(update={"source": tuple(masked)})

@@ -1,7 +1,7 @@
 """The journal's sightings with who they are, as far as it is known when they are read."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from foundation.arrays import IntArray
 from tracker.identity import IdentityLinker
 from tracker.recording.journal import ROW, Journal
+from tracker.stages import Identities
 from tracker.types import CameraName, Frame, Sightings
 
 AROUND_S = 1.0
@@ -19,15 +20,15 @@ FrameRows = tuple[NDArray[np.void], IntArray]
 
 
 def known_sightings(
-    journal: Journal, cameras: list[CameraName], identities: IdentityLinker
+    pieces: Iterable[NDArray[np.void]], cameras: list[CameraName], identities: Identities
 ) -> Iterator[tuple[NDArray[np.void], IntArray]]:
-    """The journal's rows (R,) in pieces of whole frames, each with its identity (R,) as it is known now.
+    """The rows (R,) of a journal in pieces of whole frames, each with its identity (R,) as it is known now.
 
     Whoever coasted as one track while they were seen as another turns out to be there twice; then the
     first row stays, since those who were seen stand before those who coasted.
     """
     left = np.empty(0, ROW)
-    for chunk in journal.read():
+    for chunk in pieces:
         rows = np.concatenate((left, chunk))
         if not len(rows):
             continue
@@ -38,7 +39,7 @@ def known_sightings(
 
 
 def _once_a_frame(
-    rows: NDArray[np.void], cameras: list[CameraName], identities: IdentityLinker
+    rows: NDArray[np.void], cameras: list[CameraName], identities: Identities
 ) -> tuple[NDArray[np.void], IntArray]:
     """Of rows (R,) of one person in one frame the first, and the identities; who is undecided stays."""
     identity_ids, numbers = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
@@ -63,7 +64,7 @@ class SightingsReader:
 
     def __init__(self, journal: Journal, cameras: list[CameraName], identities: IdentityLinker) -> None:
         self._cameras = cameras
-        self._frames = _frames_of(known_sightings(journal, cameras, identities))
+        self._frames = _frames_of(known_sightings(journal.read(), cameras, identities))
         self._next = next(self._frames, None)
         self._waiting: dict[CameraName, deque[FrameRows]] = {camera: deque() for camera in cameras}
 

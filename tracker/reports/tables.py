@@ -14,7 +14,7 @@ from foundation.arrays import IntArray
 from foundation.files import open_whole
 from foundation.mot_files import MotTable, format_results
 from tracker.geometry import xyxy_to_xywh
-from tracker.identity import IdentityLinker
+from tracker.stages import Identities
 from tracker.types import CameraName
 
 SIGHTINGS = pa.schema(
@@ -50,7 +50,7 @@ class ResultFiles:
         self,
         folder: Path,
         cameras: list[CameraName],
-        identities: IdentityLinker,
+        identities: Identities,
         failed: Collection[CameraName] = (),
     ) -> None:
         self._cameras, self._identities = cameras, identities
@@ -72,14 +72,18 @@ class ResultFiles:
 
     def add(self, rows: NDArray[np.void], identity_ids: IntArray) -> None:
         """Append rows (R,) with their identities (R,)."""
-        self._table.write_table(_as_arrow(rows, self._cameras, identity_ids))
+        self._table.write_table(as_arrow(rows, self._cameras, identity_ids))
         for index, text in zip(self._indices, self._texts, strict=True):
             here = rows["camera"] == index
             numbers = self._identities.numbered(self._cameras[index], rows["track"][here])
             text.write(_as_mot_text(rows[here], numbers).encode("ascii"))
 
 
-def _as_arrow(rows: NDArray[np.void], cameras: list[CameraName], identity_ids: IntArray) -> pa.Table:
+def as_arrow(
+    rows: NDArray[np.void], cameras: list[CameraName], identity_ids: IntArray | None = None
+) -> pa.Table:
+    """Rows (R,) of the journal with their identities (R,); None: 0 for all."""
+    identity_ids = np.zeros(len(rows), np.int64) if identity_ids is None else identity_ids
     indices = _as_column(rows["camera"].astype(np.int16))
     columns = {
         "frame": rows["frame"],

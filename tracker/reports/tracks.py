@@ -3,41 +3,49 @@
 import csv
 import io
 import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from foundation.errors import ReuniteError
-from foundation.files import write_whole
+from foundation.files import open_whole
 from tracker.types import Tracklets
 
 HEADER = ("camera", "track", "identity", "first_seen", "last_seen", "decided", "frames", "embeddings")
 
 
-def write_tracks(path: Path, tracks: Tracklets) -> Path:
-    """Write ``tracks.csv``; a cut leaves the file of before, or all of the new one.
+def write_tracks(path: Path, pieces: Iterable[Tracklets]) -> Path:
+    """Write ``tracks.csv`` piece by piece; a cut leaves the file of before, or all of the new one.
 
     Times are seconds with three decimals, by the clock of `Frame.time`; ``decided`` is empty where it is
     undecided, as is identity 0. The embeddings are not in it.
     """
-    text = io.StringIO(newline="")
-    lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(HEADER)
-    for row in range(len(tracks)):
-        lines.writerow(
-            (
-                tracks.cameras[row],
-                tracks.track_ids[row],
-                tracks.identity_ids[row],
-                f"{tracks.begin_s[row]:.3f}",
-                f"{tracks.end_s[row]:.3f}",
-                "" if math.isnan(tracks.decided_s[row]) else f"{tracks.decided_s[row]:.3f}",
-                tracks.frames[row],
-                tracks.num_embeddings[row],
-            )
-        )
-    write_whole(path, text.getvalue().encode())
+    with open_whole(path) as file:
+        file.write(_as_csv([HEADER]))
+        for tracks in pieces:
+            file.write(_as_csv(_lines_of(tracks)))
     return path
+
+
+def _as_csv(lines: Iterable[tuple[object, ...]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue().encode()
+
+
+def _lines_of(tracks: Tracklets) -> Iterator[tuple[object, ...]]:
+    for row in range(len(tracks)):
+        yield (
+            tracks.cameras[row],
+            tracks.track_ids[row],
+            tracks.identity_ids[row],
+            f"{tracks.begin_s[row]:.3f}",
+            f"{tracks.end_s[row]:.3f}",
+            "" if math.isnan(tracks.decided_s[row]) else f"{tracks.decided_s[row]:.3f}",
+            tracks.frames[row],
+            tracks.num_embeddings[row],
+        )
 
 
 def read_tracks(path: Path) -> Tracklets | None:

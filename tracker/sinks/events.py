@@ -2,11 +2,13 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from foundation.errors import ReuniteError
+from foundation.files import write_whole
 from tracker.types import Frame, IdentityEvent, Sightings
 
 
@@ -21,15 +23,25 @@ class EventLog:
         take: Gives the events since it was last called.
         size: How many bytes to keep of what is there; later events come again when the run goes on
             from its checkpoint, and are cut off.
+        may_be_shorter: Whether fewer may be there, as `drop_before` was called after the checkpoint.
 
     Raises:
         ReuniteError: The file holds fewer than ``size`` bytes.
     """
 
-    def __init__(self, path: Path, take: Callable[[], Sequence[IdentityEvent]], size: int = 0) -> None:
-        self._take = take
+    def __init__(
+        self,
+        path: Path,
+        take: Callable[[], Sequence[IdentityEvent]],
+        size: int = 0,
+        *,
+        may_be_shorter: bool = False,
+    ) -> None:
+        self._path, self._take = path, take
         self._file = path.open("ab", buffering=0)
         have = self._file.tell()
+        if have < size and may_be_shorter:
+            size = have
         if have < size:
             self._file.close()
             raise ReuniteError(
@@ -48,6 +60,24 @@ class EventLog:
         left = memoryview(lines.encode())
         while left:  # an unbuffered file may take less than it is given
             left = left[self._file.write(left) :]
+
+    def drop_before(self, time_s: float) -> bool:
+        """Delete events from before; whether there were any. A checkpoint must follow."""
+        return self._rewrite(lambda event: event["time"] >= time_s)
+
+    def forget(self, numbers: Collection[int]) -> bool:
+        """Delete what is told of these people; whether there was any. A checkpoint must follow."""
+        return self._rewrite(lambda event: not {event["identity"], event.get("other", 0)} & set(numbers))
+
+    def _rewrite(self, is_kept: Callable[[dict[str, Any]], bool]) -> bool:
+        self.flush()
+        lines = self._path.read_bytes().splitlines(keepends=True)
+        kept = [line for line in lines if is_kept(json.loads(line))]
+        if len(kept) < len(lines):
+            write_whole(self._path, b"".join(kept))
+            self._file.close()
+            self._file = self._path.open("ab", buffering=0)
+        return len(kept) < len(lines)
 
     def save(self) -> int:
         """Bring everything to the disk; how many bytes are safe there."""

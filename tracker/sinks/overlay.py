@@ -11,6 +11,7 @@ import numpy as np
 
 from foundation.arrays import Image
 from foundation.figures import Color
+from tracker.clock import hour_of
 from tracker.colors import ink_on, person_color
 from tracker.types import CameraName, Frame, Sightings
 
@@ -74,11 +75,16 @@ class OverlayVideos:
 
     The video keeps the times of its frames. Pictures of another size than the camera's first one
     are scaled to it. A video that is cut off plays as far as it was written.
+
+    Args:
+        folder: Where to; made if it is not there.
+        hourly: One for each hour (UTC) of Unix times, ``FOLDER/CAMERA-HOUR.mp4``; what is there stays.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, hourly: bool = False) -> None:
         folder.mkdir(exist_ok=True)
-        self._folder = folder
+        self._folder, self._hourly = folder, hourly
+        self._hours: dict[CameraName, str] = {}
         self._videos: dict[CameraName, _Video] = {}
 
     @property
@@ -88,9 +94,22 @@ class OverlayVideos:
 
     def write(self, frame: Frame, sightings: Sightings) -> None:
         """Draw the people and append the picture to its camera's video."""
-        if frame.camera not in self._videos:
-            self._videos[frame.camera] = _Video(self._folder / f"{frame.camera}.mp4", frame)
+        hour = hour_of(frame.time) if self._hourly else ""
+        if self._hours.get(frame.camera) != hour:
+            if frame.camera in self._videos:
+                self._videos.pop(frame.camera).close()
+            self._hours[frame.camera] = hour
+            self._videos[frame.camera] = _Video(self._path(frame.camera, hour), frame)
         self._videos[frame.camera].write(frame, sightings)
+
+    def _path(self, camera: CameraName, hour: str) -> Path:
+        if not hour:
+            return self._folder / f"{camera}.mp4"
+        number, path = 1, self._folder / f"{camera}-{hour}.mp4"
+        while path.exists():  # the run went on within the hour
+            number += 1
+            path = self._folder / f"{camera}-{hour}-{number}.mp4"
+        return path
 
     def close(self) -> None:
         """Finish all videos."""

@@ -1,5 +1,6 @@
 """The best picture of each track, small, for those who allow that pictures of people are kept."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import cv2
@@ -69,6 +70,12 @@ class Portraits:
     def portraits(self) -> dict[TrackKey, Portrait]:
         """The best so far of each track that was ever seen with a picture."""
         return {key: portrait for key, (_, portrait) in self._best.items()}
+
+    def forget(self, tracks: Iterable[TrackKey]) -> None:
+        """These tracks are over, and their pictures kept elsewhere or nowhere."""
+        for key in tracks:
+            self._best.pop(key, None)
+            self._kept.pop(key, None)
 
     def state(self) -> State:
         portraits = [portrait for _, portrait in self._best.values()]
