@@ -114,6 +114,8 @@ def variants(ours: RunConfig) -> Iterator[tuple[str, TrackingConfig]]:
     yield "no common shift", whole(common_shift=False)
     yield "no coasting", whole(coast_s=0.0)
     yield "coasting for 0.2 s", whole(coast_s=0.2)
+    yield "the hidden coast as briefly as others", whole(hidden_coast_s=0.0)
+    yield "second boxes start tracks", whole(max_confirm_iou=1.0)
     yield "births on people who are there", whole(max_birth_iou=1.0)
     yield "births reported at once", whole(confirm_frames=1)
     yield "births confirmed by three frames", whole(confirm_frames=3)
