@@ -25,10 +25,10 @@ AGAIN = 1.5
 ENDED_S = 0.5
 """A track that its camera no longer shows is decided this soon, as whoever it is may be elsewhere already."""
 
-MORE_TRACKLETS = 1.5
-"""Everybody is compared with everybody again when there are this many times more tracklets."""
+MORE_EMBEDDINGS = 1.3
+"""Everybody is compared with everybody again when there are this many times more embeddings in all."""
 
-ASK_EVERY_S = 0.05
+ASK_EVERY_S = 0.1
 """Of those who are out of view one is asked about in this time, so that frames wait for few."""
 
 FEW_TRACKLETS = 64
@@ -70,7 +70,7 @@ class Decisions:
         self._waiting: dict[int, float] = {}
         self._shown: dict[int, float] = {}  # of each camera, the time of its newest frame
         self._to_ask: list[int] = []  # tracks that may be somebody else by now, the next one last
-        self._asked_at, self._asked_s = 0, -np.inf  # how many there were then; when the last one was asked
+        self._asked_at, self._asked_s = 0, -np.inf  # how many embeddings then; when the last was asked
 
     def begin_frame(self, rows: IntArray, camera: int, time: float) -> None:
         """A camera shows the tracks in these rows (M,) now."""
@@ -236,15 +236,15 @@ class Decisions:
     def _ask_again(self, time: float) -> None:
         """Who is out of view may be somebody else, or somebody known, by now.
 
-        Everybody's turn comes when there are `MORE_TRACKLETS` times more tracklets, or cameras are found to
+        Everybody's turn comes when there are `MORE_EMBEDDINGS` times more embeddings, or cameras are found to
         see one place: all at once while they are few, else one track after the other.
         """
         tracklets = self._tracklets
-        is_known_now = self._places.views.search_next(tracklets)
+        is_known_now = self._places.views.search_next(tracklets, self.now_s)
         if not tracklets.has_embeddings:
             return
-        if is_known_now or len(tracklets) >= MORE_TRACKLETS * self._asked_at:
-            self._asked_at = len(tracklets)
+        if is_known_now or tracklets.total_embeddings >= MORE_EMBEDDINGS * self._asked_at:
+            self._asked_at = tracklets.total_embeddings
             is_said = tracklets.tried == NEVER  # by somebody who knows better
             if len(tracklets) <= FEW_TRACKLETS and not is_said.any():
                 self._link_anew()

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.special import betainc, betaln
 
 from foundation.arrays import FloatArray
+from foundation.cosine_prior import CosinePrior
 from tracker.config import SimilarityConfig
 
 MIN_SD = 0.03
@@ -20,6 +21,12 @@ UNSURE = 0.5
 """Sites differ: where only the prior speaks, strangers are taken to scatter so much more than it says, as a
 share. It is 0.14 on Market-1501 and 0.25 in PETS09-S2L1 that two people's cosines deviate by."""
 
+LOOK_ALIKES_PAIRS = 10.0
+"""Look-alikes are rare: what the prior says of their share weighs so many times more than the rest of it."""
+
+ROUNDS = 10
+"""After so many rounds the share of look-alikes hardly changes."""
+
 TINY = 1e-30
 """A density below this says no more than that something never happens."""
 
@@ -29,8 +36,9 @@ class SimilarityCalibration:
 
     Every video gives two kinds of pairs for nothing. Tracks that one camera sees together are
     different people; two embeddings of one track, seconds apart, are the same person, under the same light. A
-    prior, worth some pairs, serves until there are enough. What one camera cannot show is
-    how much less alike a person is in another tracklet: that share is the prior's.
+    prior, worth some pairs, serves until there are enough; how many people dress alike is learnt likewise.
+    What one camera cannot show is how much less alike a person is in another tracklet: that share is the
+    prior's.
 
     Cosines of either kind follow a beta distribution on [-1, 1], as those of random directions do
     exactly: unlike a Gaussian it ends where cosines end, which is where strangers are taken for somebody.
@@ -51,7 +59,7 @@ class SimilarityCalibration:
         different, within = (nothing if found is None else found for found in (different, within))
         self.cosines, self.pairs = (different, within), (len(different), len(within))
         prior, pairs = config.prior, config.prior_pairs
-        self.different = _moments(different, prior.mean_different, prior.sd_different, pairs)
+        self.different, share = _most_and_look_alikes(different, prior, pairs)
         self.within = _moments(within, prior.mean_within, prior.sd_within, pairs)
         kept = (prior.mean_same - prior.mean_different) / (prior.mean_within - prior.mean_different)
         mean = self.different[0] + kept * max(self.within[0] - self.different[0], MIN_SD)
@@ -59,8 +67,7 @@ class SimilarityCalibration:
         mean = self.different[0]
         unsure = 1 + UNSURE * pairs / (pairs + len(different))
         two, one = _beta(mean, unsure * self.different[1]), _beta(*self.same)
-        alike = _beta(min(mean + prior.more_of_look_alikes, 0.9), prior.sd_of_look_alikes)
-        share = prior.look_alikes
+        alike = _look_alikes(mean, prior)
         density_two = (1 - share) * _density(*two) + share * _density(*alike)
         odds = np.log(_density(*one) + TINY) - np.log(density_two + TINY)
         # Both densities vanish at either end, and their ratio may be anything there. From the cosine that
@@ -100,11 +107,40 @@ class SimilarityCalibration:
         return float(np.append(GRID, np.inf)[place])
 
 
-def _moments(values: FloatArray, mean: float, sd: float, pairs: float) -> tuple[float, float]:
-    """Mean and standard deviation of the values and of ``pairs`` more that have these."""
-    count = len(values) + pairs
-    new_mean = (values.sum() + pairs * mean) / count
-    squares = ((values - new_mean) ** 2).sum() + pairs * (sd**2 + (mean - new_mean) ** 2)
+def _most_and_look_alikes(
+    values: FloatArray, prior: CosinePrior, pairs: float
+) -> tuple[tuple[float, float], float]:
+    """Mean and deviation of the cosines (P,) of most pairs of two people, and the share of look-alikes.
+
+    By expectation and maximisation. How much more alike look-alikes are is the prior's.
+    """
+    most, share = (prior.mean_different, prior.sd_different), prior.look_alikes
+    is_most = np.ones(len(values))
+    for _ in range(ROUNDS if len(values) else 0):
+        most = _moments(values, prior.mean_different, prior.sd_different, pairs, is_most)
+        of_most, of_alike = (
+            np.interp(values, GRID, _density(*exponents))
+            for exponents in (_beta(*most), _look_alikes(most[0], prior))
+        )
+        is_most = (1 - share) * of_most / ((1 - share) * of_most + share * of_alike + TINY)
+        rare = LOOK_ALIKES_PAIRS * pairs
+        share = float((rare * prior.look_alikes + (1 - is_most).sum()) / (rare + len(values)))
+    return most, share if prior.look_alikes else 0.0
+
+
+def _look_alikes(mean: float, prior: CosinePrior) -> tuple[float, float]:
+    """The exponents of the cosines of look-alikes, where those of most pairs have this mean."""
+    return _beta(min(mean + prior.more_of_look_alikes, 0.9), prior.sd_of_look_alikes)
+
+
+def _moments(
+    values: FloatArray, mean: float, sd: float, pairs: float, weights: FloatArray | None = None
+) -> tuple[float, float]:
+    """Mean and standard deviation of the values, as they weigh, and of ``pairs`` more that have these."""
+    weights = np.ones(len(values)) if weights is None else weights
+    count = weights.sum() + pairs
+    new_mean = (weights @ values + pairs * mean) / count
+    squares = weights @ (values - new_mean) ** 2 + pairs * (sd**2 + (mean - new_mean) ** 2)
     return float(new_mean), max(float(np.sqrt(squares / count)), MIN_SD)
 
 

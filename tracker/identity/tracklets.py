@@ -109,6 +109,11 @@ class TrackletTable:
         return int(self.mean.shape[1])
 
     @property
+    def total_embeddings(self) -> int:
+        """How many embeddings all tracks have together."""
+        return self._total_embeddings
+
+    @property
     def has_embeddings(self) -> bool:
         """Whether there is any embedding."""
         return self._total_embeddings > 0

@@ -8,13 +8,17 @@ import numpy as np
 from foundation.arrays import BoolArray, FloatArray, IntArray
 from tracker.config import IdentityConfig
 from tracker.identity.moments import STEP_S, MomentLog
-from tracker.identity.overlap import TOLERANCE, Feet, Overlap, agreement, find_overlap
+from tracker.identity.overlap import MAX_MOMENTS, TOLERANCE, Feet, Overlap, agreement, find_overlap
 from tracker.identity.tracklets import TrackletTable
 from tracker.types import CameraName, State
 
 FIRST_TEST, GROWTH = 60.0, 1.4
 """Two cameras are compared once two tracks were seen together at this many moments, `STEP_S` apart, and again
 when there are this many times more."""
+
+PAUSE_S = 1 / 360_000
+"""After two cameras were compared, none are for this time for each of their moments and each pair of cameras:
+comparing 6,000 moments takes 0.1 s, and 16 cameras, with 120 pairs, wait 2 s."""
 
 FAR = 3.0
 """Feet that are this many times farther apart than `TOLERANCE` are not of one person."""
@@ -66,6 +70,7 @@ class SharedViews:
         self._known: dict[tuple[int, int], Overlap] = {}  # those, and what follows from two of them
         self._joint = np.zeros((count, count))
         self._tested = np.full((count, count), FIRST_TEST / GROWTH)
+        self._next_s = -np.inf
         self._in_view = np.zeros(count)
         self._step = np.full(count, -1)
 
@@ -96,17 +101,24 @@ class SharedViews:
         other = self._known.get((second, first))
         return None if other is None else np.asarray(np.linalg.inv(other.matrix), np.float64)
 
-    def search_next(self, tracklets: TrackletTable) -> bool:
-        """Compare the two cameras of which most came since the last time, if it is enough.
+    def search_next(self, tracklets: TrackletTable, now_s: float) -> bool:
+        """Compare the two cameras of which most came since the last time, if it is enough, and not too soon.
 
         Returns:
             Whether anything is known otherwise now.
         """
+        if now_s < self._next_s:
+            return False
         grown = np.triu(np.where(self._forbidden, 0.0, self._joint / self._tested), 1)
         if not grown.size or grown.max() < GROWTH:
             return False
         first, second = (int(it) for it in np.unravel_index(grown.argmax(), grown.shape))
         self._tested[first, second] = self._joint[first, second]
+        moments, pairs = (
+            min(float(self._joint[first, second]), MAX_MOMENTS),
+            len(grown) * (len(grown) - 1) / 2,
+        )
+        self._next_s = now_s + moments * pairs * PAUSE_S
         return self._search(tracklets, first, second)
 
     def search_all(self, tracklets: TrackletTable) -> None:
@@ -126,7 +138,7 @@ class SharedViews:
         if found is not None:
             self._found[first, second] = found
         self._follow()
-        return self._known.keys() != before
+        return found is not None or self._known.keys() != before
 
     def _follow(self) -> None:
         """Two cameras that see the same part of a third one's picture see one place, too."""
@@ -199,6 +211,7 @@ class SharedViews:
             f"places:{index}": np.stack((it.places, it.others))
             for index, it in enumerate(self._found.values())
         }
+        own |= {"next_s": np.array(self._next_s)}
         counts = {"joint": self._joint, "tested": self._tested, "in_view": self._in_view, "step": self._step}
         return own | {"pairs": pairs, "matrices": matrices} | {key: it.copy() for key, it in counts.items()}
 
@@ -209,6 +222,7 @@ class SharedViews:
             for index, (first, second) in enumerate(state["pairs"].tolist())
         }
         self._follow()
+        self._next_s = float(state["next_s"])
         self._joint, self._tested = state["joint"].copy(), state["tested"].copy()
         self._in_view, self._step = state["in_view"].copy(), state["step"].copy()
 
