@@ -505,6 +505,21 @@ class TestFeeds:
         (report,) = source.reports.values()
         assert (report.read, report.reconnects, report.problem) == (41, 2, "")
 
+    def test_a_camera_that_is_paused_gives_nothing_and_stops_no_other(
+        self, play: Callable[..., LiveSource]
+    ) -> None:
+        source = play(LiveConfig(queue_frames=50), door=[give_for_ever(0.01)], hall=[give_for_ever(0.01)])
+        source.pause(CameraName("door"), paused=True)
+        seen: list[str] = []
+        for tick in source.ticks():
+            seen += [frame.camera for frame in tick.frames]
+            if len(seen) == 10:
+                assert set(seen) == {"hall"}
+                source.pause(CameraName("door"), paused=False)
+            if "door" in seen:
+                break
+        assert source.reports[CameraName("door")].read > 0
+
     def test_a_password_refused_at_the_start_ends_the_camera(self, play: Callable[..., LiveSource]) -> None:
         refused = RefusedError("the user name or password is refused")
         source = play(LiveConfig(), door=[fail(refused), give(5)])

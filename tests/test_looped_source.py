@@ -12,7 +12,8 @@ from tests.clips import write_clip
 from tracker.config import SourceConfig, load_config
 from tracker.recording.run import TrackingRun
 from tracker.sources import open_source
-from tracker.types import IdentityEvent, Sightings, Tick
+from tracker.sources.loop import LoopedSource
+from tracker.types import CameraName, IdentityEvent, Sightings, Tick
 
 
 def test_frames_come_at_their_own_pace_with_unix_times_and_numbers_that_rise(tmp_path: Path) -> None:
@@ -31,6 +32,25 @@ def test_frames_come_at_their_own_pace_with_unix_times_and_numbers_that_rise(tmp
     assert times == sorted(times)
     numbers = [tick.frames[0].number for tick in ticks]
     assert numbers == sorted(set(numbers))
+
+
+def test_a_camera_that_is_paused_stops_no_other(tmp_path: Path) -> None:
+    for name in ("door", "hall"):
+        write_clip(tmp_path / f"{name}.mp4", range(20), rate=50)
+    source = open_source([str(tmp_path)], SourceConfig(loop=True))
+    assert isinstance(source, LoopedSource)
+    seen: list[set[str]] = []
+    for tick in source.ticks():
+        seen.append({frame.camera for frame in tick.frames})
+        if len(seen) == 3:
+            source.pause(CameraName("door"), paused=True)
+        if len(seen) == 8:
+            source.pause(CameraName("door"), paused=False)
+        if len(seen) == 12:
+            source.close()
+    assert all("door" not in cameras for cameras in seen[3:8])
+    assert all("hall" in cameras for cameras in seen[3:8])
+    assert any("door" in cameras for cameras in seen[8:])
 
 
 @pytest.mark.parametrize("overload", ["skip", "drop"])

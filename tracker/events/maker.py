@@ -15,7 +15,7 @@ UNDECIDED_S = 10.0
 """A track that goes on for longer and is still undecided is told."""
 
 OVERLOAD_S, OVERLOAD_SHARE = 10.0, 0.1
-"""A camera is overloaded where more than this share of its frames was dropped over this time."""
+"""A camera is overloaded where more than this share of its frames was dropped or skipped over this time."""
 
 Event = dict[str, Any]
 """As docs/events.md says, ready for JSON."""
@@ -264,7 +264,7 @@ class _CameraHealth:
 
     def look(self, now_s: float, report: CameraReport) -> list[str]:
         """What is new: ``online``, ``offline`` or ``overloaded``."""
-        self._counts.append((now_s, report.read, report.dropped))
+        self._counts.append((now_s, report.read, report.dropped + report.skipped))
         while self._counts[0][0] < now_s - OVERLOAD_S:
             self._counts.pop(0)
         kinds = []

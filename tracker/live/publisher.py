@@ -216,7 +216,7 @@ class Rates:
         """Look at the counters of all cameras; once a second or so."""
         for camera, report in reports.items():
             marks = self._marks.setdefault(camera, deque())
-            marks.append((now_s, report.read, report.dropped))
+            marks.append((now_s, report.read, report.dropped + report.skipped))
             while len(marks) > 2 and marks[0][0] < now_s - RATES_OVER_S:
                 marks.popleft()
 
@@ -229,7 +229,7 @@ class Rates:
         return round(self._delays.get(camera, 0.0), 3)
 
     def of(self, camera: str) -> tuple[float, float]:
-        """Frames per second that were tracked, and the share of frames that was dropped."""
+        """Frames per second that were looked at, and the share of frames that was dropped or skipped."""
         marks = self._marks.get(camera)
         if marks is None or len(marks) < 2:
             return 0.0, 0.0

@@ -21,6 +21,8 @@ from tracker.live.publisher import Privacy, Publisher
 from tracker.live.site import PRIVACY, Site
 from tracker.live.zones import read_zones
 from tracker.recording.run import TrackingRun
+from tracker.sources.live import LiveSource
+from tracker.sources.loop import LoopedSource
 from tracker.stages import CameraReport
 from tracker.types import CameraName, IdentityEvent, Sightings, Tick
 
@@ -61,6 +63,7 @@ class LiveObserver:
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._people: list[dict[str, Any]] = []
         self._standing: Standing | None = None
+        self._paused: set[str] = set()
         self._due_s = dict.fromkeys(("people", "rates", "stays"), 0.0)
         self._reload()
         self._ended = threading.Event()
@@ -85,7 +88,7 @@ class LiveObserver:
         with self._lock:
             made = self._maker.observe(tick, sightings, events)
             visits = self._maker.visits
-            for frame in tick.frames:
+            for frame in () if tick.is_skipped else tick.frames:  # a newer one is there already
                 self.publisher.put(frame, sightings[frame.camera], visits)
             stays = self._stays(tick.time)
         for event in events:
@@ -118,6 +121,8 @@ class LiveObserver:
                 self._commands.put(partial(self._correct, header))
             case "explain":
                 self._commands.put(partial(self._explain, header))
+            case "pause":
+                self._pause(header)
             case "crop":
                 jpeg = self.publisher.crop(header["camera"], header["box"])
                 self._send({"type": "reply", "id": header["id"]}, jpeg)
@@ -131,6 +136,19 @@ class LiveObserver:
         self._clock.join()
         self.publisher.close()
         self._writer.close()
+
+    def _pause(self, header: Mapping[str, Any]) -> None:
+        if self._tracking is None:
+            return
+        source = self._tracking.source
+        is_known = isinstance(source, LiveSource | LoopedSource)
+        if is_known:
+            source.pause(CameraName(header["camera"]), paused=header["paused"])
+            self._paused = self._paused - {header["camera"]} | (
+                {header["camera"]} if header["paused"] else set()
+            )
+        refused = {} if is_known else {"refused": "a recording cannot be paused"}
+        self._send({"type": "reply", "id": header["id"], **refused})
 
     def _correct(self, header: Mapping[str, Any]) -> None:
         """On the thread that tracks: somebody says who is who."""
@@ -255,12 +273,12 @@ class LiveObserver:
             cameras.append(
                 {
                     "name": camera,
-                    "status": _status_of(report),
+                    "status": "paused" if camera in self._paused else _status_of(report),
                     "problem": report.problem,
                     "fps": fps,
                     "dropped": dropped,
                     "read": report.read,
-                    "lost": report.dropped,
+                    "lost": report.dropped + report.skipped,
                     "delay_s": self.publisher.rates.delay_of(camera),
                     "reconnects": report.reconnects,
                     "width": size[0],

@@ -71,6 +71,13 @@ class LiveSource:
             is_skipped, frames = waiting
             yield Tick(min(frame.time for frame in frames), tuple(frames), is_skipped)
 
+    def pause(self, camera: CameraName, *, paused: bool) -> None:
+        """Give no frames of this camera until it goes on; the connection stays, the others go on."""
+        with self._changed:
+            for feed in self._feeds:
+                if feed.camera.name == camera:
+                    feed.is_paused = paused
+
     def close(self) -> None:
         """Tell all threads to end."""
         if self._end_threads(CLOSE_WAIT_S):
@@ -117,6 +124,7 @@ class Feed:
         self, camera: Camera, config: LiveConfig, changed: threading.Condition, stop: threading.Event
     ) -> None:
         self.camera, self.report, self.is_over = camera, CameraReport(), False
+        self.is_paused = False
         self._config, self._changed, self._stop = config, changed, stop
         self._waiting = deque[tuple[float, Frame]]()
         self._skipped = deque[Frame]()  # those that made way, older than all that wait
@@ -211,6 +219,9 @@ class Feed:
 
     def _put(self, arrived_s: float, image: Image) -> None:
         with self._changed:
+            if self.is_paused:
+                self._latest_s = self._period_s = 0.0  # no tick waits for it
+                return
             self.report.read += 1
             if len(self._waiting) == self._config.queue_frames:
                 self._make_way(self._waiting.popleft()[1])

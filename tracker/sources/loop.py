@@ -39,6 +39,7 @@ class LoopedSource:
     ) -> None:
         self._open_files, self._rounds, self._skips = open_files, rounds, skips
         self._stop = threading.Event()
+        self._paused: frozenset[CameraName] = frozenset()
         self._files = open_files()
         self._reports = {camera: replace(it) for camera, it in self._files.reports.items()}
         for camera, counts in (health or {}).items():
@@ -68,9 +69,11 @@ class LoopedSource:
                 is_dropped = late_s > (DROP_LATE_S if self._skips else MAX_LATE_S)
                 is_skipped = late_s > MAX_LATE_S and not is_dropped
                 frames = tuple(
-                    self._count(frame, begin_s + offset_s, is_dropped, is_skipped) for frame in tick.frames
+                    self._count(frame, begin_s + offset_s, is_dropped, is_skipped)
+                    for frame in tick.frames
+                    if frame.camera not in self._paused
                 )
-                if not is_dropped:
+                if frames and not is_dropped:
                     yield Tick(due_s + offset_s, frames, is_skipped)
             self._take_over_problems()
             done += 1
@@ -79,6 +82,10 @@ class LoopedSource:
             self._stop.wait(PAUSE_S)
             self._files.close()
             self._files = self._open_files()
+
+    def pause(self, camera: CameraName, *, paused: bool) -> None:
+        """Give no frames of this camera until it goes on; the others go on."""
+        self._paused = self._paused | {camera} if paused else self._paused - {camera}
 
     def close(self) -> None:
         self._stop.set()
