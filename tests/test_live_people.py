@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.live_server import LiveServer, live_server, wait_until
-from tracker.config import IdentityConfig, MaturityConfig
+from tracker.config import IdentityConfig, MaturityConfig, load_config
 from tracker.gallery import GalleryWriter, Network, Person, PictureKey, Pictures, Presence
 from tracker.identity import IdentityLinker
 from tracker.live import corrections
@@ -30,7 +30,9 @@ class Scene:
         self.server = server
         self.linker = IdentityLinker(QUICK, [CameraName("door"), CameraName("hall")])
         tracking = SimpleNamespace(
-            identities=self.linker, source=SimpleNamespace(reports=server.observer._reports())
+            config=load_config(),
+            identities=self.linker,
+            source=SimpleNamespace(reports=server.observer._reports()),
         )
         server.observer.follow(tracking)  # type: ignore[arg-type]
         self._now_s = time.time() - 600
@@ -192,6 +194,19 @@ def test_who_is_forgotten_is_hidden_at_once_and_gone_later(
         assert '"person":1,' not in text
         assert 1 not in scene.server.site.names()
         assert not scene.linker.corrections().tracks_of(1)
+
+
+def test_what_is_too_old_goes_with_the_people_who_were_not_seen_since(
+    scene: Scene, pictures: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tracker.live import app
+
+    monkeypatch.setattr(app, "PRUNE_S", 0.0)
+    with scene.server.client() as client:
+        privacy = client.get("/privacy").json()
+        assert client.put("/privacy", json={**privacy, "retention_days": 1}).status_code == 200
+        wait_until(lambda: client.get("/people/1/thumb").status_code == 404)
+        assert client.get("/people/1").status_code == 200, "the stay was ten minutes ago"
 
 
 def test_why_is_told_by_likeness_and_time(scene: Scene) -> None:

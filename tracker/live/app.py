@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from foundation.command import installed_version
 from foundation.errors import ReuniteError
-from tracker.live.corrections import erase_due
+from tracker.live.corrections import erase_due, let_go_of_old
 from tracker.live.errors import ApiError, add_handlers
 from tracker.live.guard import Doors, Shield
 from tracker.live.rights import API, Role, Viewer
@@ -25,8 +26,8 @@ from tracker.live.wall import SESSION_OVER, WallViewer, serve_wall
 
 logger = logging.getLogger(__name__)
 
-PROMISES_S = 5.0
-"""How often it is looked what is due."""
+PROMISES_S, PRUNE_S = 5.0, 3600.0
+"""How often it is looked what is due, and what is too old."""
 
 STATIC = Path(__file__).with_name("static")
 TYPES = {
@@ -86,9 +87,13 @@ def create_app(site: Site, doors: Doors | None = None, link: socket.socket | Non
 
 async def _keep_promises(live: Live) -> None:
     """What is due is erased, sooner or later: what fails is tried again."""
+    pruned_s = 0.0
     while True:
         try:
             await erase_due(live)
+            if time.monotonic() - pruned_s > PRUNE_S:
+                await let_go_of_old(live)
+                pruned_s = time.monotonic()
         except (ApiError, ReuniteError, sqlite3.Error) as error:
             logger.warning("%s", error)
         await asyncio.sleep(PROMISES_S)

@@ -12,6 +12,8 @@ from tracker.live.labels import iso
 from tracker.live.rights import Role, Viewer
 from tracker.live.state import Live
 
+DAY_S = 86_400.0
+
 FORGET_S = 600.0
 """Whoever is to be forgotten is erased after this time; until then it can be undone."""
 
@@ -111,6 +113,21 @@ async def erase_due(live: Live) -> None:
         await run_in_threadpool(_in_gallery, live, "forget", person, person)
         await run_in_threadpool(live.store.forget, person)
         await run_in_threadpool(_erase, live, row["id"], person)
+
+
+async def let_go_of_old(live: Live) -> None:
+    """Leave nothing that is older than the privacy settings allow: log, stays, and people not seen since."""
+    days = live.privacy()["retention_days"]
+    if days is not None:
+        before_s = time.time() - days * DAY_S
+        await run_in_threadpool(live.store.prune, before_s)
+        await run_in_threadpool(_prune_gallery, live, before_s)
+
+
+def _prune_gallery(live: Live, before_s: float) -> None:
+    with live.people.gallery() as gallery:
+        if gallery is not None:
+            gallery.prune(before_s)
 
 
 def _erase(live: Live, correction: int, person: int) -> None:
