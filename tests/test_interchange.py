@@ -67,9 +67,10 @@ def test_detections_from_supervision() -> None:
 
 def test_boxes_that_were_clipped_to_nothing_are_left_out() -> None:
     # Clipping takes the upper and the lower edge to the border each by itself.
-    boxes = [[300.0, 480, 350, 480], [np.nan, 0, 9, 9], BOXES[0], [5, 5, 4, 9]]
+    boxes = [[300.0, 480, 350, 480], BOXES[0], [5, 5, 4, 9], [5, 5, 5, 5]]
     people = Detections.from_supervision(sv.Detections(np.array(boxes), None, np.full(4, 0.5)))
     assert people.boxes.tolist() == [BOXES[0]]
+    boxes[3] = [np.nan, 0, 9, 9]
     values = SimpleNamespace(xyxy=np.array(boxes), conf=np.full(4, 0.5), cls=np.zeros(4))
     result = SimpleNamespace(boxes=values, names={0: "person"})
     assert Detections.from_ultralytics(result).boxes.tolist() == [BOXES[0]]
