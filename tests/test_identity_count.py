@@ -19,26 +19,38 @@ def test_whoever_comes_first_is_one_person() -> None:
 
 
 @pytest.mark.parametrize(("people", "returns"), [(10, 0), (10, 8), (60, 30), (300, 1500)])
-def test_the_interval_holds_the_true_number_nine_times_in_ten(people: int, returns: int) -> None:
-    rng, within = np.random.default_rng(0), 0
-    for _ in range(400):
+def test_what_is_expected_is_the_number_of_strangers_where_those_who_return_look_like_it(
+    people: int, returns: int
+) -> None:
+    rng = np.random.default_rng(0)
+    counts = []
+    for _ in range(50):
         strangers, back = rng.uniform(size=people - 1), rng.uniform(0, 0.1, returns)
         count = count_people(np.concatenate(([np.nan], strangers, back)), people + returns, 1e-9)
-        within += count.low <= people <= count.high
-    assert within >= 0.88 * 400
+        assert (count.low, count.high) == (1, people + returns)
+        counts.append(count.expected)
+    assert np.mean(counts) == pytest.approx(people, rel=0.1)
+
+
+def test_at_least_as_many_as_were_seen_at_once_and_at_most_as_many_as_have_numbers() -> None:
+    chances = np.array([np.nan, np.nan, np.nan, 0.01, 0.02, 0.5])
+    count = count_people(chances, 6, 1e-9)
+    assert (count.low, count.high) == (3, 6)
+    assert 3 < count.expected < 6
 
 
 def test_strangers_who_were_taken_for_somebody_are_added() -> None:
     count = count_people(np.linspace(0, 1, 200), 200, 0.05)
     assert count.expected == pytest.approx(210, abs=1)
-    assert count.low < 200 < 210 < count.high
+    assert count.low == 1
+    assert count.high > 210
 
 
 def test_a_sample_stands_for_all() -> None:
     chances = np.random.default_rng(1).uniform(size=400) ** 2
     whole, sample = count_people(chances, 400, 0.01), count_people(chances[::4], 400, 0.01)
     assert sample.expected == pytest.approx(whole.expected, rel=0.15)
-    assert sample.high - sample.low > whole.high - whole.low
+    assert (sample.low, sample.high) == (whole.low, whole.high)
 
 
 def test_a_linker_counts_those_it_knows_and_says_nothing_where_it_compares_nobody() -> None:

@@ -15,7 +15,7 @@ MAX_LOOKED_AT = 500
 """As many identities, at most, are compared with all others; of more a sample, evenly spread."""
 
 QUANTILE = 1.645
-"""Standard deviations on either side within which nine of ten values are."""
+"""Standard deviations above the mean below which 95 of a hundred values are."""
 
 UNLIKE = 0.2
 """Whoever has come back is more alike to somebody than this share of strangers; of strangers, the others are
@@ -28,7 +28,8 @@ class PeopleCount(NamedTuple):
     Attributes:
         expected: What is expected: the identities, less those who have come back and were not recognised,
             and more by the strangers who were taken for somebody.
-        low, high: The true number is between these, both included, nine times in ten.
+        low, high: As many were surely different, as nobody is in two places at once; and as many identities
+            there are, with the strangers who may have been taken for somebody.
     """
 
     expected: float
@@ -77,28 +78,25 @@ def count_identities(
 def count_people(chances: FloatArray, num_identities: int, false_merge_rate: float) -> PeopleCount:
     """What is expected of some identities.
 
-    Of strangers the chances are spread evenly from 0 to 1; who has come back, and was not recognised, has a
-    low one. So those above `UNLIKE` say how many are strangers in all.
+    Who was seen together with everybody who came before is another person, surely: that is the least. Of
+    strangers the chances are spread evenly from 0 to 1; who has come back, and was not recognised, has a low
+    one. So those above `UNLIKE` say how many are strangers in all. At most all are.
 
     Args:
         chances: (P,) for each identity, or for a sample of them, that a stranger is as alike as it is to
-            anybody who came before; nan where nobody did.
+            anybody who came before and whom it may be; nan where there is nobody.
         num_identities: How many there are.
         false_merge_rate: The share of new people who are taken for somebody known.
 
     Source: the share of true null hypotheses, Storey 2002 (doi 10.1111/1467-9868.00346).
     """
+    if not num_identities:
+        return PeopleCount(0.0, 0, 0)
     asked = chances[np.isfinite(chances)]
-    if not len(asked):
-        return PeopleCount(float(num_identities), num_identities, num_identities)
-    each = num_identities / len(chances)  # of a sample each stands for so many
-    unlike = int((asked > UNLIKE).sum())
-    share = min(unlike / (1 - UNLIKE) / len(asked), 1.0)
-    scatter = np.sqrt((unlike + 0.5) * (len(asked) - unlike + 0.5) / (len(asked) + 1)) / (1 - UNLIKE)
+    each = num_identities / max(len(chances), 1)  # of a sample each stands for so many
+    apart = each * (len(chances) - len(asked))
+    share = min(float((asked > UNLIKE).mean()) / (1 - UNLIKE), 1.0) if len(asked) else 0.0
     taken = num_identities * false_merge_rate
-    first = len(chances) - len(asked)
-    expected = each * (first + share * len(asked)) + taken
-    spread = QUANTILE * np.hypot(each * scatter, np.sqrt(taken))
-    low = max(round(expected - spread), 1)
-    high = min(round(expected + spread), num_identities + round(taken + QUANTILE * np.sqrt(taken)))
-    return PeopleCount(expected, low, max(high, low))
+    expected = apart + share * each * len(asked) + taken
+    low, high = round(apart), num_identities + round(taken + QUANTILE * np.sqrt(taken))
+    return PeopleCount(float(expected), min(max(low, 1), high), high)

@@ -32,7 +32,7 @@ def write_summary(
         "frames": frames,
         "people": identities.num_identities,
         "undecided": identities.undecided,
-        # How sure that is: what is expected, and what the true number is between nine times in ten.
+        # How sure that is: what is expected, and how many there are at least and at most.
         "people_expected": None
         if count is None
         else {"about": round(count.expected, 1), "low": count.low, "high": count.high},
