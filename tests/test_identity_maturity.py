@@ -9,6 +9,7 @@ from foundation.arrays import FloatArray
 from tests.test_identity_table import check_events, known, replay
 from tracker.config import IdentityConfig, MaturityConfig
 from tracker.identity import UNDECIDED, IdentityLinker
+from tracker.identity.maturity import Maturity
 from tracker.identity.tracklets import MAX_BOXES, TrackletTable
 from tracker.types import CameraName, Frame, Tracks, blank_image
 
@@ -113,6 +114,16 @@ def test_somebody_who_walks_by_moves_no_chair() -> None:
     for frame in range(60):
         tracklets.place(tracklets.see(0, np.array([1]), frame / 10, 0), boxes[frame], np.array([0.4]))
     assert tracklets.motion(np.array([0]))[0] < MaturityConfig().min_motion
+
+
+def test_whoever_stands_for_folded_tracks_is_no_thing() -> None:
+    tracklets, row = TrackletTable(1), np.array([0])
+    for frame in range(60):
+        tracklets.place(tracklets.see(0, np.array([1]), frame / 10, 0), STILL[None], np.array([0.4]))
+    maturity = Maturity(MaturityConfig(), tracklets)
+    assert maturity.are_things(row, row).tolist() == [True]
+    tracklets.folded[0] = 1
+    assert maturity.are_things(row, row).tolist() == [False]
 
 
 @settings(max_examples=60, deadline=None)

@@ -72,7 +72,7 @@ def count_identities(
         came = begin[np.searchsorted(numbers, found.identity_ids)] < tracklets.begin[own[0]]
         nearest = similarity.stranger_rate(found.cosines[came].max(initial=-1.0, keepdims=True))[0]
         chances.append(1 - (1 - nearest) ** came.sum() if came.any() else np.nan)
-    return count_people(np.array(chances), len(of_run), false_merge_rate)
+    return count_people(np.array(chances), table.num_identities, false_merge_rate)
 
 
 def count_people(chances: FloatArray, num_identities: int, false_merge_rate: float) -> PeopleCount:

@@ -61,7 +61,8 @@ class Maturity:
         is_thing = scores < least.sure_score
         moved = np.zeros(len(is_thing), np.bool_)
         asked = np.nonzero(is_thing[groups])[0]
-        is_seen = tracklets.is_track[rows[asked]]  # whoever was remembered was a person then
+        # Whoever was remembered, or is so by tracks that are folded, was a person then.
+        is_seen = tracklets.is_track[rows[asked]] & (tracklets.folded[rows[asked]] == 0)
         moved[groups[asked[~is_seen]]] = True
         asked = asked[is_seen]
         moved[groups[asked[tracklets.motion(rows[asked]) >= least.min_motion]]] = True
