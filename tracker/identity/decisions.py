@@ -125,7 +125,7 @@ class Decisions:
         """Rows of the tracklets have gone, or stand for others."""
         self._waiting = {int(fold.place[row]): seen_s for row, seen_s in self._waiting.items()}
         self._to_ask = [row for row in fold.place[self._to_ask].tolist() if row != UNKNOWN]
-        self._asked_at = min(self._asked_at, len(fold.kept))
+        self._asked_at = 0  # everybody is asked again
         self.centroids = IdentityCentroids(self._tracklets, self._table)
 
     def forget(self, rows: IntArray) -> None:
@@ -245,12 +245,13 @@ class Decisions:
             return
         if is_known_now or tracklets.total_embeddings >= MORE_EMBEDDINGS * self._asked_at:
             self._asked_at = tracklets.total_embeddings
-            is_said = tracklets.tried == NEVER  # by somebody who knows better
-            if len(tracklets) <= FEW_TRACKLETS and not is_said.any():
+            # What somebody said who knows better stays, as does what stands for tracks of long ago.
+            is_fixed = (tracklets.tried == NEVER) | (tracklets.folded > 0)
+            if len(tracklets) <= FEW_TRACKLETS and not is_fixed.any():
                 self._link_anew()
                 return
             known = tracklets.is_track & (tracklets.num_embeddings > 0) & (self._table.identity != UNDECIDED)
-            self._to_ask = np.nonzero(known & ~is_said)[0][::-1].tolist()
+            self._to_ask = np.nonzero(known & ~is_fixed)[0][::-1].tolist()
         while self._to_ask and self.now_s - self._asked_s >= ASK_EVERY_S:
             row = self._to_ask.pop()
             if self._table.identity[row] != UNDECIDED and tracklets.tried[row] != NEVER:

@@ -43,7 +43,8 @@ class Moves:
         self._tracklets, self._similarity, self._places = tracklets, similarity, places
         self._embeddings = tracklets.centred.astype(np.float64)
         self._order = np.argsort(tracklets.begin, kind="stable")
-        self._is_asked = tracklets.is_track & (tracklets.num_embeddings > 0) & (tracklets.tried != NEVER)
+        is_fixed = (tracklets.tried == NEVER) | (tracklets.folded > 0)
+        self._is_asked = tracklets.is_track & (tracklets.num_embeddings > 0) & ~is_fixed
 
     def improve(self, clusters: IntArray) -> IntArray:
         """The answer after each tracklet went to whom it most likely is; the number of people may change."""
