@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from foundation.cosine_prior import CosinePrior
 from foundation.errors import ReuniteError
 from reid.checkpoint import load_model, save_weights, write_prior
+from reid.evaluate import main
 from reid.models import build_model
 from reid.preprocess import Preprocess
 from reid.stored_prior import PRIOR_KEY, find_prior
@@ -101,3 +102,19 @@ def test_a_network_whose_cosines_are_not_known_gets_the_default_and_says_so_once
     similarity_of(similarity_of(SimilarityConfig(), unknown), unknown)  # all of it is given
     assert similarity_of(SimilarityConfig(), Embedding()).prior == CosinePrior()  # nothing is compared
     assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("tiny.safetensors", ["--write"], "--write: goes with --prior and one --data"),
+        ("tiny.onnx", ["--write", "--prior"], "tiny.onnx is no .safetensors of this project"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_all_the_work(
+    weights: Path, capsys: pytest.CaptureFixture[str], name: str, options: list[str], said: str
+) -> None:
+    path = weights.with_name(name)
+    path.touch()
+    assert main([str(path), "--data", "market1501=nowhere", *options]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
