@@ -21,6 +21,7 @@ from tracker.live.guard import Doors
 from tracker.live.link import Link
 from tracker.live.rights import API, Role
 from tracker.live.site import Site
+from tracker.live.state import Live
 from tracker.live.tracking import LiveObserver
 from tracker.types import CameraName, Frame, IdentityEvent, Sightings, Tick
 
@@ -35,11 +36,12 @@ class LiveServer:
 
     Attributes:
         observer: The tracker's end; `see` sends frames through it.
+        live: What the server's routes work with.
         address: ``127.0.0.1:PORT``.
     """
 
-    def __init__(self, site: Site, observer: LiveObserver, address: str) -> None:
-        self.site, self.observer, self.address = site, observer, address
+    def __init__(self, site: Site, observer: LiveObserver, address: str, live: Live) -> None:
+        self.site, self.observer, self.address, self.live = site, observer, address, live
         self.accounts = Accounts(site)
         self._numbers = dict.fromkeys(CAMERAS, 0)
 
@@ -90,9 +92,8 @@ def live_server(folder: Path, doors: Doors | None = None) -> Iterator[LiveServer
     link = Link(ours)
     theirs.setblocking(False)
     door = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        create_app(site, doors, theirs), log_level="warning", ws_per_message_deflate=False, lifespan="on"
-    )
+    app = create_app(site, doors, theirs)
+    config = uvicorn.Config(app, log_level="warning", ws_per_message_deflate=False, lifespan="on")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, daemon=True)
     thread.start()
@@ -109,7 +110,7 @@ def live_server(folder: Path, doors: Doors | None = None) -> Iterator[LiveServer
     listener.start()
     address = f"127.0.0.1:{door.getsockname()[1]}"
     try:
-        running = LiveServer(site, observer, address)
+        running = LiveServer(site, observer, address, app.state.live)
         with running.client() as client:
             wait_until(lambda: len(client.get("/cameras").json()["cameras"]) == len(CAMERAS))
         yield running

@@ -1,0 +1,187 @@
+"""Search, watchlist, privacy, users, tokens, carriers, the audit log and metrics, as the API has them."""
+
+import re
+import time
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import pytest
+
+from foundation.arrays import EmbeddingArray
+from tests.live_server import LiveServer, live_server, receive_picture, wait_until
+from tracker.config import dump_config, load_config
+from tracker.gallery import GalleryWriter, Person, Pictures, Presence
+from tracker.live.rights import Role
+from tracker.stages import Embedder
+from tracker.types import CameraName, Detections, Network, Observations, Tick
+
+BOX = (40.0, 60.0, 80.0, 200.0)
+NETWORK = Network("drawn", "0", 64)
+
+
+class ByBrightness:
+    """An embedder to which people of one brightness are one: person 3 is at 3 x 60."""
+
+    network: Network | None = NETWORK
+
+    def embed(self, tick: Tick, detections: list[Detections], needed: object) -> list[Observations]:
+        brightness = round(float(tick.frames[0].image.mean()) / 60)
+        return [Observations(it.boxes, it.scores, looks(brightness)[None]) for it in detections]
+
+
+def looks(person: int) -> EmbeddingArray:
+    return np.eye(64, dtype=np.float32)[person]
+
+
+def photo_of(person: int) -> bytes:
+    picture = np.full((128, 64, 3), 60 * person, np.uint8)
+    return bytes(cv2.imencode(".png", picture)[1].tobytes())
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """Persons 1 to 3 were seen at the door, and are remembered."""
+    with live_server(tmp_path_factory.mktemp("site")) as server:
+        server.site.config.write_text(dump_config(load_config()))
+        writer = GalleryWriter(server.site.gallery, NETWORK)
+        writer.reserve(3)
+        now_s, door = time.time(), CameraName("door")
+        for person in (1, 2, 3):
+            shown = Pictures(np.array([door], np.object_), np.array([now_s]), looks(person)[None])
+            writer.save([Person(person, {door: Presence(now_s, now_s, 1)}, shown)])
+        writer.close()
+        embedder: Embedder = ByBrightness()  # type: ignore[assignment]
+        server.live.photos._embedder = embedder
+        server.see({"door": [(1, 1, BOX), (2, 2, BOX), (3, 3, BOX)]}, now_s)
+        wait_until(lambda: len(server.observer.store.people()) == 3)
+        yield server
+
+
+def test_a_photo_is_answered_with_who_it_is_or_nobody(server: LiveServer) -> None:
+    with server.client() as client:
+        png = {"Content-Type": "image/png"}
+        found = client.post("/search", content=photo_of(3), headers=png).json()
+        assert found["people"][0]["person"] == 3
+        assert found["people"][0]["probability"] > found["people"][1]["probability"]
+        total = found["nobody_probability"] + sum(it["probability"] for it in found["people"])
+        assert total == pytest.approx(1, abs=0.01)
+        whole = np.hstack([np.full((128, 64, 3), 60, np.uint8), np.full((128, 64, 3), 120, np.uint8)])
+        both = cv2.imencode(".png", whole)[1].tobytes()
+        right = client.post("/search?box=0.5,0,1,1", content=both, headers=png).json()
+        assert right["people"][0]["person"] == 2
+        assert client.post("/search?box=0,0,0,0", content=both, headers=png).status_code == 422
+    with server.client(Role.OPERATOR, [2]) as other:
+        nobody = other.post("/search", content=photo_of(3), headers=png).json()
+        assert (nobody["person"], nobody["people"]) == (None, []), "that camera never saw them"
+
+
+def test_somebody_on_a_camera_is_searched_and_others_who_are_alike(server: LiveServer) -> None:
+    with server.client() as client:
+        box = {"camera": "c1", "box": [0.1, 0.2, 0.5, 0.9]}
+        answer = client.post("/search/camera", json=box)
+        assert answer.status_code == 200
+        assert {it["person"] for it in answer.json()["people"]} == {1, 2, 3}
+        alike = client.get("/people/1/similar").json()
+        assert 1 not in {it["person"] for it in alike["people"]}
+        assert client.get("/people/9/similar").status_code == 404
+
+
+def test_who_is_watched_for_is_told_when_seen(server: LiveServer) -> None:
+    with server.client() as client:
+        entry = client.post("/watchlist", json={"person": 2, "note": "call the desk"}).json()
+        assert client.post("/watchlist", json={"person": 2}).status_code == 409
+        assert client.post("/watchlist", json={"person": 99}).status_code == 404
+        assert (
+            client.post("/watchlist", content=b"{", headers={"Content-Type": "application/json"}).status_code
+            == 422
+        )
+        png = {"Content-Type": "image/png"}
+        assert client.post("/watchlist?note=x", content=photo_of(0), headers=png).status_code == 409
+        wait_until(lambda: server.observer._commands.qsize())
+        server.see({"door": [(2, 2, BOX)]})
+        server.see({"door": [(2, 2, BOX)]})
+        seen = wait_until(lambda: client.get("/events?type=watchlist.seen").json()["events"])
+        assert [it["person"] for it in seen] == [2]
+        assert client.get("/people/2").json()["is_watched"]
+        assert client.delete(f"/watchlist/{entry['id']}").status_code == 204
+        assert client.get("/watchlist").json() == {"entries": []}
+
+
+def test_what_may_be_shown_is_changed_at_once(server: LiveServer) -> None:
+    with server.client() as client:
+        open_to_all = client.get("/privacy").json()
+        assert client.put("/privacy", json={**open_to_all, "blur": "all_but"}).status_code == 422
+        assert client.put("/privacy", json={**open_to_all, "pictures": False}).status_code == 200
+        wait_until(lambda: client.get("/cameras/c1/picture").status_code == 404)
+        with server.wall(client) as wall:
+            wall.send('{"type": "subscribe", "cameras": {"c1": 320}}')
+            wait_until(lambda: server.observer.publisher.wanted)
+            server.see({"door": [(1, 1, BOX)]})
+            header, jpeg = receive_picture(wall)
+            assert (len(header["boxes"]), jpeg) == (1, b"")
+        client.put("/privacy", json=open_to_all)
+        wait_until(lambda: client.get("/cameras/c1/picture").status_code == 200)
+
+
+def test_users_and_tokens_come_and_go_and_are_written_down(server: LiveServer) -> None:
+    with server.client() as client:
+        user = {"name": "anna", "password": "correct horse", "role": "viewer", "cameras": ["c2"]}
+        assert client.post("/users", json=user).status_code == 201
+        assert client.post("/users", json={**user, "password": "short"}).status_code == 422
+        assert client.post("/users", json={**user, "cameras": ["door"]}).status_code == 422
+        assert {"name": "anna", "role": "viewer", "cameras": ["c2"]} in client.get("/users").json()["users"]
+        assert client.delete("/users/anna").status_code == 204
+        assert client.delete("/users/anna").status_code == 404
+        token = client.post("/tokens", json={"name": "desk", "role": "viewer", "cameras": ["c1"]}).json()
+        bearer = {"Authorization": f"Bearer {token['token']}"}
+        assert client.get("/session", headers=bearer).json()["cameras"] == ["c1"]
+        assert token["token"] not in client.get("/tokens").text
+        assert client.delete(f"/tokens/{token['id']}").status_code == 204
+        assert client.get("/session", headers=bearer).status_code == 401
+        client.get("/people/1")
+        told = [(it["action"], it["target"]) for it in client.get("/audit").json()["entries"]]
+        assert told[0] == ("looked at person", "1")
+        assert ("added user", "anna") in told
+        assert "correct horse" not in client.get("/audit?limit=500").text
+
+
+def test_carriers_are_set_and_their_secret_is_told_once(server: LiveServer) -> None:
+    with server.client() as client:
+        desk = {"name": "desk", "address": "http://127.0.0.1:9/hook"}
+        told = client.put("/carriers", json={"webhooks": [desk]}).json()
+        assert len(told["webhooks"][0]["secret"]) > 20
+        again = client.put("/carriers", json={"webhooks": [desk]}).json()
+        assert again["webhooks"][0]["secret"] is None
+        assert server.live.carriers.settings.webhooks[0].secret == told["webhooks"][0]["secret"]
+        server.see({"hall": []})
+        names = {it["name"] for it in client.get("/carriers").json()["states"]}
+        assert names == {"events.jsonl", "webhook desk"}
+        wrong = {"webhooks": [{"name": "x", "address": "file:///etc/passwd"}]}
+        assert client.put("/carriers", json=wrong).status_code == 422
+        assert client.put("/carriers", json={"webhooks": [desk, desk]}).status_code == 422
+        client.put("/carriers", json={})
+
+
+def test_every_setting_is_told_with_its_value(server: LiveServer) -> None:
+    with server.client() as client:
+        settings = {it["key"]: it for it in client.get("/settings").json()["settings"]}
+        assert settings["tracking.max_lost_s"]["value"] == "1.5"
+        assert settings["tracking.max_lost_s"]["description"]
+        assert settings["tracking"]["is_section"]
+
+
+def test_metrics_are_lines_that_prometheus_reads(server: LiveServer) -> None:
+    with server.client() as client:
+        text = client.get(f"http://{server.address}/metrics").text
+        line = re.compile(r'(# (HELP|TYPE) .+)|(\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? -?[\d.e+]+)')
+        assert all(line.fullmatch(it) for it in text.splitlines())
+        assert 'reunite_camera_frames_total{camera="door"}' in text
+        assert "reunite_events_total" in text
+    with server.client(Role.VIEWER, [2]) as other:
+        text = other.get(f"http://{server.address}/metrics").text
+        assert "door" not in text
+        assert "hall" in text
+    with server.browser() as nobody:
+        assert nobody.get("/metrics").status_code == 401
+        assert nobody.get("/healthz").json()["status"] == "ok"
