@@ -206,7 +206,7 @@ def test_a_run_that_is_cut_off_after_it_saved_saves_the_same_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"tracker.recording.run.{cut}", die)
+        patch.setattr(f"tracker.recording.results.{cut}", die)
         assert run(scene, *settings, name="cut") == 130
     saved = sightings_in(gallery)
     assert len(saved) == 3
@@ -324,7 +324,7 @@ def test_a_live_run_saves_at_each_checkpoint_and_after_a_crash_once_more(
     assert list(once.values()) == [{live.cameras[0]: 30}]
     with Gallery(Path("people.sqlite")) as gallery:
         assert gallery.people()[0].seen.last_seen == pytest.approx(1_767_600_002.9)
-    assert main(["--resume", str(live.folder.path)]) == 0
+    assert main(["--resume", str(live.folder.path), "--no-continue"]) == 0
     assert sightings_in(Path("people.sqlite")) == once
 
 
@@ -347,7 +347,7 @@ def test_a_gallery_that_cannot_be_written_for_a_while_does_not_stop_a_live_run(
         live._save()
         assert live.folder.checkpoint.is_file()
         assert [it for it in live.problems if "may only be read" in it]
-        assert len(caplog.records) == 1
+        assert [it.levelname for it in caplog.records].count("WARNING") == 1
         connection.execute("PRAGMA query_only = 0")
         live._save()
         assert not [it for it in live.problems if "may only be read" in it]
