@@ -16,6 +16,7 @@ import httpx
 import pytest
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from tests.clips import write_clip
 from tests.live_server import DEADLINE_S, receive_picture, wait_until
@@ -70,7 +71,7 @@ class Running:
         headers = {"Cookie": f"reunite={self.browser.cookies['reunite']}"}
         with connect(
             f"ws://{self.address}{API}/wall",
-            origin=f"http://{self.address}",  # type: ignore[arg-type]
+            origin=Origin(f"http://{self.address}"),
             additional_headers=headers,
         ) as wall:
             wall.send(json.dumps({"type": "subscribe", "cameras": {"c1": 320}}))

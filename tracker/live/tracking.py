@@ -63,7 +63,7 @@ class LiveObserver:
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._people: list[dict[str, Any]] = []
         self._standing: Standing | None = None
-        self._paused: set[str] = set()
+        self._paused: frozenset[str] = frozenset()
         self._due_s = dict.fromkeys(("people", "rates", "stays"), 0.0)
         self._reload()
         self._ended = threading.Event()
@@ -140,14 +140,12 @@ class LiveObserver:
     def _pause(self, header: Mapping[str, Any]) -> None:
         if self._tracking is None:
             return
-        source = self._tracking.source
-        is_known = isinstance(source, LiveSource | LoopedSource)
-        if is_known:
-            source.pause(CameraName(header["camera"]), paused=header["paused"])
-            self._paused = self._paused - {header["camera"]} | (
-                {header["camera"]} if header["paused"] else set()
-            )
-        refused = {} if is_known else {"refused": "a recording cannot be paused"}
+        source, camera, refused = self._tracking.source, CameraName(header["camera"]), {}
+        if isinstance(source, LiveSource | LoopedSource):
+            source.pause(camera, paused=header["paused"])
+            self._paused = self._paused | {camera} if header["paused"] else self._paused - {camera}
+        else:
+            refused = {"refused": "a recording cannot be paused"}
         self._send({"type": "reply", "id": header["id"], **refused})
 
     def _correct(self, header: Mapping[str, Any]) -> None:
