@@ -404,7 +404,8 @@ def test_a_live_run_that_was_killed_still_gives_what_it_saw(
             np.array([1]), np.array([[1.0, 2.0, 30.0, 90.0]]), np.array([0.9]), np.zeros((1, 0), np.float32)
         )
         frame = Frame(camera, 7, 100.0, blank_image(64, 48))
-        run._journal.write(frame, name_tracks(run.identities, frame, tracks, tracks[:0]))
+        assert run._live
+        run._live.write(frame, name_tracks(run.identities, frame, tracks, tracks[:0]))
         run.progress.done[camera] = 7
         run._save()  # and then it is killed
     assert main(["--resume", str(run.folder.path)]) == 2  # without its password it cannot go on

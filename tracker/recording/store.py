@@ -257,7 +257,7 @@ class StoredIdentities:
             for track, identity, number in self._store._connection.execute(query, (camera, first, last)):
                 now = self._survivors.get(identity, identity)
                 who[track - first] = now
-                numbers[track - first] = now or self._start + number
+                numbers[track - first] = now or self._start + number - 1
         return who[track_ids - first], numbers[track_ids - first]
 
 
