@@ -49,12 +49,12 @@ class Site(NamedTuple):
 
     Attributes:
         overlaps: The cameras that are said to see one place, two by two.
-        count: How many people there are said to be.
+        expected: How many people there are said to be.
         people: How many there were.
     """
 
     overlaps: list[tuple[CameraName, CameraName]]
-    count: PeopleCount | None
+    expected: PeopleCount | None
     people: int
 
 
@@ -111,10 +111,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if site.overlaps:
             pairs = ", ".join(f"{one} and {other}" for one, other in site.overlaps)
             print(f"site {seed}: {pairs} are said to overlap", flush=True)
-        if site.count is not None:
-            within[kind] += site.count.low <= site.people <= site.count.high
-            off[kind] += site.count.expected / site.people - 1
-            print(f"site {seed}: {site.count}, truly {site.people}", flush=True)
+        if site.expected is not None:
+            within[kind] += site.expected.low <= site.people <= site.expected.high
+            off[kind] += site.expected.expected / site.people - 1
+            print(f"site {seed}: {site.expected}, truly {site.people}", flush=True)
     print(f"{options.layout}: {CAMERAS} cameras, {SECONDS} s")
     for index in np.nonzero(sites)[0].tolist():
         count = int(sites[index])

@@ -33,6 +33,6 @@ def test_rooms_apart_do_not_overlap_and_one_hall_does(monkeypatch: pytest.Monkey
     monkeypatch.setattr(overlap, "SECONDS", 60)
     apart = overlap.link_site(1, "separate")
     assert apart.overlaps == []
-    assert apart.count is not None
+    assert apart.expected is not None
     assert 0 < apart.people <= overlap.PEOPLE
     assert overlap.link_site(0, "overlapping").overlaps == [("cam1", "cam2")]

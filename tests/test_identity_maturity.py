@@ -25,7 +25,7 @@ def show(linker: IdentityLinker, boxes: FloatArray, scores: FloatArray, first_tr
             first_track + np.arange(boxes.shape[1]),
             boxes[frame],
             scores[frame],
-            np.empty((boxes.shape[1], 0)),
+            np.empty((boxes.shape[1], 0), np.float32),
         )
         image = blank_image(640, 480)
         said.append(int(linker.observe(Frame(A, frame + 1, frame / 10, image), tracks)[0]))
@@ -86,12 +86,12 @@ def test_a_chair_that_was_counted_at_first_is_taken_back_and_its_number_is_not_u
 @given(seed=st.integers(0, 10_000), offline=st.booleans())
 def test_events_and_counts_hold_where_some_are_chairs(seed: int, offline: bool) -> None:
     rng = np.random.default_rng(seed)
-    known_before: list[dict[tuple[str, int], int]] = []
+    known_before: list[dict[tuple[CameraName, int], int]] = []
     is_chair, scores = rng.uniform(size=5) < 0.5, rng.uniform(0.3, 0.8, (2, 5))
     boxes = STILL + np.cumsum(rng.normal(0, 6, (80, 5, 1)) * ~is_chair[:, None], axis=0)
     for _ in range(2):
         linker = IdentityLinker(IdentityConfig(), [A])
-        show(linker, boxes, np.where(np.arange(80)[:, None] < 40, *scores[:, None]))
+        show(linker, boxes, np.where(np.arange(80)[:, None] < 40, scores[0], scores[1]))
         if offline:
             linker.link_offline()
         linker.finalize()

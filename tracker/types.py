@@ -412,4 +412,4 @@ def _has_area(boxes: FloatArray) -> BoolArray:
 
 def _is_class(names: NDArray[Any], class_name: str | None, count: int) -> BoolArray:
     """(N,) which boxes are of a class; all of them where none is asked for."""
-    return np.ones(count, np.bool_) if class_name is None else np.asarray(names == class_name)
+    return np.ones(count, np.bool_) if class_name is None else np.asarray(names == class_name, np.bool_)
