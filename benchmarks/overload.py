@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from rich.console import Console
@@ -116,14 +117,17 @@ def track(options: argparse.Namespace) -> int:
     config = load_config(None, [*settings, "output.checkpoint_s=2"])
     config = config.model_copy(update={"source": tuple(options.address)})
     work_s = options.work_ms / 1000
-    recording.build_camera_motion = lambda *_: NoCameraMotion()
-    recording.build_detector = lambda _, working: Walkers(list(working), work_s)
-    recording.build_embedder = lambda _: Walkers([], 0.0)
+    walkers = patch.multiple(
+        recording,
+        build_camera_motion=lambda *_: NoCameraMotion(),
+        build_detector=lambda _, working: Walkers(list(working), work_s),
+        build_embedder=lambda _: Walkers([], 0.0),
+    )
     ear, stop, reopened = Ear(), threading.Event(), None
     logging.getLogger("tracker").addHandler(ear)
     if options.resume:
         reopened = RunFolder.reopen(RunFolder.newest_unfinished(options.folder))[0]
-    with TrackingRun(config, stop, reopened) as run:
+    with walkers, TrackingRun(config, stop, reopened) as run:
         threading.Timer(options.minutes * 60, stop.set).start()
         run.run(Console(file=(options.folder / "console.log").open("a"), width=300))
     print(f"{ear.said_s:.1f}")

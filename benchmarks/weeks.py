@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -172,14 +173,17 @@ def main() -> int:
     options = parser.parse_args()
     world = World(options.people, options.cameras, options.hours * 3600, options.seed)
     handed, source = HandedIn(world), Cameras(options.cameras)
-    recording.open_source = lambda *_: source  # type: ignore[assignment]
-    recording.locate_cameras = lambda *_: dict.fromkeys(source.reports, "")
-    recording.build_detector = lambda *_: handed
-    recording.build_embedder = lambda *_: handed
-    recording.build_camera_motion = lambda *_: NoCameraMotion()
     settings = ["source=rtsp://simulated/x", "embedder.every_s=1"]
     settings += [f"identity.keep_tracklets_s={1e9 if options.unbounded else options.keep_s}"]
-    with tempfile.TemporaryDirectory() as folder:
+    handed_in = patch.multiple(
+        recording,
+        open_source=lambda *_: source,
+        locate_cameras=lambda *_: dict.fromkeys(source.reports, ""),
+        build_detector=lambda *_: handed,
+        build_embedder=lambda *_: handed,
+        build_camera_motion=lambda *_: NoCameraMotion(),
+    )
+    with tempfile.TemporaryDirectory() as folder, handed_in:
         config = load_config(None, [*settings, f"output.folder={folder}"])
         with TrackingRun(config, threading.Event()) as run:
             return follow(run, handed, world, source, options)

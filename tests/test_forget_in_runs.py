@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from foundation.arrays import EmbeddingArray
 from tests.live_runs import LOOKS, Presence, live_run
 from tracker.config import RunConfig, load_config
 from tracker.gallery import Gallery
+from tracker.multi_camera_tracker import MultiCameraTracker
 from tracker.recording import run as recording
 from tracker.recording.checkpoint import load_checkpoint
 from tracker.recording.folder import RunFolder
@@ -25,11 +27,11 @@ FIRST = 77_001_234
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
-    built = recording.MultiCameraTracker
+    built = MultiCameraTracker
 
-    def with_numbers(*arguments: object, **settings: object) -> object:
+    def with_numbers(*arguments: Any, **settings: Any) -> MultiCameraTracker:
         """New people are numbered from `FIRST` on, as if a gallery had given all before."""
-        tracker = built(*arguments, **settings)  # type: ignore[arg-type]
+        tracker = built(*arguments, **settings)
         tracker.identities._table._last = FIRST - 1
         return tracker
 
@@ -127,7 +129,8 @@ def test_a_run_that_goes_on_forgets_with_its_next_checkpoint(
 ) -> None:
     from tests.live_runs import Scripted
 
-    ticks, told = Scripted.ticks, []
+    ticks = Scripted.ticks
+    told: list[Any] = []
 
     def with_a_wish(self: Scripted) -> object:
         for tick in ticks(self):

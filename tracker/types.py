@@ -407,7 +407,8 @@ def blank_image(width: int, height: int) -> Image:
 
 def _has_area(boxes: FloatArray) -> BoolArray:
     """(N,) whether a box is one: others clip boxes at the edge of the picture, down to nothing."""
-    return np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    is_finite, is_open = np.isfinite(boxes), boxes[:, 2:] > boxes[:, :2]
+    return np.logical_and(is_finite.all(axis=1), is_open.all(axis=1))
 
 
 def _is_class(names: NDArray[Any], class_name: str | None, count: int) -> BoolArray:

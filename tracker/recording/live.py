@@ -72,7 +72,7 @@ class LiveRecording:
         left = identities.tracks()
         is_left = set(zip(left.cameras.tolist(), left.track_ids.tolist(), strict=True))
         keys = zip(tracks.cameras.tolist(), tracks.track_ids.tolist(), strict=True)
-        return tracks[[place for place, key in enumerate(keys) if key not in is_left]]
+        return tracks[np.array([key not in is_left for key in keys], np.bool_)]
 
     @property
     def time_s(self) -> float:
