@@ -57,7 +57,8 @@ def iou_matrix(a_xyxy: FloatArray, b_xyxy: FloatArray) -> FloatArray:
     Returns:
         (M, N) in [0, 1]; 0 where both boxes have no area.
     """
-    a, b = a_xyxy.T[:, :, None], b_xyxy.T[:, None, :]
+    a = a_xyxy.T[:, :, None].astype(np.float64, copy=False)  # others' boxes may be whole numbers
+    b = b_xyxy.T[:, None, :].astype(np.float64, copy=False)
     width = np.minimum(a[2], b[2])
     width -= np.maximum(a[0], b[0])
     overlap: FloatArray = np.minimum(a[3], b[3])
@@ -141,7 +142,7 @@ def _beginning_within(
 
 def iou_of_pairs(a_xyxy: FloatArray, b_xyxy: FloatArray) -> FloatArray:
     """(P, 4) and (P, 4) boxes x1, y1, x2, y2 with area -> (P,) intersection over union of each pair."""
-    a, b = a_xyxy.T, b_xyxy.T
+    a, b = a_xyxy.T.astype(np.float64, copy=False), b_xyxy.T.astype(np.float64, copy=False)
     shared = np.minimum(a[2:], b[2:])
     shared -= np.maximum(a[:2], b[:2])
     np.maximum(shared, 0.0, out=shared)
