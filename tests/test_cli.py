@@ -99,8 +99,8 @@ def test_an_option_that_does_not_exist_is_one_sentence_and_the_way_to_the_help(
         ("--verson", "--verson is no option here, did you mean --version?"),
         (
             "gallery lst",
-            "COMMAND: 'lst' is not one of list, show, merge, split, forget, export, prune, "
-            "did you mean list?",
+            "COMMAND: 'lst' is not one of list, show, merge, split, check, repair, forget, export, "
+            "prune, did you mean list?",
         ),
         ("gallery show anna", "ID: 'anna' is no whole number"),
         ("evaluate runs --gt videos --min-away long", "--min-away: 'long' is no number"),

@@ -13,7 +13,7 @@ from tests.test_recording import CAMERAS, DOOR, HOUR, NONE, event, put, read, tr
 from tracker.config import load_config
 from tracker.config.retention import RetentionConfig, seconds_of
 from tracker.gallery import Gallery
-from tracker.recording.checkpoint import Progress
+from tracker.recording.checkpoint import Checkpoints, Progress
 from tracker.recording.live import LiveRecording
 from tracker.recording.reader import read_hours
 from tracker.sinks.events import EventLog
@@ -72,7 +72,8 @@ def test_a_run_forgets_who_was_away_for_long_and_keeps_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     comers: list[Presence] = [("door", 0, 0, 6), ("door", 1, 1, 7), ("yard", 1, 30, 36), ("door", 0, 60, 66)]
-    settings = [f"output.folder={tmp_path / 'runs'}", "source=rtsp://nowhere/x", "output.checkpoint_s=0.5"]
+    settings = [f"output.folder={tmp_path / 'runs'}", "source=rtsp://nowhere/x"]
+    monkeypatch.setattr(Checkpoints, "is_due", lambda _: True)  # after each frame, however quick the machine
     settings += ["retention.gallery=40s", "retention.videos=2d", "identity.keep_tracklets_s=5"]
     config = load_config(None, settings)
     made = live_run(monkeypatch, config, comers, (0, 50), is_cut=True)

@@ -25,6 +25,8 @@ from tracker.types import Network
 UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
 """What SQLite raises of damaged pages; of damaged names of tables its own sentence cannot be decoded."""
 LAST_ROW = 2**63 - 1
+CAMERA = "CASE typeof(camera) WHEN 'text' THEN camera END"
+"""A camera's name; text and blobs are bytes alike once they are read."""
 MAX_SAID = 3
 """Sentences of SQLite about damaged pages that are passed on."""
 
@@ -252,7 +254,8 @@ class Reader:
         """Copy pictures and their thumbnails; of each person and camera, when there are pictures."""
         seen: dict[int, dict[str, list[float]]] = {}
         sound: set[int] = set()
-        for row, person, camera, time, embedding in self._rows("picture", "person, camera, time, embedding"):
+        columns = f"person, {CAMERA}, time, embedding"
+        for row, person, camera, time, embedding in self._rows("picture", columns):
             name = _text(camera)
             if not isinstance(person, int) or person < 1 or name is None or not _is_time(time):
                 self._wrong["pictures of no person, camera or time"] += 1
@@ -332,7 +335,7 @@ class Reader:
 
     def _presence_rows(self, seen: dict[int, Any]) -> Iterator[Row]:
         """The rows of a table that has no row numbers; where it is damaged, those of each person."""
-        columns = "SELECT person, camera, first_seen, last_seen, sightings FROM presence"
+        columns = f"SELECT person, {CAMERA}, first_seen, last_seen, sightings FROM presence"
         try:
             yield from self._connection.execute(columns).fetchall()
         except UNREADABLE:

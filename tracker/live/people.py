@@ -194,12 +194,16 @@ class People:
 
     def _remembered(self, person: int) -> tuple[Sequence[int], Sequence[PictureKey]]:
         """The numbers that were merged into a person, and the pictures of all of them."""
+        # The gallery knows of somebody a while later than whoever merged two people here.
+        merged = self._site.rows(
+            "SELECT other FROM correction WHERE kind = 'merge' AND person = ? AND undone IS NULL", (person,)
+        )
+        numbers, pictures = [row["other"] for row in merged], list[PictureKey]()
         with self.gallery() as gallery:
-            if gallery is None:
-                return (), ()
-            numbers = self._numbers(gallery, person)
-            pictures = [key for number in numbers for key in gallery.thumbnails(number)]
-        return sorted(set(numbers) - {person}), sorted(pictures, key=lambda key: -key.time)
+            if gallery is not None:
+                numbers += self._numbers(gallery, person)
+                pictures = [key for number in {*numbers} for key in gallery.thumbnails(number)]
+        return sorted({*numbers} - {person}), sorted(pictures, key=lambda key: -key.time)
 
     def _numbers(self, gallery: Gallery, person: int) -> list[int]:
         survivors = gallery.survivors()
