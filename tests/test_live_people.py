@@ -205,7 +205,7 @@ def test_what_is_too_old_goes_with_the_people_who_were_not_seen_since(
     with scene.server.client() as client:
         privacy = client.get("/privacy").json()
         assert client.put("/privacy", json={**privacy, "retention_days": 1}).status_code == 200
-        wait_until(lambda: client.get("/people/1/thumb").status_code == 404)
+        wait_until(lambda: client.get("/people/1/thumb").status_code == 204)
         assert client.get("/people/1").status_code == 200, "the stay was ten minutes ago"
 
 

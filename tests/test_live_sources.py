@@ -419,7 +419,7 @@ class TestFeeds:
             yield from give(10)(stop)
             gone.set()
 
-        source = play(LiveConfig(queue_frames=3), door=[act])
+        source = play(LiveConfig(overload="drop", queue_frames=3), door=[act])
         ticks = source.ticks()
         assert next(ticks).frames[0].number == 1
         go.set()
