@@ -5,6 +5,7 @@ from pathlib import Path
 
 from foundation.config import ConfigError, Section, dump_config, read_config
 from foundation.config_names import find_config
+from tracker.config.identity import IdentityConfig, MaturityConfig, SimilarityConfig
 from tracker.config.ranges import Tunable, tunable_values, with_values
 from tracker.config.reading import LiveConfig, SourceConfig
 from tracker.config.sections import (
@@ -19,8 +20,6 @@ from tracker.config.sections import (
     FlowCameraMotionConfig,
     GalleryConfig,
     GroundConfig,
-    IdentityConfig,
-    MaturityConfig,
     NetworkDetectorConfig,
     NoCameraMotionConfig,
     NoEmbedderConfig,
@@ -28,7 +27,6 @@ from tracker.config.sections import (
     OutputConfig,
     ReidEmbedderConfig,
     RunConfig,
-    SimilarityConfig,
     UltralyticsDetectorConfig,
 )
 from tracker.config.tracking import AssociationStage, MotionConfig, OfflineConfig, TrackingConfig
