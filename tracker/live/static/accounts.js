@@ -1,7 +1,7 @@
 // Users, API tokens and the audit log.
 
 import { call } from "./api.js";
-import { ask, attempt, button, choice, el, field, fill, toast } from "./dom.js";
+import { ask, attempt, button, choice, el, field, fill, table, toast } from "./dom.js";
 import { T } from "./texts.js";
 import { full } from "./time.js";
 
@@ -11,24 +11,7 @@ function tablePart({ columns, load, add = null, addWords = "" }) {
   const again = () => attempt(async () => fill(body, await load(again)));
   again();
   return [
-    el(
-      "div",
-      { class: "wide" },
-      el(
-        "table",
-        {},
-        el(
-          "thead",
-          {},
-          el(
-            "tr",
-            {},
-            columns.map((text) => el("th", { scope: "col", text })),
-          ),
-        ),
-        body,
-      ),
-    ),
+    table(columns, body),
     add &&
       el(
         "div",
@@ -185,24 +168,7 @@ export function auditPart() {
   attempt(load);
   return [
     el("p", { class: "hint", text: T.auditHint }),
-    el(
-      "div",
-      { class: "wide" },
-      el(
-        "table",
-        {},
-        el(
-          "thead",
-          {},
-          el(
-            "tr",
-            {},
-            T.auditColumns.map((text) => el("th", { scope: "col", text })),
-          ),
-        ),
-        body,
-      ),
-    ),
+    table(T.auditColumns, body),
     more,
   ];
 }

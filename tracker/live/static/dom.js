@@ -95,6 +95,12 @@ export function choice(options, value, change = () => {}) {
   return select;
 }
 
+/** A table that scrolls sideways where it is too wide; `headings` are texts, or cells of the head. */
+export function table(headings, body) {
+  const cells = headings.map((it) => (typeof it === "string" ? el("th", { scope: "col", text: it }) : it));
+  return el("div", { class: "wide" }, el("table", {}, el("thead", {}, el("tr", {}, cells)), body));
+}
+
 const toasts = el("div", { class: "toasts", role: "status", "aria-live": "polite" });
 
 /** Say something for a while; `undo` adds a button that takes it back. */

@@ -2,7 +2,7 @@
 
 import { session, call } from "./api.js";
 import { auditPart, tokensPart, usersPart } from "./accounts.js";
-import { ask, attempt, button, choice, el, field, fill, toast } from "./dom.js";
+import { ask, attempt, button, choice, el, field, fill, table, toast } from "./dom.js";
 import { peoplePicker } from "./people.js";
 import { nameOf } from "./people_parts.js";
 import { T } from "./texts.js";
@@ -107,25 +107,11 @@ function camerasPart(live, signal) {
   live.on("cameras", update, signal);
   update();
   return [
-    el(
-      "div",
-      { class: "wide" },
-      el(
-        "table",
-        {},
-        el(
-          "thead",
-          {},
-          el(
-            "tr",
-            {},
-            T.cameraColumns.map((text, at) =>
-              el("th", { scope: "col", text, class: at > 2 && at < 6 ? "number" : null }),
-            ),
-          ),
-        ),
-        body,
+    table(
+      T.cameraColumns.map((text, at) =>
+        el("th", { scope: "col", text, class: at > 2 && at < 6 ? "number" : null }),
       ),
+      body,
     ),
     may("admin") && el("div", { class: "row" }, button(T.addCamera, add, { class: "main" })),
   ];
