@@ -128,6 +128,9 @@ def _truths(value: Any, checked: Any, where: str = "") -> Iterator[tuple[str, bo
     elif isinstance(value, dict) and isinstance(checked, BaseModel):
         for key, below in value.items():
             yield from _truths(below, getattr(checked, key), f"{where}.{key}")
+    elif isinstance(value, dict) and isinstance(checked, dict):
+        for key, below in value.items():
+            yield from _truths(below, checked.get(key), f"{where}.{key}")
     elif isinstance(value, list) and isinstance(checked, tuple):
         for index, (below, kept) in enumerate(zip(value, checked, strict=False)):
             yield from _truths(below, kept, f"{where}.{index}")
@@ -188,14 +191,20 @@ def _follow(schema: type[Section], path: Sequence[int | str]) -> tuple[list[str]
     """
     keys: list[str] = []
     sections: list[type[Section]] = [schema]
+    is_named = False  # the step before was a mapping, and the next is a name that the user chose
     for step in path:
+        if is_named:
+            keys.append(str(step))
+            is_named = False
+            continue
         if len(sections) > 1 and isinstance(step, str):
             sections = [section for section in sections if _kind_of(section) == step]
             continue
         keys.append(str(step))
         if isinstance(step, str):
             fields = sections[0].model_fields if sections else {}
-            sections = _sections_in(fields[step].annotation) if step in fields else []
+            annotation = fields[step].annotation if step in fields else None
+            sections, is_named = _sections_in(annotation), get_origin(annotation) is dict
     return keys, sections
 
 
@@ -204,9 +213,9 @@ def _kind_of(section: type[Section]) -> str:
 
 
 def _sections_in(annotation: Any) -> list[type[Section]]:
-    """The sections inside an annotation such as ``A | B``, ``tuple[A, ...]`` or ``Annotated[A | B, ...]``."""
+    """The sections inside an annotation such as ``A | B``, ``tuple[A, ...]`` or ``dict[str, A]``."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return [annotation]
-    if get_origin(annotation) in (Union, UnionType, Annotated, tuple, list):
+    if get_origin(annotation) in (Union, UnionType, Annotated, tuple, list, dict):
         return [section for part in get_args(annotation) for section in _sections_in(part)]
     return []

@@ -13,7 +13,7 @@ from reid.config import TrainConfig
 from reid.distillation import Teacher
 from reid.losses import moved_centres
 from reid.models import ReidOutput
-from reid.objective import distillation_parts, loss_parts
+from reid.objective import centre_rates, distillation_parts, loss_parts, outputs_of
 from reid.preprocess import Preprocess
 from reid.sampling import NOBODY
 from reid.training_averages import make_average
@@ -34,7 +34,7 @@ class Learner:
         projection: From its embedding into the teacher's space; None without a teacher.
         optimiser, scaler: What moves it.
         average: Of its weights; None where the config has none.
-        centres: (people, E) of each head, where there is a centre loss.
+        centres: (people, E) by the name of the output, where there is a centre loss.
     """
 
     config: TrainConfig
@@ -46,7 +46,7 @@ class Learner:
     optimiser: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     average: Ema | Swa | None
-    centres: list[Tensor]
+    centres: dict[str, Tensor]
 
     @classmethod
     def start(
@@ -64,7 +64,12 @@ class Learner:
         if teacher is not None:
             length: int = model.embedding_length  # type: ignore[assignment]
             projection = nn.Linear(length, teacher.bank.shape[1], bias=False).to(device)
-        lengths: tuple[int, ...] = model.head_lengths if config.losses.centre.weight else ()  # type: ignore[assignment]
+        nothing = torch.zeros(1, 3, preprocess.height, preprocess.width, device=device)
+        with torch.no_grad():
+            output: ReidOutput = model.eval()(nothing)
+        for name, part in config.losses.items():
+            outputs_of(name, part, output)  # refuses a name that the network does not know
+        centred = centre_rates(config.losses, output)
         return cls(
             config=config,
             preprocess=preprocess,
@@ -75,7 +80,9 @@ class Learner:
             optimiser=make_optimiser(config, model, projection),
             scaler=torch.amp.GradScaler(device.type, enabled=config.precision == "float16"),
             average=make_average(config),
-            centres=[torch.zeros(people, length, device=device) for length in lengths],
+            centres={
+                name: torch.zeros(people, output.features[name].shape[1], device=device) for name in centred
+            },
         )
 
     def step(
@@ -115,10 +122,12 @@ class Learner:
         self.scaler.step(self.optimiser)
         self.scaler.update()
         somebody = labels != NOBODY
-        self.centres = [
-            moved_centres(head.float()[somebody], labels[somebody], centre, self.config.losses.centre.rate)
-            for head, centre in zip(output.heads, self.centres, strict=False)
-        ]
+        self.centres = {
+            name: moved_centres(
+                output.features[name].float()[somebody], labels[somebody], self.centres[name], rate
+            )
+            for name, rate in centre_rates(self.config.losses, output).items()
+        }
         if isinstance(self.average, Ema):
             self.average.update(self.model.state_dict())
         return values
@@ -157,4 +166,7 @@ class Learner:
             self.projection.load_state_dict(state["projection"])
         if self.average is not None:
             self.average.restore({name: value.to(self.device) for name, value in state["average"].items()})
-        self.centres = [centre.to(self.device) for centre in state["centres"]]
+        centres = state["centres"]
+        if isinstance(centres, list):  # of a run that began when heads had no names
+            centres = dict(zip(self.centres, centres, strict=True))
+        self.centres = {name: centre.to(self.device) for name, centre in centres.items()}

@@ -1,67 +1,101 @@
-"""What a configuration minimises: the losses of all heads, by name and weighted."""
+"""What a configuration minimises: parts by name and weighted, each a loss of some outputs of the network."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
+from foundation.errors import ReuniteError
 from reid import losses
-from reid.config import DistillationConfig, LossConfig, MetricLossConfig
+from reid.config import DistillationConfig, LossConfig
 from reid.models import ReidOutput
 from reid.sampling import NOBODY
 
+NEED_MARGIN: Mapping[str, Callable[[Tensor, Tensor, float], Tensor]] = {
+    "triplet": losses.triplet,
+    "improved_triplet": losses.improved_triplet,
+    "quadruplet": losses.quadruplet,
+    "contrastive": losses.contrastive,
+    "margin_sample_mining": losses.margin_sample_mining,
+}
+"""Metric losses of (B, E) features, (B,) people and a margin."""
+
 
 def loss_parts(
-    config: LossConfig, output: ReidOutput, labels: Tensor, centres: Sequence[Tensor]
+    config: Mapping[str, LossConfig], output: ReidOutput, labels: Tensor, centres: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """What is minimised, by name, already weighted; each is the mean over the heads, in float32.
+    """What is minimised, by name, already weighted; each is the mean over its outputs, in float32.
 
     Args:
-        config: Which losses, and their weights.
+        config: Which losses, of which outputs, and their weights.
         output: Of the network, for a batch of B.
         labels: (B,) people; pictures of `NOBODY` do not count.
-        centres: (people, E) of each head; empty where there is no centre loss.
+        centres: (people, E) of each output, by its name; empty where there is no centre loss.
     """
-    parts = {}
     shows_somebody = labels != NOBODY
     labels = labels[shows_somebody]
     if not len(labels):
         return {}
-    heads = [head.float()[shows_somebody] for head in output.heads]
-    if config.cross_entropy.weight:
-        scale, smoothing = config.cross_entropy.scale, config.cross_entropy.smoothing
-        each = [
-            losses.cross_entropy(scale * logits.float()[shows_somebody], labels, smoothing)
-            for logits in output.logits
-        ]
-        parts["cross_entropy"] = config.cross_entropy.weight * torch.stack(each).mean()
-    if config.metric.weight:
-        each = [metric_loss(config.metric, head, labels) for head in heads]
-        parts[config.metric.kind] = config.metric.weight * torch.stack(each).mean()
-    if config.centre.weight:
-        each = [
-            losses.centre_loss(head, labels, of_head) for head, of_head in zip(heads, centres, strict=True)
-        ]
-        parts["centre"] = config.centre.weight * torch.stack(each).mean()
+    features, logits = (
+        {name: rows[shows_somebody].float() for name, rows in named.items()}
+        for named in (output.features, output.logits)
+    )
+    output = ReidOutput(output.embedding[shows_somebody], features, logits)
+    parts = {}
+    for name, part in config.items():
+        if part.weight:
+            each = [
+                loss_of(part, acted_on, labels, centres.get(of))
+                for of, acted_on in outputs_of(name, part, output).items()
+            ]
+            parts[name] = part.weight * torch.stack(each).mean()
     return parts
 
 
-def metric_loss(config: MetricLossConfig, features: Tensor, labels: Tensor) -> Tensor:
-    """The metric loss that the config names, of (B, E) features and (B,) people; not weighted."""
-    match config.kind:
+def outputs_of(name: str, part: LossConfig, output: ReidOutput) -> dict[str, Tensor]:
+    """The logits or features that a part of the loss acts on, by their names.
+
+    Raises:
+        ReuniteError: The network has none of such a name.
+    """
+    if part.kind == "cross_entropy":
+        known = output.logits
+    else:
+        known = {of: feature for of, feature in output.features.items() if feature.ndim == 2}
+    for of in part.outputs:
+        if of not in known:
+            raise ReuniteError(
+                f"losses.{name}.outputs: {part.kind} finds no output {of!r} in this network, known are "
+                f"{', '.join(known) or 'none'}"
+            )
+    return {of: known[of] for of in part.outputs or known}
+
+
+def loss_of(part: LossConfig, acted_on: Tensor, labels: Tensor, centres: Tensor | None) -> Tensor:
+    """A loss of one output, (B, classes) logits or (B, E) features, and (B,) people; not weighted."""
+    match part.kind:
+        case "cross_entropy":
+            return losses.cross_entropy(part.scale * acted_on, labels, part.smoothing)
+        case "centre":
+            assert centres is not None  # the learner keeps them where there is this loss
+            return losses.centre_loss(acted_on, labels, centres)
         case "batch_soft_triplet":
-            return losses.batch_soft_triplet(features, labels, config.margin)
+            return losses.batch_soft_triplet(acted_on, labels, part.margin)
         case "batch_hard_triplet":
-            return losses.batch_hard_triplet(features, labels, config.margin)
-    assert config.margin is not None  # the config refuses it
-    function = {
-        "triplet": losses.triplet,
-        "improved_triplet": losses.improved_triplet,
-        "quadruplet": losses.quadruplet,
-        "contrastive": losses.contrastive,
-        "margin_sample_mining": losses.margin_sample_mining,
-    }[config.kind]
-    return function(features, labels, config.margin)
+            return losses.batch_hard_triplet(acted_on, labels, part.margin)
+        case _:
+            assert part.margin is not None  # the config refuses it
+            return NEED_MARGIN[part.kind](acted_on, labels, part.margin)
+
+
+def centre_rates(config: Mapping[str, LossConfig], output: ReidOutput) -> dict[str, float]:
+    """The outputs that have centres, and how far these move in each step."""
+    return {
+        of: part.rate
+        for name, part in config.items()
+        if part.kind == "centre" and part.weight
+        for of in outputs_of(name, part, output)
+    }
 
 
 def distillation_parts(

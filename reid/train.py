@@ -275,11 +275,11 @@ def check_can_be_learnt_from(config: TrainConfig, pictures: TrainingPictures) ->
     Raises:
         ReuniteError: Says what is missing.
     """
-    losses = config.losses
-    if not pictures.people and (losses.cross_entropy.weight or losses.metric.weight or losses.centre.weight):
+    needy = [f"losses.{name}" for name, loss in config.losses.items() if loss.weight]
+    if not pictures.people and needy:
         raise ReuniteError(
-            "the data has no identities, which losses.cross_entropy, metric and centre learn from: add "
-            "labelled data, or set their weights to 0"
+            f"the data has no identities, which {' and '.join(needy)} learn from: add labelled data, or set "
+            "their weights to 0"
         )
     if config.distillation is None and (pictures.labels == NOBODY).any():
         raise ReuniteError(

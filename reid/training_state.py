@@ -74,6 +74,6 @@ def _what_is_learnt(config: TrainConfig) -> dict[str, Any]:
         mode="json", include={"model", "optimiser", "average"}, exclude={"model": {"imagenet", "start_from"}}
     )
     return settings | {
-        "losses.centre on": config.losses.centre.weight > 0,
+        "losses.centre on": any(part.kind == "centre" and part.weight for part in config.losses.values()),
         "distillation on": config.distillation is not None,
     }

@@ -47,7 +47,7 @@ class SmallNetwork(nn.Module):
 
     def forward(self, pictures: Tensor) -> ReidOutput:
         feature = self.norm(self.linear(pictures.mean(dim=(2, 3))))
-        return ReidOutput(nn.functional.normalize(feature), (feature,), ())
+        return ReidOutput(nn.functional.normalize(feature), {"global": feature}, {})
 
 
 class OnlyForTwo(SmallNetwork):
@@ -167,7 +167,7 @@ def test_int8_without_nncf_says_how_to_get_it_before_any_work(
 
 class NotNormalised(SmallNetwork):
     def forward(self, pictures: Tensor) -> ReidOutput:
-        return ReidOutput(self.linear(pictures.mean(dim=(2, 3))), (), ())
+        return ReidOutput(self.linear(pictures.mean(dim=(2, 3))), {}, {})
 
 
 def test_a_rare_peak_is_not_cut_off() -> None:

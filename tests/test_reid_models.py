@@ -91,11 +91,11 @@ def test_every_network_keeps_the_contract(name: str) -> None:
     for count in (1, 3):
         output = run(model, pictures(count, model))
         assert output.embedding.shape == (count, length)
-        assert [head.shape for head in output.heads] == [(count, part) for part in lengths]
-        assert [part.shape for part in output.logits] == [(count, CLASSES)] * len(lengths)
+        assert [head.shape for head in output.features.values()] == [(count, part) for part in lengths]
+        assert [part.shape for part in output.logits.values()] == [(count, CLASSES)] * len(lengths)
         torch.testing.assert_close(output.embedding.norm(dim=1), torch.ones(count))
     assert all(layer.bias is None for layer in model.classifiers.children())  # type: ignore[union-attr]
-    assert run(seeded(name), pictures(1, model)).logits == ()
+    assert run(seeded(name), pictures(1, model)).logits == {}
 
 
 @pytest.mark.parametrize("name", MODEL_NAMES)
@@ -116,7 +116,7 @@ def test_every_parameter_is_moved_by_the_losses(name: str) -> None:
     output: ReidOutput = model(pictures(4, model))
     loss = sum(
         functional.cross_entropy(logits, torch.arange(4)) + head[:2].sub(head[2:]).square().sum()
-        for head, logits in zip(output.heads, output.logits, strict=True)
+        for head, logits in zip(output.features.values(), output.logits.values(), strict=True)
     )
     assert isinstance(loss, Tensor)
     loss.backward()  # type: ignore[no-untyped-call]
@@ -162,7 +162,7 @@ def test_a_network_learns_eight_pictures_by_heart() -> None:
     optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
     losses = []
     for _ in range(30):
-        loss = sum(functional.cross_entropy(20 * logits, labels) for logits in model(images).logits)
+        loss = sum(functional.cross_entropy(20 * logits, labels) for logits in model(images).logits.values())
         assert isinstance(loss, Tensor)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -180,11 +180,13 @@ def test_equal_seeds_give_equal_weights() -> None:
 def test_the_embedding_is_both_heads_at_length_1() -> None:
     model = seeded("robust-reid-025x", CLASSES, **SMALL)
     output = run(model, pictures(3, model))
-    for head in output.heads:
+    for head in output.features.values():
         torch.testing.assert_close(head.norm(dim=1), torch.ones(3))
-    torch.testing.assert_close(output.embedding, torch.cat(output.heads, dim=1) / math.sqrt(2))
+    torch.testing.assert_close(
+        output.embedding, torch.cat(list(output.features.values()), dim=1) / math.sqrt(2)
+    )
     weights: Any = [layer.weight for layer in model.classifiers.children()]  # type: ignore[union-attr]
-    for head, logits, weight in zip(output.heads, output.logits, weights, strict=True):
+    for head, logits, weight in zip(output.features.values(), output.logits.values(), weights, strict=True):
         torch.testing.assert_close(logits, head @ weight.T)
 
 
@@ -193,7 +195,7 @@ def test_heads_of_any_length_give_the_same_embedding() -> None:
     images = pictures(3, unit)
     output = run(free, images)
     torch.testing.assert_close(output.embedding, run(unit, images).embedding)
-    assert all((head.norm(dim=1) - 1).abs().min() > 0.01 for head in output.heads)
+    assert all((head.norm(dim=1) - 1).abs().min() > 0.01 for head in output.features.values())
 
 
 def test_heads_are_negative_only_without_relu() -> None:
@@ -210,10 +212,10 @@ def test_the_baselines_differ_in_what_metric_losses_see() -> None:
     stronger, strong = (seeded("resnet50-bnneck", metric_after_neck=after) for after in (True, False))
     after, before = run(stronger, images), run(strong, images)
     torch.testing.assert_close(after.embedding, before.embedding)
-    assert torch.equal(after.heads[0], after.embedding)
+    assert torch.equal(after.features["global"], after.embedding)
     neck: Any = strong.neck
-    torch.testing.assert_close(to_unit_length(neck(before.heads[0])), before.embedding)
-    assert not torch.allclose(before.heads[0], before.embedding)
+    torch.testing.assert_close(to_unit_length(neck(before.features["global"])), before.embedding)
+    assert not torch.allclose(before.features["global"], before.embedding)
 
 
 def test_the_resnet_ends_at_a_sixteenth_of_the_picture() -> None:

@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor, nn
 from torch.nn import functional
 
+from foundation.errors import ReuniteError
 from reid import losses
-from reid.config import DistillationConfig, LossConfig
+from reid.config import DistillationConfig, LossConfig, Losses
 from reid.distillation import Teacher, Teachers
 from reid.models import ReidOutput
-from reid.objective import distillation_parts, loss_parts
+from reid.objective import distillation_parts, loss_parts, outputs_of
 from reid.runtime import Embedder
 from reid.training_pictures import Batch
 
@@ -19,57 +21,83 @@ LABELS = torch.tensor([0, 0, 1, 1, 2, 2])
 
 def output(heads: int = 2) -> ReidOutput:
     generator = torch.Generator().manual_seed(3)
-    features = tuple(torch.randn(6, 4, generator=generator) for _ in range(heads))
-    logits = tuple(torch.randn(6, 3, generator=generator) for _ in range(heads))
-    return ReidOutput(torch.cat(features, dim=1), features, logits)
+    names = ("global", "local")[:heads]
+    features = {name: torch.randn(6, 4, generator=generator) for name in names}
+    logits = {name: torch.randn(6, 3, generator=generator) for name in names}
+    return ReidOutput(torch.cat(list(features.values()), dim=1), features, logits)
 
 
-def config(**sections: dict[str, object]) -> LossConfig:
+def config(**parts: dict[str, object]) -> dict[str, LossConfig]:
     nothing: dict[str, dict[str, object]] = {"cross_entropy": {"weight": 0}, "metric": {"weight": 0}}
-    return LossConfig.model_validate(nothing | sections)
+    found: dict[str, LossConfig] = TypeAdapter(Losses).validate_python(nothing | parts)
+    return found
 
 
 def test_parts_are_weighted_means_over_the_heads() -> None:
     found = output()
-    centres = [torch.ones(3, 4), torch.zeros(3, 4)]
+    centres = {"global": torch.ones(3, 4), "local": torch.zeros(3, 4)}
     wanted = config(
         cross_entropy={"weight": 2.0, "smoothing": 0.2},
         metric={"kind": "triplet", "weight": 0.5, "margin": 0.3},
         centre={"weight": 0.1},
     )
     parts = loss_parts(wanted, found, LABELS, centres)
-    assert list(parts) == ["cross_entropy", "triplet", "centre"]
+    assert list(parts) == ["cross_entropy", "metric", "centre"]
 
     def mean(values: list[Tensor]) -> float:
         return sum(value.item() for value in values) / len(values)
 
-    each = [losses.cross_entropy(logits, LABELS, 0.2) for logits in found.logits]
+    each = [losses.cross_entropy(logits, LABELS, 0.2) for logits in found.logits.values()]
     assert parts["cross_entropy"].item() == pytest.approx(2 * mean(each))
-    each = [losses.triplet(head, LABELS, 0.3) for head in found.heads]
-    assert parts["triplet"].item() == pytest.approx(0.5 * mean(each))
-    each = [losses.centre_loss(head, LABELS, of) for head, of in zip(found.heads, centres, strict=True)]
+    each = [losses.triplet(head, LABELS, 0.3) for head in found.features.values()]
+    assert parts["metric"].item() == pytest.approx(0.5 * mean(each))
+    each = [losses.centre_loss(found.features[name], LABELS, centres[name]) for name in centres]
     assert parts["centre"].item() == pytest.approx(0.1 * mean(each))
 
 
+def test_a_part_acts_on_the_outputs_that_it_names() -> None:
+    found = output()
+    wanted = config(
+        one={"kind": "triplet", "outputs": ["local"], "weight": 2.0, "margin": 0.3},
+        other={"kind": "contrastive", "outputs": ["global"], "margin": 0.5},
+    )
+    parts = loss_parts(wanted, found, LABELS, {})
+    assert parts["one"].item() == pytest.approx(
+        2 * losses.triplet(found.features["local"], LABELS, 0.3).item()
+    )
+    assert parts["other"].item() == pytest.approx(
+        losses.contrastive(found.features["global"], LABELS, 0.5).item()
+    )
+    nowhere = config(one={"kind": "cross_entropy", "outputs": ["stage9"]})
+    with pytest.raises(ReuniteError, match=r"losses.one.outputs: .* 'stage9' .* known are global, local"):
+        loss_parts(nowhere, found, LABELS, {})
+
+
+def test_maps_of_local_features_wait_for_a_loss_that_names_them() -> None:
+    found = output()
+    found.features["stripes"] = torch.randn(6, 8, 4)
+    assert list(outputs_of("metric", config(metric={"weight": 1})["metric"], found)) == ["global", "local"]
+
+
 def test_a_part_of_weight_0_is_left_out() -> None:
-    assert list(loss_parts(config(metric={"weight": 1}), output(), LABELS, [])) == ["batch_soft_triplet"]
+    assert list(loss_parts(config(metric={"weight": 1}), output(), LABELS, {})) == ["metric"]
 
 
 def test_scale_multiplies_the_logits_before_the_softmax() -> None:
     found = output(heads=1)
-    part = loss_parts(config(cross_entropy={"scale": 16.0, "smoothing": 0.0}), found, LABELS, [])
-    probability = torch.softmax(16 * found.logits[0], dim=1)[torch.arange(6), LABELS]
+    part = loss_parts(config(cross_entropy={"scale": 16.0, "smoothing": 0.0}), found, LABELS, {})
+    probability = torch.softmax(16 * found.logits["global"], dim=1)[torch.arange(6), LABELS]
     assert part["cross_entropy"].item() == pytest.approx(-probability.log().mean().item(), rel=1e-5)
 
 
 def test_scale_lets_features_of_length_1_be_sure() -> None:
     # The best that classifiers of length 1 can do: the feature of each person on its own axis.
-    sure = ReidOutput(torch.eye(3), (torch.eye(3),), (torch.eye(3),))
+    sure = ReidOutput(torch.eye(3), {"global": torch.eye(3)}, {"global": torch.eye(3)})
     people = torch.arange(3)
 
     def left(scale: float) -> float:
         wanted = config(cross_entropy={"scale": scale, "smoothing": 0.0})
-        return loss_parts(wanted, sure, people, [])["cross_entropy"].item()
+        return loss_parts(wanted, sure, people, {})["cross_entropy"].item()
 
     assert left(1.0) > 0.5
     assert left(16.0) < 1e-6

@@ -24,7 +24,7 @@ from reid.models.resnet50 import Resnet50
 from reid.preprocess import Preprocess
 from reid.runtime import open_embedder
 from reid.training_pictures import augmented_batches, network_input, read_training_pictures
-from reid.training_state import load_training_state
+from reid.training_state import load_training_state, save_training_state
 from tests.drawn_people import (
     PEOPLE,
     PICTURES,
@@ -73,6 +73,17 @@ def test_a_resumed_run_ends_at_the_same_bits(
     assert [name for name in files if weights(whole, name) != weights(cut, name)] == []
 
 
+def test_a_run_goes_on_that_began_when_heads_had_no_names(
+    market: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tiny_config(market, **EVERYTHING[1])
+    whole, cut = run(tmp_path / "whole", settings), tmp_path / "cut"
+    run_and_kill(cut, settings, monkeypatch)
+    state = load_training_state(cut / "checkpoint.pt")
+    save_training_state(cut / "checkpoint.pt", state | {"centres": list(state["centres"].values())})
+    assert weights(run(cut, settings)) == weights(whole)
+
+
 def test_seeds_make_runs_equal_or_different(market: str, tmp_path: Path) -> None:
     first, second = (run(tmp_path / name, tiny_config(market, seed=5)) for name in "ab")
     other = run(tmp_path / "c", tiny_config(market, seed=6))
@@ -93,7 +104,7 @@ def test_twenty_steps_lower_the_loss_and_find_strangers(market: str, tmp_path: P
     assert [row["epoch"] for row in rows] == [str(number) for number in range(1, 8)]
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
     assert float(rows[-1]["cross_entropy"]) < 0.98 * float(rows[0]["cross_entropy"])
-    parts = float(rows[0]["cross_entropy"]) + float(rows[0]["batch_soft_triplet"])
+    parts = float(rows[0]["cross_entropy"]) + float(rows[0]["metric"])
     assert parts == pytest.approx(float(rows[0]["loss"]))
     assert rows[0]["mAP"] == ""
     assert float(rows[-1]["mAP"]) > 0.6  # a random order of three people would reach about 0.4
@@ -102,7 +113,7 @@ def test_twenty_steps_lower_the_loss_and_find_strangers(market: str, tmp_path: P
     shown = EventAccumulator(str(folder / "tensorboard"))
     shown.Reload()
     assert set(shown.Tags()["scalars"]) == set(rows[0])
-    for name in ("loss", "cross_entropy", "batch_soft_triplet", "lr", "pictures_per_s"):
+    for name in ("loss", "cross_entropy", "metric", "lr", "pictures_per_s"):
         assert [event.step for event in shown.Scalars(name)] == list(range(1, 8))
         values = [event.value for event in shown.Scalars(name)]
         assert values == pytest.approx([float(row[name]) for row in rows], rel=1e-6)
@@ -239,7 +250,7 @@ def test_the_command_makes_a_new_folder_each_time_and_resumes(
     assert training.main([*resume, *further]) == 0
     assert weights(tmp_path / "runs" / "tiny") != before
     config = load_config(tmp_path / "runs" / "tiny" / "config.yaml")
-    assert (config.schedule.epochs, config.losses.cross_entropy.weight) == (2, 0.5)
+    assert (config.schedule.epochs, config.losses["cross_entropy"].weight) == (2, 0.5)
     assert training.main([*resume, "--set", "optimiser={kind: adam}"]) == 2
     assert "the checkpoint was made with optimiser" in capsys.readouterr().err
     assert load_config(tmp_path / "runs" / "tiny" / "config.yaml") == config

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from foundation.config import dump_config, read_config
 from foundation.config_names import find_config
+from reid.config.losses import LossConfig, Losses
 from reid.config.sections import (
     AdamConfig,
     AdamWConfig,
@@ -14,8 +15,6 @@ from reid.config.sections import (
     DistillationConfig,
     EmaAverage,
     ErasingConfig,
-    LossConfig,
-    MetricLossConfig,
     ModelConfig,
     NoAverage,
     SgdConfig,
@@ -36,7 +35,7 @@ __all__ = [
     "EmaAverage",
     "ErasingConfig",
     "LossConfig",
-    "MetricLossConfig",
+    "Losses",
     "ModelConfig",
     "NoAverage",
     "SgdConfig",

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from foundation.config import Section
+from reid.config.losses import Losses
 
 
 class ModelConfig(Section):
@@ -110,64 +111,6 @@ class AugmentConfig(Section):
     """Share of the pictures that go through AutoAugment's ImageNet policy."""
 
     erasing: ErasingConfig = ErasingConfig()
-
-
-class CrossEntropyConfig(Section):
-    """Telling the people of the training set apart, on the logits of each head."""
-
-    weight: float = Field(default=1.0, ge=0)
-    """Its share in the loss; 0 leaves it out."""
-
-    smoothing: float = Field(default=0.1, ge=0, lt=1)
-    """Label smoothing; 0.1 as in Bag of Tricks (Luo et al. 2019, arXiv:1903.07071)."""
-
-    scale: float = Field(default=1.0, gt=0)
-    """Logits are multiplied by it. A feature of length 1 moves them little; 16 lets it be sure at once."""
-
-
-class MetricLossConfig(Section):
-    """Bringing pictures of one person together, on the feature of each head."""
-
-    kind: Literal[
-        "batch_soft_triplet",
-        "batch_hard_triplet",
-        "triplet",
-        "improved_triplet",
-        "quadruplet",
-        "contrastive",
-        "margin_sample_mining",
-    ] = "batch_soft_triplet"
-    """A function of `reid.losses`."""
-
-    weight: float = Field(default=1.0, ge=0)
-    """Its share in the loss; 0 leaves it out."""
-
-    margin: float | None = Field(default=None, gt=0)
-    """Distance by which others must be farther away; null is softplus, in the two batch triplets only."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.margin is None and self.kind not in ("batch_soft_triplet", "batch_hard_triplet"):
-            raise ValueError(f"{self.kind} needs a margin, for example 0.3")
-        return self
-
-
-class CentreLossConfig(Section):
-    """Pulling each picture to the centre of its person (Wen et al. 2016), on the feature of each head."""
-
-    weight: float = Field(default=0.0, ge=0)
-    """Its share in the loss; 0 leaves it out. Bag of Tricks takes 0.0005."""
-
-    rate: float = Field(default=0.5, gt=0, le=1)
-    """How far a centre moves to the pictures of a batch."""
-
-
-class LossConfig(Section):
-    """What is minimised; the parts of all heads are averaged."""
-
-    cross_entropy: CrossEntropyConfig = CrossEntropyConfig()
-    metric: MetricLossConfig = MetricLossConfig()
-    centre: CentreLossConfig = CentreLossConfig()
 
 
 class DistillationConfig(Section):
@@ -351,7 +294,10 @@ class TrainConfig(Section):
     model: ModelConfig
     batch: BatchConfig = BatchConfig()
     augment: AugmentConfig = AugmentConfig()
-    losses: LossConfig = LossConfig()
+    losses: Losses = Field(default={}, validate_default=True)
+    """What is minimised: parts by name, summed. Unless their weight is 0, ``cross_entropy`` and ``metric`` (a
+    batch-soft triplet) are among them, on all outputs."""
+
     distillation: DistillationConfig | None = None
     optimiser: Annotated[SgdConfig | AdamConfig | AdamWConfig, Field(discriminator="kind")] = SgdConfig()
     """How a step changes the weights."""
@@ -367,7 +313,6 @@ class TrainConfig(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        parts = (self.losses.cross_entropy, self.losses.metric, self.losses.centre)
         teacher = self.distillation
         taught = teacher is not None and (teacher.distances or teacher.embeddings or teacher.neighbours)
         if self.augment.mix_probability and not (teacher is not None and teacher.sees_augmented):
@@ -375,7 +320,7 @@ class TrainConfig(Section):
                 "augment.mix_probability: only a teacher that sees augmented pictures can say what a mixed "
                 "one shows: set distillation.sees_augmented=true"
             )
-        if not taught and not any(part.weight for part in parts):
+        if not taught and not any(part.weight for part in self.losses.values()):
             raise ValueError("losses: every weight is 0, so nothing is learnt; give one, or a teacher")
         if isinstance(self.average, SwaAverage | SwagAverage) and self.cycles is None:
             raise ValueError(

@@ -10,6 +10,7 @@ from foundation.errors import ReuniteError
 from reid.models.heads import (
     Head,
     ReidOutput,
+    classify,
     initialise,
     make_classifiers,
     make_pool,
@@ -193,8 +194,8 @@ class HarmoniousNetwork(nn.Module):
             maps = out * soft
         assert local is not None
         pooled = self.local_pool(local).view(-1, self.local_head.linear.in_features)
-        features = (self.global_head(self.global_pool(maps)), self.local_head(pooled))
-        units = tuple(to_unit_length(feature) for feature in features)
+        features = {"global": self.global_head(self.global_pool(maps)), "local": self.local_head(pooled)}
+        units = {name: to_unit_length(feature) for name, feature in features.items()}
         heads = units if self.unit_heads else features
-        logits = tuple(classifier(head) for classifier, head in zip(self.classifiers, heads, strict=False))
-        return ReidOutput(to_unit_length(torch.cat(units, dim=1)), heads, logits)
+        embedding = to_unit_length(torch.cat(list(units.values()), dim=1))
+        return ReidOutput(embedding, heads, classify(self.classifiers, heads))

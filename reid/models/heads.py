@@ -1,5 +1,6 @@
 """What every network ends in: pooling, heads, and the three things it gives."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -8,17 +9,18 @@ from torch.nn import functional
 
 
 class ReidOutput(NamedTuple):
-    """What a network says about B pictures.
+    """What a network says about B pictures; losses act on its outputs by their names.
 
     Attributes:
         embedding: (B, D) what is compared at test, each row of length 1.
-        heads: One (B, E) feature for each head, on which metric losses act.
-        logits: One (B, classes) for each head; empty where the network was built without classes.
+        features: By the name of a head, stage or part, (B, E) on which metric losses act; a map of local
+            features is (B, parts, E).
+        logits: By the same names, (B, classes); empty where the network was built without classes.
     """
 
     embedding: Tensor
-    heads: tuple[Tensor, ...]
-    logits: tuple[Tensor, ...]
+    features: dict[str, Tensor]
+    logits: dict[str, Tensor]
 
 
 class GeM(nn.Module):
@@ -85,6 +87,12 @@ def initialise(model: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def classify(classifiers: nn.ModuleList, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The logits of each feature, in the order of the classifiers; none where there are none."""
+    named = zip(features.items(), classifiers, strict=False)
+    return {name: classifier(feature) for (name, feature), classifier in named}
 
 
 def make_classifiers(lengths: tuple[int, ...], num_classes: int | None) -> nn.ModuleList:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision.models import ResNet50_Weights
 
 from foundation.errors import ReuniteError
-from reid.models.heads import ReidOutput, make_classifiers, make_pool, to_unit_length
+from reid.models.heads import ReidOutput, classify, make_classifiers, make_pool, to_unit_length
 from reid.preprocess import Preprocess
 
 WIDTH = 2048
@@ -62,8 +62,8 @@ class Resnet50(nn.Module):
         pooled = self.pool(maps)
         feature = self.neck(pooled)
         unit = to_unit_length(feature)
-        logits = tuple(classifier(feature) for classifier in self.classifiers)
-        return ReidOutput(unit, (unit if self.metric_after_neck else pooled,), logits)
+        logits = classify(self.classifiers, {"global": feature})
+        return ReidOutput(unit, {"global": unit if self.metric_after_neck else pooled}, logits)
 
 
 def load_imagenet_weights(model: Resnet50, path: Path | None) -> None:
