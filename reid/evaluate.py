@@ -24,12 +24,14 @@ from foundation.cosine_prior import CosinePrior
 from foundation.errors import ReuniteError
 from foundation.weights import weights_folder
 from reid.data import open_datasets
-from reid.judging import Embedded, embed_both_sides, rank
+from reid.judging import MANIFOLDS, Embedded, WayOfRanking, embed_both_sides, embed_known, rank
+from reid.lomo import LOMO_NAMES, open_lomo
 from reid.outputs import check_output
+from reid.pair_metrics import METRICS
 from reid.prior import measure_prior
-from reid.runtime import CONVENTIONS, RUNTIMES, open_embedder
+from reid.runtime import CONVENTIONS, RUNTIMES, Embedder, open_embedder
 from reid.sheet import make_sheet
-from reid.zoo import find_network
+from reid.zoo import Network, find_network
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "weights",
         metavar="WEIGHTS",
         help=".safetensors, .onnx, OpenVINO .xml or .torchscript; or the name of a network: ours that "
-        "ship, or person-reidentification-retail-0277, -0286, -0287, -0288, which are downloaded once",
+        "ship, lomo and lomo-1024, which need no weights, or person-reidentification-retail-0277, -0286, "
+        "-0287, -0288, which are downloaded once",
     )
     parser.add_argument(
         "--data",
@@ -49,7 +52,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "KIND=PATH or NAME=KIND:PATH; may be given many times",
     )
     ranking = parser.add_argument_group("how it ranks")
-    ranking.add_argument("--rerank", action="store_true", help="rank by k-reciprocal neighbours")
+    neighbours = ranking.add_mutually_exclusive_group()
+    neighbours.add_argument("--rerank", action="store_true", help="rank by k-reciprocal neighbours")
+    neighbours.add_argument(
+        "--manifold",
+        choices=MANIFOLDS,
+        help="rank on the smoothed manifold of queries and gallery, or supervised by the training people too",
+    )
+    neighbours.add_argument(
+        "--metric",
+        choices=METRICS,
+        help="rank by a metric that is learnt from the training people instead of by cosines",
+    )
     ranking.add_argument(
         "--query-expansion", type=int, default=0, metavar="K", help="expand each query by its K nearest"
     )
@@ -93,17 +107,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Judge on every data set, print the table, write what was asked for."""
     _check(arguments)
-    network = find_network(arguments.weights, weights_folder(""))
+    network = _find(arguments.weights)
+    way = WayOfRanking(
+        rerank=arguments.rerank,
+        query_expansion=arguments.query_expansion,
+        center_cameras=arguments.center_cameras,
+        manifold=arguments.manifold,
+        metric=arguments.metric,
+    )
     if arguments.write:
         _refuse_to_write(arguments, network.path)
     datasets = open_datasets(arguments.data)
-    embedder = open_embedder(
-        network.path,
-        arguments.runtime,
-        arguments.preprocess or network.convention,
-        arguments.batch,
-        exact=True,
-    )
+    embedder = _open(arguments, network)
     reports: list[dict[str, Any]] = []
     skipped: list[str] = []
     for dataset in datasets:
@@ -122,9 +137,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         if arguments.prior:
             console.print(f"{dataset.name}: embedded; measuring what its cosines mean", soft_wrap=True)
         prior = _prior(queries, gallery) if arguments.prior else None
-        ranking = rank(
-            queries, gallery, arguments.rerank, arguments.query_expansion, arguments.center_cameras
-        )
+        known = embed_known(embedder.embed, dataset, way, arguments.flip)
+        ranking = rank(queries, gallery, way, known)
         skipped += [*queries.skipped, *gallery.skipped]
         reports.append(
             {
@@ -157,14 +171,24 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             "weights": arguments.weights,
             "runtime": embedder.runtime,
             "embedding_length": embedder.embedding_length,
-            "rerank": arguments.rerank,
-            "query_expansion": arguments.query_expansion,
             "flip": arguments.flip,
-            "center_cameras": arguments.center_cameras,
+            **asdict(way),
             "results": reports,
         }
         arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return 0
+
+
+def _find(name: str) -> Network:
+    """Where the weights lie; LOMO has none."""
+    return Network(Path(name), None) if name in LOMO_NAMES else find_network(name, weights_folder(""))
+
+
+def _open(arguments: argparse.Namespace, network: Network) -> Embedder:
+    if arguments.weights in LOMO_NAMES:
+        return open_lomo(arguments.weights, arguments.batch)
+    convention = arguments.preprocess or network.convention
+    return open_embedder(network.path, arguments.runtime, convention, arguments.batch, exact=True)
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -239,6 +263,7 @@ COMMAND = Command(
         "weights.safetensors --data market1501=Market-1501-v15.09.15",
         "osnet.onnx --preprocess imagenet --data msmt17=MSMT17_V1 --sheet worst.png",
         "intel.xml --preprocess bgr255 --data folder-test=my-people --flip --rerank",
+        "lomo --data market1501=Market-1501-v15.09.15 --metric xqda",
     ),
     add_arguments=add_arguments,
     run=run,

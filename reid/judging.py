@@ -4,13 +4,15 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from foundation.arrays import EmbeddingArray, Image
 from foundation.errors import ReuniteError
 from reid.data import Dataset, Record, read_pictures
+from reid.manifold import manifold_distances
+from reid.pair_metrics import MetricKind, learn_metric
 from reid.retrieval import (
     People,
     RetrievalScores,
@@ -22,6 +24,9 @@ from reid.retrieval import (
     score_distances,
     score_embeddings,
 )
+
+Manifold = Literal["plain", "supervised"]
+MANIFOLDS: tuple[Manifold, ...] = ("plain", "supervised")
 
 READ_AT_ONCE = 256
 """Pictures that are in memory together."""
@@ -65,14 +70,34 @@ class Ranking(NamedTuple):
     distances: Callable[[], EmbeddingArray]
 
 
+@dataclass(frozen=True, slots=True)
+class WayOfRanking:
+    """How distances come from embeddings.
+
+    Attributes:
+        rerank: Rank by k-reciprocal neighbours (`reid.retrieval.rerank`).
+        query_expansion: Neighbours by which a query is expanded; 0 for none.
+        center_cameras: Take the mean of each camera out (`reid.retrieval.center_cameras`).
+        manifold: Rank on the smoothed manifold (`reid.manifold`); ``supervised`` by the training people.
+        metric: Rank by a metric that is learnt from the training people (`reid.pair_metrics`).
+    """
+
+    rerank: bool = False
+    query_expansion: int = 0
+    center_cameras: bool = False
+    manifold: Manifold | None = None
+    metric: MetricKind | None = None
+
+
+COSINES = WayOfRanking()
+
+
 def judge(
     embed: Embed,
     dataset: Dataset,
+    way: WayOfRanking = COSINES,
     *,
-    reranked: bool = False,
-    query_expansion: int = 0,
     flip: bool = False,
-    centered: bool = False,
     tell: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
 ) -> RetrievalScores:
     """Embed the queries and the gallery of a data set and score what is found.
@@ -80,10 +105,8 @@ def judge(
     Args:
         embed: The network.
         dataset: Its ``query`` and ``gallery`` are used.
-        reranked: Rank by k-reciprocal neighbours (`reid.retrieval.rerank`).
-        query_expansion: Neighbours by which a query is expanded; 0 for none.
+        way: How it ranks; what learns from training people embeds them too.
         flip: Average the embeddings of each picture and its mirror image.
-        centered: Take the mean of each camera out (`reid.retrieval.center_cameras`).
         tell: Is given one line for each picture that cannot be read and is left out.
 
     Raises:
@@ -92,22 +115,44 @@ def judge(
     queries, gallery = embed_both_sides(embed, dataset, flip)
     for line in (*queries.skipped, *gallery.skipped):
         tell(f"left out: {line}")
-    return rank(queries, gallery, reranked, query_expansion, centered).scores
+    return rank(queries, gallery, way, embed_known(embed, dataset, way, flip)).scores
 
 
-def rank(
-    queries: Embedded, gallery: Embedded, reranked: bool, query_expansion: int, centered: bool
-) -> Ranking:
-    """What `judge` does once pictures are embedded; arguments as there."""
-    if centered:
+def embed_known(embed: Embed, dataset: Dataset, way: WayOfRanking, flip: bool = False) -> Embedded | None:
+    """The training people, where the way of ranking learns from them.
+
+    Raises:
+        ReuniteError: As `embed_records`, or there are none.
+    """
+    if not way.metric and way.manifold != "supervised":
+        return None
+    if not dataset.train:
+        raise ReuniteError(
+            f"{dataset.name}: metric and supervised manifold learn from training people, and there are none; "
+            "take data with training pictures, or rank without"
+        )
+    return embed_records(embed, dataset, dataset.train, flip)
+
+
+def rank(queries: Embedded, gallery: Embedded, way: WayOfRanking, known: Embedded | None = None) -> Ranking:
+    """What `judge` does once pictures are embedded; ``known`` are the training people."""
+    if way.center_cameras:
         queries, gallery = center_both_sides(queries, gallery)
     expanded = queries.embeddings
-    if query_expansion:
-        expanded = expand_queries(expanded, gallery.embeddings, query_expansion)
-    if not reranked:
+    if way.query_expansion:
+        expanded = expand_queries(expanded, gallery.embeddings, way.query_expansion)
+    if way.rerank:
+        distances = rerank(expanded, gallery.embeddings)
+    elif way.metric:
+        assert known is not None
+        metric = learn_metric(way.metric, known.embeddings, known.people)
+        distances = metric.distances(expanded, gallery.embeddings)
+    elif way.manifold:
+        taught = (known.embeddings, known.people.persons) if known is not None else (None, None)
+        distances = manifold_distances(expanded, gallery.embeddings, *taught)
+    else:
         scores = score_embeddings(expanded, gallery.embeddings, queries.people, gallery.people)
         return Ranking(scores, partial(cosine_distances, expanded, gallery.embeddings))
-    distances = rerank(expanded, gallery.embeddings)
     return Ranking(score_distances(distances, queries.people, gallery.people), lambda: distances)
 
 

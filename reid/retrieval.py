@@ -226,7 +226,7 @@ def expand_queries(queries: EmbeddingArray, gallery: EmbeddingArray, count: int)
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
     queries, gallery = normalise(queries), normalise(gallery)
-    nearest = _nearest(queries, gallery, min(count, len(gallery)))
+    nearest = nearest_neighbours(queries, gallery, min(count, len(gallery)))
     return normalise(queries + gallery[nearest].sum(axis=1))
 
 
@@ -256,7 +256,7 @@ def rerank(
         )
     everything = np.concatenate([normalise(queries), normalise(gallery)])
     total, num_queries = len(everything), len(queries)
-    nearest = _nearest(everything, everything, min(max(k1 + 1, k2), total))
+    nearest = nearest_neighbours(everything, everything, min(max(k1 + 1, k2), total))
     weights = _neighbourhoods(everything, nearest, min(k1 + 1, total))
     if k2 > 1:
         rows = np.repeat(np.arange(total), min(k2, total))
@@ -315,7 +315,7 @@ def _mutual_neighbours(nearest: Ints, count: int) -> sparse.csr_matrix:
     return forward.multiply(forward.T).tocsr()
 
 
-def _nearest(queries: EmbeddingArray, gallery: EmbeddingArray, count: int) -> Ints:
+def nearest_neighbours(queries: EmbeddingArray, gallery: EmbeddingArray, count: int) -> Ints:
     """(Q, count) gallery rows from near to far, of embeddings of length 1; ties in gallery order."""
     parts = [
         rank_gallery(1 - queries[rows] @ gallery.T)[:, :count] for rows in _chunks(len(queries), len(gallery))

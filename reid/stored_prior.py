@@ -24,9 +24,20 @@ KNOWN: Mapping[str, CosinePrior] = {
         mean_within=0.762,
         sd_within=0.104,
     ),
+    "lomo-1024": CosinePrior(
+        mean_different=-0.023,
+        sd_different=0.111,
+        look_alikes=0.077,
+        more_of_look_alikes=0.051,
+        sd_of_look_alikes=0.197,
+        mean_same=0.304,
+        sd_same=0.151,
+        mean_within=0.279,
+        sd_within=0.129,
+    ),
 }
-"""Of networks that are not ours, by the name of their file: ``reunite judge --prior`` on the 200 people of
-Market-1501 whom none of ours was trained on, with the network in 8 bits."""
+"""Of what has no weights of ours, by the name of its file: ``reunite judge --prior`` on the 200 people of
+Market-1501 whom none of ours was trained on; the network in 8 bits."""
 
 
 def find_prior(path: Path) -> CosinePrior | None:

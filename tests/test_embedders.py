@@ -9,6 +9,7 @@ from foundation.mot_files import read_mot
 from tests.conftest import shared_folder
 from tracker.config import ColorEmbedderConfig
 from tracker.embedders.color import ColorEmbedder
+from tracker.embedders.lomo import LomoEmbedder
 from tracker.embedders.none import NoEmbedder
 from tracker.geometry import xywh_to_xyxy
 from tracker.types import CameraName, Detections, Frame, Tick, blank_image
@@ -125,6 +126,20 @@ def test_each_frame_is_embedded_from_its_own_picture() -> None:
     )
     assert (a.embeddings == c.embeddings).all()
     assert (a.embeddings != b.embeddings).any()
+
+
+def test_lomo_embeds_whom_it_is_asked_for_and_says_what_its_cosines_mean() -> None:
+    embedder = LomoEmbedder()
+    people = people_at(box_of(0), box_of(1), box_of(2), (900, 900, 990, 990))
+    frame = Frame(CameraName("door"), 1, 0.0, picture_of((RED, BLUE), (RED, BLUE), (GREEN, GREY)))
+    needed = np.array([True, True, True, True])
+    (found,) = embedder.embed(Tick(0.0, (frame,)), [people], [needed])
+    assert np.linalg.norm(found.embeddings, axis=1) == pytest.approx([1, 1, 1, 0])
+    similarity = found.embeddings @ found.embeddings.T
+    assert similarity[0, 1] > 0.99 > similarity[0, 2] + 0.1
+    assert embedder.prior is not None
+    assert embedder.network is not None
+    assert embedder.network.dimension == found.embeddings.shape[1]
 
 
 def test_no_embedder_gives_embeddings_of_length_zero() -> None:

@@ -17,6 +17,7 @@ from reid.retrieval import normalise
 from reid.runtime import RUNTIMES, open_embedder
 from reid.sheet import GREEN, RED, Found, SheetRow, chosen_queries, draw_sheet
 from tests.conftest import shared_folder
+from tests.drawn_people import draw_market
 from tests.test_reid_runtime import write_onnx
 
 BLUE_PERSON, GREEN_PERSON, RED_PERSON = (250, 20, 20), (20, 250, 20), (20, 20, 250)
@@ -112,7 +113,9 @@ def test_a_data_set_without_queries_says_what_to_do(tmp_path: Path) -> None:
         judge(embed_mean_colour, open_dataset(f"folder={tmp_path}"))
 
 
-@pytest.mark.parametrize("options", [[], ["--rerank"], ["--query-expansion", "2", "--flip"]])
+@pytest.mark.parametrize(
+    "options", [[], ["--rerank"], ["--manifold", "plain"], ["--query-expansion", "2", "--flip"]]
+)
 def test_the_command_prints_a_table_and_writes_json_and_sheet(
     market: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str]
 ) -> None:
@@ -247,3 +250,24 @@ def test_peers_score_what_was_measured_elsewhere(
     # Three queries, 0.34 points, move with the arithmetic: it was measured in 16 bits, and here it is 32.
     assert 100 * scores.rank(1) == pytest.approx(rank1, abs=0.4)
     assert 100 * scores.mean_average_precision == pytest.approx(mean_average_precision, abs=0.4)
+
+
+def test_lomo_with_a_learnt_metric_is_judged_without_any_weights(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = draw_market(tmp_path / "people")
+    for option in (["--metric", "xqda"], ["--metric", "kissme"], ["--manifold", "supervised"]):
+        written = tmp_path / "figures.json"
+        assert evaluate.main(["lomo", "--data", data, *option, "--json", str(written)]) == 0
+        figures = json.loads(written.read_text())
+        assert figures[option[0].removeprefix("--")] == option[1]
+        assert figures["results"][0]["mAP"] > 0.6  # a random order of three people would reach about 0.4
+    assert "lomo on numpy" in capsys.readouterr().out
+
+
+def test_a_metric_without_anybody_to_learn_from_is_refused(
+    market: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (market / "bounding_box_train/0001_c1s1_000001_00.png").unlink()
+    assert evaluate.main(["lomo", "--data", f"market1501={market}", "--metric", "xqda"]) == 2
+    assert "learn from training people, and there are none" in capsys.readouterr().err

@@ -20,6 +20,7 @@ from tracker.config import (
     FileCameraMotionConfig,
     FileDetectorConfig,
     FlowCameraMotionConfig,
+    LomoEmbedderConfig,
     NoCameraMotionConfig,
     NoEmbedderConfig,
     OnnxDetectorConfig,
@@ -72,6 +73,10 @@ def build_embedder(config: EmbedderConfig) -> Embedder:
             from tracker.embedders.color import ColorEmbedder
 
             return ColorEmbedder(config)
+        case LomoEmbedderConfig():
+            from tracker.embedders.lomo import LomoEmbedder
+
+            return LomoEmbedder()
         case ReidEmbedderConfig():
             from tracker.embedders.reid import ReidEmbedder
 

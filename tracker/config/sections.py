@@ -123,6 +123,12 @@ class ColorEmbedderConfig(Section):
     """For each of the two colour axes."""
 
 
+class LomoEmbedderConfig(Section):
+    """LOMO (Liao et al. 2015): colours and textures, for machines that no network runs on."""
+
+    kind: Literal["lomo"] = "lomo"
+
+
 class ReidEmbedderConfig(Section):
     """A re-identification network, ours or another."""
 
@@ -152,7 +158,8 @@ class ReidEmbedderConfig(Section):
 
 
 EmbedderConfig = Annotated[
-    NoEmbedderConfig | ColorEmbedderConfig | ReidEmbedderConfig, Field(discriminator="kind")
+    NoEmbedderConfig | ColorEmbedderConfig | LomoEmbedderConfig | ReidEmbedderConfig,
+    Field(discriminator="kind"),
 ]
 
 

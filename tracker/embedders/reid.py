@@ -6,9 +6,7 @@ from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
-
-from foundation.arrays import BoolArray, Image
+from foundation.arrays import BoolArray
 from foundation.cosine_prior import CosinePrior
 from foundation.errors import ReuniteError
 from foundation.weights import weights_folder
@@ -17,7 +15,7 @@ from reid.stored_prior import find_prior
 from reid.weights import DEFAULT_WEIGHTS
 from reid.zoo import find_network
 from tracker.config import ReidEmbedderConfig
-from tracker.geometry import pixel_boxes
+from tracker.embedders.crops import embed_crops
 from tracker.types import Detections, Network, Observations, Tick
 
 
@@ -42,21 +40,7 @@ class ReidEmbedder:
         self, tick: Tick, detections: Sequence[Detections], needed: Sequence[BoolArray]
     ) -> Sequence[Observations]:
         """The people of each frame, the wanted ones with their appearance; see `Embedder`."""
-        crops: list[Image] = []
-        is_embedded: list[BoolArray] = []
-        for frame, people, want in zip(tick.frames, detections, needed, strict=True):
-            pixels = pixel_boxes(people.boxes, frame)
-            is_inside = (pixels[:, 2:] > pixels[:, :2]).all(axis=1)
-            is_embedded.append(want & is_inside & (not frame.is_blank))
-            crops += [frame.image[y1:y2, x1:x2] for x1, y1, x2, y2 in pixels[is_embedded[-1]].tolist()]
-        rows = self._embedder.embed(crops)
-        ends = np.cumsum([is_here.sum() for is_here in is_embedded])
-        observations = []
-        for people, is_here, end in zip(detections, is_embedded, ends, strict=True):
-            embeddings = np.zeros((len(people), rows.shape[1]), np.float32)
-            embeddings[is_here] = rows[end - is_here.sum() : end]
-            observations.append(Observations(people.boxes, people.scores, embeddings))
-        return observations
+        return embed_crops(self._embedder, tick, detections, needed)
 
 
 def fingerprint(path: Path, convention: str = "") -> str:
