@@ -90,6 +90,14 @@ def test_who_comes_into_another_camera_has_moved_and_who_comes_back_later_has_re
     assert len({event["visit"] for event in site.made if event.get("visit")}) == 2
 
 
+def test_who_is_recognised_in_the_second_camera_while_the_first_still_sees_them_has_moved() -> None:
+    site = Site()
+    site.see(("door", 1, 7), ("hall", 4, 0), found=[("new", "door", 1, 7, 0)])
+    told = site.see(("door", 1, 7), ("hall", 4, 0), found=[("returned", "hall", 4, 7, 0)])
+    assert told == ["person.moved"]
+    assert {event.get("person") for event in site.made} == {7}
+
+
 def test_who_was_not_decided_for_long_is_told_and_that_is_taken_back() -> None:
     site = Site()
     told = []

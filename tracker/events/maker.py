@@ -132,6 +132,7 @@ class EventMaker:
                     visit = self._open(track, event.identity, event.time, is_new=False)
                     visit.told = self._tell("person.returned", event.time, track, visit)
                 else:
+                    track.identity = event.identity  # it may have been undecided when it was last seen
                     self._follow(track)
             case "merged":
                 self._merge(track, event)
