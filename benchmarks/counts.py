@@ -86,7 +86,9 @@ def draw_zones(site: Site, cameras: Sequence[Watched]) -> None:
             )
 
 
-def follow(cameras: Sequence[Watched], spread: Spread, overrides: Sequence[str], site: Site) -> dict[str, Any]:
+def follow(
+    cameras: Sequence[Watched], spread: Spread, overrides: Sequence[str], site: Site
+) -> dict[str, Any]:
     """Track everything into the log of the site; what is counted."""
     names = [camera.truth.name for camera in cameras]
     config = load_config(None, ["embedder.kind=none", "detector.kind=file", *overrides])
@@ -144,8 +146,9 @@ def paths(cameras: Sequence[Watched]) -> Iterator[Path_]:
         for person in np.unique(table.ids):
             of = table[(table.ids == person) & (table.visibility >= MIN_VISIBILITY)]
             feet = np.column_stack((of.boxes[:, 0] + of.boxes[:, 2] / 2, of.boxes[:, 1] + of.boxes[:, 3]))
+            size = camera.info.width, camera.info.height
             if len(feet):
-                yield camera.truth.name, (of.frames - 1) / camera.info.frame_rate, feet / (camera.info.width, camera.info.height)
+                yield camera.truth.name, (of.frames - 1) / camera.info.frame_rate, feet / size
 
 
 def true_crossings(ways: Sequence[Path_]) -> Counter[tuple[str, str, str]]:
@@ -210,8 +213,8 @@ def report(counts: dict[str, Any], cameras: Sequence[Watched]) -> bool:
     for zone in counts["zones"]:
         true = dwell[names[zone["camera"]]]
         print(
-            f"  {names[zone['camera']]}: {len(true)} of {np.mean(true):.2f} s (median {np.median(true):.2f}); "
-            f"{zone['visits']} of {zone['dwell_s']['mean']:.2f} s (median {zone['dwell_s']['median']:.2f})"
+            f"  {names[zone['camera']]}: {len(true)} of {np.mean(true):.2f} s, median {np.median(true):.2f}; "
+            f"{zone['visits']} of {zone['dwell_s']['mean']:.2f} s, median {zone['dwell_s']['median']:.2f}"
         )
     return bool(is_good and abs(mean / seconds.mean() - 1) <= 0.1)
 

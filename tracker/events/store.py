@@ -60,6 +60,11 @@ class EventStore:
         with self._open() as connection:
             return int(connection.execute("SELECT COALESCE(MAX(seq), 0) FROM event").fetchone()[0])
 
+    def end_s(self) -> float:
+        """Until when anybody was seen, Unix time; 0 where nobody was."""
+        with self._open() as connection:
+            return float(connection.execute("SELECT COALESCE(MAX(end), 0.0) FROM stay").fetchone()[0])
+
     def add(self, events: Sequence[Event], stays: Sequence[Stay] = ()) -> None:
         """Keep events and stays, in one transaction; those that are there already stay as they are."""
         rows = [

@@ -20,6 +20,7 @@ from tracker.config import RunConfig, dump_config, load_config
 from tracker.config.options import add_settings
 from tracker.live.accounts import Accounts
 from tracker.live.keeper import ServerKeeper, listen
+from tracker.live.replay import Player, RecordedRun
 from tracker.live.site import Site
 from tracker.live.tracking import LiveObserver
 from tracker.recording.fitness import without_passwords
@@ -40,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         help="rtsp:// or http:// address, webcam number, .streams file with one address a line; recordings "
         "are played again and again (default: the sample scene)",
+    )
+    parser.add_argument(
+        "--run",
+        type=Path,
+        metavar="FOLDER",
+        help="look at a finished run, such as runs/track; nothing is tracked",
     )
     add_settings(parser, "identity.max_false_merge_rate=0.005")
     server = parser.add_argument_group("the page")
@@ -73,6 +80,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 def live(arguments: argparse.Namespace, console: Console, stop: threading.Event) -> int:
     """Track and serve until ``stop``; the exit code."""
+    if arguments.run:
+        return replay(arguments, console, stop)
     site = Site(arguments.site or Path("runs", "site" if arguments.source else "sample"))
     config = read_config(arguments, site)
     refuse_unsafe(arguments, site)
@@ -89,6 +98,27 @@ def live(arguments: argparse.Namespace, console: Console, stop: threading.Event)
         tracking = stack.enter_context(TrackingRun(config, stop, observer=observer))
         observer.follow(tracking)
         tracking.run(console)
+    return 0
+
+
+def replay(arguments: argparse.Namespace, console: Console, stop: threading.Event) -> int:
+    """Show a finished run until ``stop``; the exit code."""
+    if arguments.source or arguments.config or arguments.overrides:
+        raise ReuniteError("--run shows what was tracked: leave sources, --config and --set out")
+    run = arguments.run.resolve()
+    recorded = RecordedRun(run)
+    site = Site(arguments.site or run / "site", run)
+    refuse_unsafe(arguments, site)
+    recorded.fill(site)
+    with ExitStack() as stack:
+        door = stack.enter_context(listen(arguments.host, arguments.port))
+        player = Player(recorded, site)
+        stack.callback(player.close)
+        line = [*server_arguments(arguments, site), "--run", str(run)]
+        keeper = ServerKeeper(line, door, player.publisher.connect, player.answer)
+        stack.callback(keeper.close)
+        announce(arguments, site, door.getsockname()[1], console)
+        player.play(stop)
     return 0
 
 
@@ -166,6 +196,7 @@ COMMAND = Command(
     examples=(
         "                              the sample scene",
         "site.streams --config onnx",
+        "--run runs/track             a finished run",
         "rtsp://10.0.0.5/stream --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem",
     ),
     add_arguments=add_arguments,

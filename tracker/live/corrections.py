@@ -108,7 +108,7 @@ async def erase_due(live: Live) -> None:
     )
     for row in rows:
         person = row["person"]
-        if live.hub.is_live:
+        if live.is_tracking:
             await live.ask({"type": "correct", "kind": "forget", "person": person})
         await run_in_threadpool(_in_gallery, live, "forget", person, person)
         await run_in_threadpool(live.store.forget, person)

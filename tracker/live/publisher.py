@@ -47,9 +47,13 @@ class Publisher:
     """Takes the frames of a run and sends them to whoever asked, as well as the time allows.
 
     `put` never waits: of each camera the newest frame waits, and takes the place of one that was not sent.
+
+    Args:
+        is_live: Whether frames were taken just now, so that their delay means something.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_live: bool = True) -> None:
+        self._is_live = is_live
         self.rates = Rates()
         self._link: Link | None = None
         self._wanted: dict[str, tuple[int, ...]] = {}
@@ -75,6 +79,20 @@ class Publisher:
                 self._told.append((header, body))
                 self._changed.notify()
 
+    def answer(self, header: Mapping[str, Any]) -> bool:
+        """Do what the server asks for, where it is about pictures; whether it is."""
+        match header.get("type"):
+            case "want":
+                self.want({camera: tuple(it) for camera, it in header["cameras"].items()})
+            case "crop":
+                self.tell({"type": "reply", "id": header["id"]}, self.crop(header["camera"], header["box"]))
+            case "picture":
+                jpeg = self.picture(header["camera"], header["width"])
+                self.tell({"type": "reply", "id": header["id"]}, jpeg)
+            case _:
+                return False
+        return True
+
     def want(self, widths: Mapping[str, tuple[int, ...]]) -> None:
         """Of these cameras the server wants pictures of these widths, and of no other."""
         with self._changed:
@@ -98,7 +116,8 @@ class Publisher:
             for person in sightings.identity_ids.tolist()
             if person
         }
-        self.rates.delayed(frame.camera, time.time() - frame.time)
+        if self._is_live:
+            self.rates.delayed(frame.camera, time.time() - frame.time)
         with self._changed:
             self._newest[frame.camera] = frame, sightings
             if frame.camera in self._wanted:
@@ -190,7 +209,7 @@ class Publisher:
                 "boxes": _boxes(people, sightings.boxes, scale, states),
                 "fps": rate,
                 "dropped": dropped,
-                "delay_s": round(max(time.time() - frame.time, 0.0), 3),
+                "delay_s": round(max(time.time() - frame.time, 0.0), 3) if self._is_live else None,
             }
             link.send(header, jpeg)
 

@@ -22,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serve until the process is ended; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tracker.live.serve")
     parser.add_argument("--site", type=Path, required=True)
+    parser.add_argument("--run", type=Path, help="a finished run that is looked at")
     parser.add_argument("--door", type=int, required=True, help="number of the socket that listens")
     parser.add_argument("--link", type=int, help="number of the socket to the tracker")
     parser.add_argument("--public", action="store_true", help="other machines may come")
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if link:
         link.setblocking(False)
     try:
-        app = create_app(Site(arguments.site), doors, link)
+        app = create_app(Site(arguments.site, arguments.run), doors, link)
     except ReuniteError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

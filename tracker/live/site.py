@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from foundation.errors import ReuniteError
+from tracker.recording.gallery import OWN_GALLERY
 from tracker.types import CameraName
 
 VERSION = 1
@@ -77,13 +78,14 @@ class Site:
 
     Args:
         folder: Made if it is not there.
+        run: The folder of a finished run that is looked at; None: the site is tracked.
 
     Raises:
         ReuniteError: It cannot be written, or is another version's.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, run: Path | None = None) -> None:
+        self.folder, self.run = folder, run
         self._path = folder / "site.sqlite"
         self._local = threading.local()
         try:
@@ -108,12 +110,12 @@ class Site:
     @property
     def gallery(self) -> Path:
         """Where the people are remembered."""
-        return self.folder / "people.sqlite"
+        return self.run / OWN_GALLERY if self.run else self.folder / "people.sqlite"
 
     @property
     def config(self) -> Path:
         """What the run is set to, without passwords."""
-        return self.folder / "config.yaml"
+        return (self.run or self.folder) / "config.yaml"
 
     @property
     def events(self) -> Path:

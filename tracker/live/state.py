@@ -49,6 +49,11 @@ class Live:
             site, store, accounts, guard, hub, people, Photos(site, people), Carriers(site, store, hub.labels)
         )
 
+    @property
+    def is_tracking(self) -> bool:
+        """Whether a tracker runs, so that something can be changed; not where a finished run is looked at."""
+        return self.hub.is_live and self.site.run is None
+
     def reload(self) -> None:
         """What the site keeps has changed: let the tracker read it again. Any thread may call it."""
         self.hub.reload()

@@ -111,9 +111,9 @@ class LiveObserver:
     def answer(self, message: Message) -> None:
         """Do what the server asks for."""
         header, _ = message
+        if self.publisher.answer(header):
+            return
         match header.get("type"):
-            case "want":
-                self.publisher.want({camera: tuple(it) for camera, it in header["cameras"].items()})
             case "reload":
                 self._protect()  # at once, whether or not a frame comes
                 self._commands.put(self._reload)
@@ -123,12 +123,6 @@ class LiveObserver:
                 self._commands.put(partial(self._explain, header))
             case "pause":
                 self._pause(header)
-            case "crop":
-                jpeg = self.publisher.crop(header["camera"], header["box"])
-                self._send({"type": "reply", "id": header["id"]}, jpeg)
-            case "picture":
-                jpeg = self.publisher.picture(header["camera"], header["width"])
-                self._send({"type": "reply", "id": header["id"]}, jpeg)
 
     def close(self) -> None:
         """The run has ended: write what is left."""
@@ -229,8 +223,7 @@ class LiveObserver:
         self._protect()
 
     def _protect(self) -> None:
-        shown = {**PRIVACY, **self.site.setting("privacy", {})}
-        self.publisher.protect(Privacy(shown["pictures"], shown["blur"], shown["but"]))
+        self.publisher.protect(privacy_of(self.site))
 
     def _stays(self, now_s: float) -> list[Stay]:
         if now_s < self._due_s["stays"]:
@@ -288,6 +281,12 @@ class LiveObserver:
 
     def _send(self, header: dict[str, Any], body: bytes = b"") -> None:
         self.publisher.tell(header, body)
+
+
+def privacy_of(site: Site) -> Privacy:
+    """What may be shown of people at a site."""
+    shown = {**PRIVACY, **site.setting("privacy", {})}
+    return Privacy(shown["pictures"], shown["blur"], shown["but"])
 
 
 def _status_of(report: CameraReport) -> str:

@@ -19,7 +19,7 @@ router = APIRouter()
 @router.get("/healthz", include_in_schema=False)
 def health(live: Server) -> JSONResponse:
     """Whether the server answers, and whether a tracker runs."""
-    return JSONResponse({"status": "ok", "live": live.hub.is_live})
+    return JSONResponse({"status": "ok", "live": live.is_tracking})
 
 
 @router.get("/metrics", response_class=Response, include_in_schema=False)
@@ -42,7 +42,8 @@ async def metrics(live: Server, viewer: Who) -> Response:
     add("camera_frames_dropped_total", "counter", "Frames that came too late.", of_each("lost"))
     add("camera_reconnects_total", "counter", "How often it came back.", of_each("reconnects"))
     add("camera_frames_per_second", "gauge", "Frames tracked, of the last 10 s.", of_each("fps"))
-    add("camera_delay_seconds", "gauge", "From capture until it was tracked.", of_each("delay_s"))
+    delays = [it for it in of_each("delay_s") if it[1] is not None]  # none where a finished run is played
+    add("camera_delay_seconds", "gauge", "From capture until it was tracked.", delays)
     add("camera_people", "gauge", "People in view.", of_each("people"))
     online = [({"camera": it["name"]}, int(it["status"] == "online")) for it in cameras]
     add("camera_online", "gauge", "Whether it gives pictures.", online)
@@ -54,7 +55,7 @@ async def metrics(live: Server, viewer: Who) -> Response:
         add("events_total", "counter", "Events in the log.", [({}, live.store.last_seq())])
         waiting = [({"carrier": it["name"]}, it["waiting"]) for it in live.carriers.states()]
         add("carrier_events_waiting", "gauge", "Events that a carrier has not delivered.", waiting)
-        add("tracker_running", "gauge", "Whether the tracker runs.", [({}, int(live.hub.is_live))])
+        add("tracker_running", "gauge", "Whether the tracker runs.", [({}, int(live.is_tracking))])
     return Response("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from foundation.command import installed_version
 from tracker.live.accounts import OWNER, SESSION_S
 from tracker.live.errors import ApiError
+from tracker.live.labels import iso
 from tracker.live.rights import API
 from tracker.live.state import Live, Server, Who
 
@@ -70,8 +71,9 @@ def who(viewer: Who, live: Live) -> dict[str, Any]:
         "role": viewer.role.name.lower(),
         "cameras": viewer.camera_keys,
         "version": installed_version(),
-        "live": live.hub.is_live,
+        "live": live.is_tracking,
         "privacy": live.privacy(),
+        "until": iso(live.store.end_s()) if live.site.run else None,
     }
 
 

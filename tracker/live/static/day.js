@@ -94,8 +94,8 @@ class Day {
   }
 
   #step(way) {
-    const to = new Date((this.#to ?? new Date()).getTime() + way * this.#span * 500);
-    this.#goTo(to > new Date() ? null : to);
+    const to = new Date((this.#to ?? this.live.now).getTime() + way * this.#span * 500);
+    this.#goTo(to > this.live.now ? null : to);
   }
 
   /** Show the time until then; null follows the present. */
@@ -106,7 +106,7 @@ class Day {
   }
 
   get #filter() {
-    const to = this.#to ?? new Date();
+    const to = this.#to ?? this.live.now;
     const from = new Date(to.getTime() - this.#span * 1000);
     const { camera, person, zone } = this;
     return {

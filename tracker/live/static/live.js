@@ -16,6 +16,11 @@ export class Live extends EventTarget {
   isLinked = false;
   ways = new Ways();
 
+  /** The present, or when a finished run ended. */
+  get now() {
+    return this.me.until ? new Date(this.me.until) : new Date();
+  }
+
   constructor(me) {
     super();
     this.me = me;

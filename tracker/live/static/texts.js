@@ -8,7 +8,7 @@ const STATUS = {
   connecting: "connecting",
   offline: "offline",
   paused: "paused",
-  ended: "ended",
+  recorded: "recording",
 };
 
 const EVENTS = {

@@ -47,7 +47,7 @@ export class Tile {
     say(this.facts.status, isOn ? "" : words);
     this.facts.status.className = camera.status === "offline" ? "bad" : "warn";
     say(this.veil, camera.problem ? `${words}\n${camera.problem}` : words);
-    this.veil.hidden = isOn || camera.status === "ended";
+    this.veil.hidden = isOn || camera.status === "recorded";
     this.#sayFigures(camera);
     const label = T.tile(camera.name, isOn ? T.count(camera.people ?? 0) : words);
     if (this.face.getAttribute("aria-label") !== label) this.face.setAttribute("aria-label", label);
@@ -74,7 +74,7 @@ export class Tile {
         this.#head = head;
         this.#trails.add(Date.parse(head.time) / 1000, this.#people());
         this.draw();
-        this.#delay = head.delay_s + (performance.now() - at) / 1000;
+        this.#delay = head.delay_s === null ? NaN : head.delay_s + (performance.now() - at) / 1000;
         this.#sayFigures(head);
         this.node.dataset.tick = head.tick;
       } catch {

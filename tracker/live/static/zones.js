@@ -236,7 +236,7 @@ class Zones {
 
   /** Which time is counted: until now. */
   get #range() {
-    const from = new Date();
+    const from = this.live.now;
     if (this.span.value === "hour") from.setHours(from.getHours() - 1);
     else from.setHours(0, 0, 0, 0);
     if (this.span.value === "week") from.setDate(from.getDate() - 6);
