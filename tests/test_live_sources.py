@@ -151,6 +151,22 @@ class TestRtsp:
             assert "(Connection refused), reconnecting in" in watch.source.reports[never_name].problem
             assert_lost_nothing(watch, good_name)
 
+    def test_a_camera_that_is_added_joins_in_and_costs_the_other_no_frame(
+        self, rtsp: Callable[..., RtspCamera]
+    ) -> None:
+        good, more = rtsp(), rtsp()
+        with Watch(PATIENT, good.address()) as watch:
+            (good_name,) = watch.frames
+            watch.until(lambda: len(watch.frames[good_name]) >= 10)
+            assert isinstance(watch.source, LiveSource)
+            added = Camera(CameraName("added"), Kind.STREAM, more.address())
+            watch.frames[added.name] = []
+            watch.source.add(added)
+            watch.until(lambda: len(watch.frames[added.name]) >= 10)
+            assert list(watch.source.reports) == [good_name, "added"]
+            assert_lost_nothing(watch, good_name)
+            assert_lost_nothing(watch, added.name)
+
     def test_a_wrong_password_ends_that_camera_and_is_never_shown(
         self,
         rtsp: Callable[..., RtspCamera],

@@ -75,9 +75,9 @@ def tick_of(number: int, *cameras: str) -> Tick:
     return Tick.of(number / RATE, {camera: blank_image(320, 240) for camera in cameras or CAMERAS}, number)
 
 
-def tracker_of(detector: FindsAll | None = None) -> MultiCameraTracker:
+def tracker_of(detector: FindsAll | None = None, cameras: Sequence[str] = CAMERAS) -> MultiCameraTracker:
     return MultiCameraTracker(
-        CAMERAS, detector=detector, embedder=KnowsByWidth(), camera_motion=NoCameraMotion()
+        cameras, detector=detector, embedder=KnowsByWidth(), camera_motion=NoCameraMotion()
     )
 
 
@@ -143,6 +143,36 @@ def test_a_restored_tracker_goes_on_bit_for_bit(moment: int) -> None:
         tracker.finish()
     assert whole.events() == after.events()
     assert whole.num_detections == after.num_detections
+
+
+def test_who_is_known_is_recognised_by_a_camera_that_was_added_since() -> None:
+    tracker, whole = tracker_of(cameras=("door",)), tracker_of()
+    people: dict[str, Sightings] = {}
+    for number in range(1, FRAMES + 1):
+        if number == 35:
+            tracker.add_camera("hall")
+            with pytest.raises(ValueError, match="there already"):
+                tracker.add_camera("hall")
+        if number == 60:  # and a run that was cut off goes on with both
+            state = tracker.state()
+            tracker = tracker_of()
+            tracker.restore(state)
+        cameras = CAMERAS if number >= 35 else ("door",)
+        tick = tick_of(number, *cameras)
+        people = tracker.step(tick, {camera: found_in(camera, number) for camera in cameras})
+        both = whole.step(tick_of(number), {camera: found_in(camera, number) for camera in CAMERAS})
+        assert people["door"].boxes.tolist() == both["door"].boxes.tolist(), "the other goes on as ever"
+    tracks = tracker.finish()
+    who = {
+        key: person
+        for *key, person in zip(
+            tracks.cameras, tracks.track_ids.tolist(), tracks.identity_ids.tolist(), strict=True
+        )
+        for key in [tuple(key)]
+    }
+    assert who["hall", 1] == who["door", 1]
+    assert who["door", 2] != who["door", 1]
+    assert people["hall"].identity_ids.tolist() == [who["door", 1]]
 
 
 def test_trackers_share_nothing() -> None:

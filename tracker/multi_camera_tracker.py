@@ -87,6 +87,19 @@ class MultiCameraTracker:
         identity = identity.model_copy(update={"similarity": similarity})
         self.identities = IdentityLinker(identity, self.cameras, reserve, self.ground)
 
+    def add_camera(self, camera: str) -> None:
+        """Follow people through one camera more, from the next tick on; whom the others see stays.
+
+        Raises:
+            ValueError: There is one of this name.
+        """
+        name = CameraName(camera)
+        if name in self._trackers:
+            raise ValueError(f"camera {camera!r} is there already")
+        self.cameras.append(name)
+        self._trackers[name] = build_tracker(name, self.config)
+        self.identities.add_camera(name)
+
     @property
     def detector(self) -> Detector:
         """What finds people; opened now, if it was not needed before.

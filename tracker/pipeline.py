@@ -87,7 +87,7 @@ class PictureSizes:
         logger.warning("people are looked for in pictures of %.0f %% of the full size", 100 * SHARES[place])
 
     def _counts(self) -> tuple[int, int]:
-        reports = self._reports.values()
+        reports = list(self._reports.values())  # others are added by another thread
         return sum(report.read for report in reports), sum(report.dropped for report in reports)
 
 

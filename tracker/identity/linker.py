@@ -77,6 +77,15 @@ class IdentityLinker:
         self.places = Places(self._cameras, self._plane, self._config)
         self._decisions = Decisions(self._config, self._tracklets, self._table, self._site, self.places)
 
+    def add_camera(self, camera: CameraName) -> None:
+        """One more, from the next frame on; nothing where people are remembered from it."""
+        if camera in self._index:
+            return
+        self._index[camera] = len(self._cameras)
+        self._cameras.append(camera)  # the table and the places hold the same list
+        self._tracklets.add_camera()
+        self.places.add_camera()
+
     def remember(self, known: KnownIdentities) -> None:
         """Take up people from before the run; once, before its first frame, not where a state is restored."""
         if len(known) and self._config.link:
@@ -263,7 +272,7 @@ class IdentityLinker:
 
     def restore(self, state: State) -> None:
         cameras = [CameraName(camera) for camera in state["cameras"].tolist()]
-        self._open_for(cameras[len(self._cameras) :], self._cameras)
+        self._open_for([], cameras)
         for name, part in self._parts().items():
             start = f"{name}:"
             own = {key.removeprefix(start): state[key] for key in state if key.startswith(start)}

@@ -41,6 +41,11 @@ class Places:
         self.views = SharedViews(cameras, config)
         self._cameras, self._plane, self._config = cameras, plane, config
 
+    def add_camera(self) -> None:
+        """One more: it stands last in the list of cameras that was given at first."""
+        self.transit_times.add_camera()
+        self.views.add_camera(self._cameras, self._config)
+
     def see(
         self,
         tracklets: TrackletTable,

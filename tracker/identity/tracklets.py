@@ -103,6 +103,13 @@ class TrackletTable:
     def __len__(self) -> int:
         return self._count
 
+    def add_camera(self) -> None:
+        """One more, the last; what its people have in common is taken to be what those of all have."""
+        self._cameras += 1
+        self._rows.append(np.full(64, UNKNOWN))
+        self._firsts = np.append(self._firsts, 0)
+        self._centre = np.concatenate((self._centre, self._new_centre()[-1:]))
+
     @property
     def length(self) -> int:
         """D, 0 before the first embedding."""

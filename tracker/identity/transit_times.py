@@ -43,6 +43,13 @@ class TransitTimes:
         self._table = np.zeros((cameras, cameras, len(GRID)))
         self._is_known = np.zeros(cameras, np.bool_)  # whether its rows of the table are up to date
 
+    def add_camera(self) -> None:
+        """One more, the last."""
+        self._cameras += 1
+        self._tests, self._hits = (np.pad(it, (0, 1)) for it in (self._tests, self._hits))
+        self._table = np.zeros((self._cameras, self._cameras, len(GRID)))
+        self._is_known = np.zeros(self._cameras, np.bool_)
+
     def only_overlaps(self) -> "TransitTimes":
         """What is known of the places that cameras share, and nothing else."""
         transit_times = TransitTimes(self._cameras)

@@ -54,6 +54,26 @@ class SharedViews:
     def __init__(self, cameras: Sequence[CameraName], config: IdentityConfig) -> None:
         count = len(cameras)
         self.feet = MomentLog(3)
+        self._declare(cameras, config)
+        self._found: dict[tuple[int, int], Overlap] = {}
+        self._known: dict[tuple[int, int], Overlap] = {}  # those, and what follows from two of them
+        self._joint = np.zeros((count, count))
+        self._tested = np.full((count, count), FIRST_TEST / GROWTH)
+        self._next_s = -np.inf
+        self._in_view = np.zeros(count)
+        self._step = np.full(count, -1)
+
+    def add_camera(self, cameras: Sequence[CameraName], config: IdentityConfig) -> None:
+        """One more, the last of these."""
+        self._declare(cameras, config)
+        self._joint = np.pad(self._joint, (0, 1))
+        self._tested = np.pad(self._tested, (0, 1), constant_values=FIRST_TEST / GROWTH)
+        self._in_view = np.pad(self._in_view, (0, 1))
+        self._step = np.pad(self._step, (0, 1), constant_values=-1)
+
+    def _declare(self, cameras: Sequence[CameraName], config: IdentityConfig) -> None:
+        """Take what the settings say of which cameras see one place."""
+        count = len(cameras)
         self.declared = np.zeros((count, count), np.bool_)
         self._forbidden = np.zeros((count, count), np.bool_)
         index: dict[str, int] = {camera: place for place, camera in enumerate(cameras)}
@@ -66,13 +86,6 @@ class SharedViews:
                     target[index[one], index[other]] = target[index[other], index[one]] = True
         self.declared &= ~self._forbidden
         np.fill_diagonal(self.declared, False)
-        self._found: dict[tuple[int, int], Overlap] = {}
-        self._known: dict[tuple[int, int], Overlap] = {}  # those, and what follows from two of them
-        self._joint = np.zeros((count, count))
-        self._tested = np.full((count, count), FIRST_TEST / GROWTH)
-        self._next_s = -np.inf
-        self._in_view = np.zeros(count)
-        self._step = np.full(count, -1)
 
     def see(self, rows: IntArray, camera: int, time: float, boxes: FloatArray) -> None:
         """The tracks in these rows (M,) are at these boxes (M, 4)."""

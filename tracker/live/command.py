@@ -26,6 +26,7 @@ from tracker.live.tracking import LiveObserver
 from tracker.recording.fitness import without_passwords
 from tracker.recording.run import TrackingRun
 from tracker.sources import locate_cameras
+from tracker.sources.addresses import find_cameras
 
 SAMPLE = Path(__file__).resolve().parents[2] / "videos"
 """The sample scene; a wheel does not have it."""
@@ -135,6 +136,8 @@ def read_config(arguments: argparse.Namespace, site: Site) -> RunConfig:
     config = load_config(paths, arguments.overrides)
     sources = tuple(arguments.source) or (str(SAMPLE),)
     sources = tuple(str(Path(it).resolve()) if Path(it).exists() else it for it in sources)
+    if site.added.exists() and any(it.is_live for it in find_cameras(sources)):
+        sources = (*sources, str(site.added.resolve()))
     keeps = site.setting("privacy", {}).get("thumbnails", True)
     gallery = config.gallery.model_copy(update={"path": str(site.gallery.resolve()), "thumbnails": keeps})
     if config.embedder.kind != "reid" or not config.identity.link:

@@ -79,6 +79,7 @@ RULES: dict[tuple[str, str], Role] = {
     ("DELETE", f"{API}/session"): Role.VIEWER,
     ("GET", f"{API}/cameras"): Role.VIEWER,
     ("GET", f"{API}/cameras/{{camera}}/picture"): Role.VIEWER,
+    ("POST", f"{API}/cameras"): Role.ADMIN,
     ("POST", f"{API}/cameras/test"): Role.ADMIN,
     ("POST", f"{API}/cameras/{{camera}}/pause"): Role.OPERATOR,
     ("POST", f"{API}/cameras/{{camera}}/resume"): Role.OPERATOR,

@@ -118,6 +118,11 @@ class Site:
         return (self.run or self.folder) / "config.yaml"
 
     @property
+    def added(self) -> Path:
+        """The cameras that were added in the browser, as a list of sources; it holds their passwords."""
+        return self.folder / "added.streams"
+
+    @property
     def events(self) -> Path:
         """The log of events."""
         return self.folder / "events.sqlite"

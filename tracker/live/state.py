@@ -1,5 +1,6 @@
 """What every route of the server works with."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -38,6 +39,7 @@ class Live:
     photos: Photos
     carriers: Carriers
     tries: Tries = field(default_factory=Tries)
+    adding: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @classmethod
     def of(cls, site: Site, doors: Doors) -> "Live":

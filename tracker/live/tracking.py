@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from foundation.errors import ReuniteError
 from tracker.analytics.zones import ZoneWatch
 from tracker.events.maker import EventMaker
 from tracker.events.store import EventStore, EventWriter, Stay
@@ -21,6 +22,7 @@ from tracker.live.publisher import Privacy, Publisher
 from tracker.live.site import PRIVACY, Site
 from tracker.live.zones import read_zones
 from tracker.recording.run import TrackingRun
+from tracker.sources.addresses import find_cameras
 from tracker.sources.live import LiveSource
 from tracker.sources.loop import LoopedSource
 from tracker.stages import CameraReport
@@ -123,6 +125,8 @@ class LiveObserver:
                 self._commands.put(partial(self._explain, header))
             case "pause":
                 self._pause(header)
+            case "add":
+                self._commands.put(partial(self._add_camera, header))
 
     def close(self) -> None:
         """The run has ended: write what is left."""
@@ -140,6 +144,19 @@ class LiveObserver:
             self._paused = self._paused | {camera} if header["paused"] else self._paused - {camera}
         else:
             refused = {"refused": "a recording cannot be paused"}
+        self._send({"type": "reply", "id": header["id"], **refused})
+
+    def _add_camera(self, header: Mapping[str, Any]) -> None:
+        """On the thread that tracks: the last camera of the site's list is new."""
+        refused: dict[str, str] = {}
+        try:
+            if self._tracking is None:
+                raise ReuniteError("the cameras are opened just now; try again in a moment")
+            camera = find_cameras([str(self.site.added)])[-1]
+            self._tracking.add_camera(camera, str(self.site.added))
+            self.site.know_cameras({camera.name: camera.shown})
+        except ReuniteError as error:
+            refused["refused"] = str(error)
         self._send({"type": "reply", "id": header["id"], **refused})
 
     def _correct(self, header: Mapping[str, Any]) -> None:
@@ -248,7 +265,7 @@ class LiveObserver:
     def _tell_status(self) -> None:
         """Each second: what came of time passing, and how the cameras are."""
         while not self._ended.wait(STATUS_EVERY_S):
-            now_s, reports = time.time(), self._reports()
+            now_s, reports = time.time(), dict(self._reports())  # others are added by another thread
             self.publisher.rates.count(now_s, reports)
             with self._lock:
                 made = self._maker.pass_time(now_s, reports)

@@ -63,6 +63,11 @@ class HourlyJournal:
             self.close()
             raise
 
+    def add_camera(self, camera: CameraName) -> None:
+        """One more, the last."""
+        self._index[camera] = len(self._cameras)
+        self._cameras.append(camera)
+
     def write(self, frame: Frame, sightings: Sightings) -> None:
         """Append the people of one frame."""
         if len(sightings):

@@ -42,6 +42,12 @@ class LiveRecording:
         self._num_rows, self._time_s = progress.journal_rows, progress.time_s
         self._folded_s = -float("inf")
 
+    def add_camera(self, camera: CameraName) -> None:
+        """One more, the last."""
+        self._cameras.append(camera)
+        self._hours.add_camera(camera)
+        self.store.add_camera(camera)
+
     def write(self, frame: Frame, sightings: Sightings) -> None:
         """Append the people of one frame."""
         self._hours.write(frame, sightings)

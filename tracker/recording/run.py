@@ -13,9 +13,10 @@ import numpy as np
 from rich.console import Console
 
 from foundation.errors import ReuniteError
+from foundation.files import write_whole
 from tracker.build import build_camera_motion, build_detector, build_embedder
 from tracker.clock import Delays, StageClock
-from tracker.config import RunConfig
+from tracker.config import RunConfig, dump_config
 from tracker.multi_camera_tracker import MultiCameraTracker
 from tracker.pipeline import read_ahead, steps_of
 from tracker.recording.checkpoint import Checkpoints, Progress, load_checkpoint, save_checkpoint
@@ -35,6 +36,8 @@ from tracker.sinks.overlay import OverlayVideos
 from tracker.sinks.progress import ProgressBars
 from tracker.sinks.window import Window
 from tracker.sources import locate_cameras, open_source
+from tracker.sources.addresses import Camera
+from tracker.sources.live import LiveSource
 from tracker.stages import Identities, Observer, Remembering, Sink
 from tracker.types import IdentityEvent, State, Tick
 
@@ -154,6 +157,32 @@ class TrackingRun:
         reports = self.source.reports.values()
         others = [*self._drawing_problems, self._people.problem]
         return [problem for problem in [*(report.problem for report in reports), *others] if problem]
+
+    def add_camera(self, camera: Camera, source: str) -> None:
+        """Track a live camera more from the next tick on; called between two ticks, the others go on.
+
+        Args:
+            camera: What is read.
+            source: What names it among the sources of the run, for whoever goes on with the run.
+
+        Raises:
+            ReuniteError: The run cannot take it.
+        """
+        if not isinstance(self.source, LiveSource) or not self._live:
+            raise ReuniteError("recordings are played here: a camera can be added where cameras are live")
+        if "file" in (self.config.detector.kind, self.config.camera_motion.kind):
+            raise ReuniteError(
+                "what is read from files says nothing of another camera; start with a detector"
+            )
+        if camera.name.casefold() in {it.casefold() for it in self.cameras}:
+            raise ReuniteError(f"there is a camera {camera.name!r} already; give it another name")
+        self.tracker.add_camera(camera.name)
+        self._live.add_camera(camera.name)
+        self.cameras.append(camera.name)
+        if source not in self.config.source:
+            self.config = self.config.model_copy(update={"source": (*self.config.source, source)})
+            write_whole(self.folder.config, dump_config(without_passwords(self.config)).encode())
+        self.source.add(camera)
 
     def run(self, console: Console, shows: Shows | None = None) -> tuple[bool, list[Path]]:
         """Track to the end or until ``stop``, then write the results.

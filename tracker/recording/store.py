@@ -86,6 +86,13 @@ class RunStore:
 
     # Writing
 
+    def add_camera(self, camera: CameraName) -> None:
+        """One more, the last."""
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT INTO camera SELECT COALESCE(MAX(place), -1) + 1, ? FROM camera", (camera,)
+            )
+
     def go_back(self, time_s: float, num_events: int) -> None:
         """The run goes on from a checkpoint of this time: what came later did not happen."""
         with self._writing() as connection:

@@ -84,18 +84,22 @@ class CamerasNow:
         is_live: bool,
     ) -> None:
         self._reports, self._is_live = reports, is_live
-        self._frames = {camera: frames.get(camera, 0) for camera in reports}
+        self._frames: dict[CameraName, int] = {}
         self._people: dict[CameraName, tuple[PersonNow, ...]] = {}
-        self._since: dict[CameraName, dict[int, tuple[float, float]]] = {camera: {} for camera in reports}
+        self._since: dict[CameraName, dict[int, tuple[float, float]]] = {}
         self._seen: dict[CameraName, float] = {}
-        self._delays: dict[CameraName, deque[tuple[float, float]]] = {it: deque() for it in reports}
-        self._marks = {camera: deque([self._mark(camera)]) for camera in reports}
+        self._delays: dict[CameraName, deque[tuple[float, float]]] = {}
+        self._marks: dict[CameraName, deque[_Mark]] = {}
         self._lock = threading.Lock()
+        for camera in reports:
+            self._begin(camera, frames.get(camera, 0))
 
     def write(self, frame: Frame, sightings: Sightings) -> None:
         """Take the people of one frame."""
         camera, now = frame.camera, time.monotonic()
         with self._lock:
+            if camera not in self._frames:
+                self._begin(camera)
             self._frames[camera] += 1
             self._seen[camera] = now
             self._people[camera] = self._with_since(frame, sightings)
@@ -110,7 +114,14 @@ class CamerasNow:
     def now(self) -> dict[CameraName, CameraNow]:
         """All cameras, in order."""
         with self._lock:
-            return {camera: self._now(camera) for camera in self._reports}
+            for camera in [it for it in list(self._reports) if it not in self._frames]:
+                self._begin(camera)
+            return {camera: self._now(camera) for camera in self._frames}
+
+    def _begin(self, camera: CameraName, frames: int = 0) -> None:
+        """A camera is there, from the beginning or added since."""
+        self._frames[camera], self._since[camera], self._delays[camera] = frames, {}, deque()
+        self._marks[camera] = deque([self._mark(camera)])
 
     def _now(self, camera: CameraName) -> CameraNow:
         now, marks, delays = self._mark(camera), self._marks[camera], self._delays[camera]

@@ -45,14 +45,16 @@ class LiveSource:
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._feeds = [Feed(camera, config, self._changed, self._stop) for camera in cameras]
+        self._reports = {feed.camera.name: feed.report for feed in self._feeds}
+        self._is_started = False
         for feed in self._feeds:
             for name, count in (health or {}).get(feed.camera.name, {}).items():
                 setattr(feed.report, name, count)
 
     @property
     def reports(self) -> Mapping[CameraName, CameraReport]:
-        """One report for each camera, in order."""
-        return {feed.camera.name: feed.report for feed in self._feeds}
+        """One report for each camera, in order; those that are added come to it."""
+        return self._reports
 
     @property
     def is_live(self) -> bool:
@@ -65,11 +67,22 @@ class LiveSource:
         Ends when it is closed, or when no camera will give a frame any more.
         """
         atexit.register(self._close_before_exit)
-        for feed in self._feeds:
-            feed.start()
+        with self._changed:
+            self._is_started = True
+            for feed in self._feeds:
+                feed.start()
         while waiting := self._wait_for_frames():
             is_skipped, frames = waiting
             yield Tick(min(frame.time for frame in frames), tuple(frames), is_skipped)
+
+    def add(self, camera: Camera) -> None:
+        """Read one more; the others go on."""
+        with self._changed:
+            feed = Feed(camera, self._config, self._changed, self._stop)
+            self._feeds.append(feed)
+            self._reports[camera.name] = feed.report
+            if self._is_started:
+                feed.start()
 
     def pause(self, camera: CameraName, *, paused: bool) -> None:
         """Give no frames of this camera until it goes on; the connection stays, the others go on."""

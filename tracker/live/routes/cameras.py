@@ -10,6 +10,7 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from foundation.errors import ReuniteError
+from foundation.files import write_whole
 from tracker.config import LiveConfig
 from tracker.live.errors import ApiError
 from tracker.live.hub import seen_by
@@ -17,7 +18,7 @@ from tracker.live.publisher import WIDTHS
 from tracker.live.rights import API, Viewer
 from tracker.live.routes.people import Body
 from tracker.live.state import Live, Server, Who
-from tracker.sources.addresses import find_cameras
+from tracker.sources.addresses import Camera, find_cameras
 from tracker.sources.streams import LostError, receive_pictures
 
 router = APIRouter(prefix=API)
@@ -31,6 +32,33 @@ class Address(Body):
     """A camera that may be added to the list of sources."""
 
     address: Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+class NewCamera(Address):
+    """A camera that is tracked from now on."""
+
+    name: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[\w][\w. -]*$")]
+
+
+@router.post("/cameras", status_code=201)
+async def add_camera(body: NewCamera, live: Server, viewer: Who) -> dict[str, Any]:
+    """Track this camera too, from now on and from the next start on; the others go on."""
+    await run_in_threadpool(_live_camera, body.address)
+    if not live.is_tracking:
+        raise ApiError(503, "the tracker does not run, or does not answer")
+    name = body.name.strip(" .")
+    if name.casefold() in {it["name"].casefold() for it in live.hub.cameras()}:
+        raise ApiError(409, f"there is a camera {name!r} already; give it another name")
+    async with live.adding:
+        before = await run_in_threadpool(_add_line, live, f"{name} = {body.address.strip()}")
+        try:
+            await live.ask({"type": "add"})
+        except ApiError:
+            await run_in_threadpool(_write, live, before)
+            raise
+    live.labels.refresh(now=True)
+    await run_in_threadpool(live.site.note, viewer.user, "added a camera", name)
+    return {"id": live.labels.camera_key(name), "name": name}
 
 
 @router.get("/cameras")
@@ -57,11 +85,9 @@ def try_camera(body: Address, live: Server, viewer: Who) -> dict[str, Any]:
     """Connect to an address once, and say what comes; nothing is changed."""
     live.site.note(viewer.user, "tested a camera")
     try:
-        (camera,) = find_cameras([body.address])
-    except (ReuniteError, ValueError) as error:
-        return {"works": False, "problem": str(error)}
-    if not camera.is_live:
-        return {"works": False, "problem": "this is a file on the server, not a camera"}
+        camera = _live_camera(body.address)
+    except ApiError as error:
+        return {"works": False, "problem": error.message}
     begin_s, count, size = 0.0, 0, (0, 0)
     try:
         with closing(receive_pictures(camera, TEST, threading.Event())) as pictures:
@@ -95,3 +121,35 @@ async def _pause(camera: str, live: Live, viewer: Viewer, *, paused: bool) -> No
     _, name = live.camera(camera, viewer)
     await live.ask({"type": "pause", "camera": name, "paused": paused})
     await run_in_threadpool(live.site.note, viewer.user, "paused" if paused else "resumed", camera)
+
+
+def _live_camera(address: str) -> Camera:
+    """The camera at an address.
+
+    Raises:
+        ApiError: There is none: it is no address, or a file.
+    """
+    try:
+        if "\n" in address or " #" in address:
+            raise ReuniteError("an address is one line without spaces")
+        (camera,) = find_cameras([address.strip()])
+    except (ReuniteError, ValueError) as error:
+        raise ApiError(422, str(error)) from None
+    if not camera.is_live:
+        raise ApiError(422, "this is a file on the server, not a camera")
+    return camera
+
+
+def _add_line(live: Live, line: str) -> str:
+    """Add a line to the list of cameras; what was in it before."""
+    path = live.site.added
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    _write(live, f"{before}{line}\n")
+    return before
+
+
+def _write(live: Live, text: str) -> None:
+    if text:
+        write_whole(live.site.added, text.encode())
+    else:
+        live.site.added.unlink(missing_ok=True)
