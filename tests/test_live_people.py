@@ -15,6 +15,7 @@ from tracker.gallery import GalleryWriter, Network, Person, PictureKey, Pictures
 from tracker.identity import IdentityLinker
 from tracker.live import corrections
 from tracker.live.rights import Role
+from tracker.live.taught import corrected_pairs
 from tracker.types import CameraName, Frame, Tracks, blank_image
 
 BOX = (40.0, 60.0, 80.0, 200.0)
@@ -32,6 +33,7 @@ class Scene:
         tracking = SimpleNamespace(
             config=load_config(),
             identities=self.linker,
+            network="drawn",
             source=SimpleNamespace(reports=server.observer._reports()),
         )
         server.observer.follow(tracking)  # type: ignore[arg-type]
@@ -99,6 +101,24 @@ def pictures(scene: Scene) -> None:
     jpegs = {keys[0]: b"\xff\xd8door", keys[1]: b"\xff\xd8hall"}
     writer.save([Person(1, presence, shown)], jpegs)
     writer.close()
+
+
+def test_a_correction_teaches_the_calibration_until_it_is_undone(scene: Scene) -> None:
+    def taught() -> tuple[int, int]:
+        known = scene.linker._site._taught
+        return len(known.same), len(known.different)
+
+    with scene.server.client() as client:
+        merged = client.post("/people/1/merge", json={"other": 3}).json()["correction"]
+        wait_until(lambda: taught() == (1, 0))
+        tracks = {"tracks": [{"camera": "c2", "track": 1}]}
+        split = client.post("/people/1/split", json=tracks).json()["correction"]
+        wait_until(lambda: taught() == (1, 1))
+        assert len(corrected_pairs(scene.server.site, "drawn").same) == 1, "the next run begins with it"
+        assert len(corrected_pairs(scene.server.site, "another network").same) == 0
+        for number in (split, merged):
+            assert client.post(f"/corrections/{number}/undo").status_code == 204
+        wait_until(lambda: taught() == (0, 0))
 
 
 def test_everybody_is_listed_last_seen_first_and_page_by_page(scene: Scene) -> None:

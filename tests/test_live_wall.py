@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.live_server import DEADLINE_S, LiveServer, live_server, receive_picture, receive_text, wait_until
-from tracker.live.publisher import Privacy, Publisher, blur_bodies, encode, fit
+from tracker.live.publisher import Privacy, Publisher, encode, fit
 from tracker.live.rights import API, Role
 from tracker.types import CameraName, Frame, IdentityEvent, Sightings
 
@@ -192,20 +192,6 @@ def test_pictures_keep_their_shape_and_are_never_made_larger() -> None:
     jpeg, size = encode(np.zeros((1080, 1920, 3), np.uint8), 640)
     assert size == (640, 360)
     assert jpeg[:2] == b"\xff\xd8"
-
-
-def test_a_blurred_body_has_few_colours_and_all_else_stays() -> None:
-    picture = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
-    before = picture.copy()
-    blurred = blur_bodies(
-        picture, np.array([BOX, [-50.0, -50.0, -10.0, -10.0], [310.0, 230.0, 900.0, 900.0]])
-    )
-    assert (picture == before).all()
-    body = blurred[60:200, 40:80].reshape(-1, 3)
-    assert len(np.unique(body, axis=0)) <= 60
-    untouched = np.ones((240, 320), np.bool_)
-    untouched[60:200, 40:80] = untouched[230:, 310:] = False
-    assert (blurred[untouched] == picture[untouched]).all()
 
 
 def test_no_picture_leaves_the_tracker_where_none_may() -> None:

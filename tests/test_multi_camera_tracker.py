@@ -163,13 +163,8 @@ def test_who_is_known_is_recognised_by_a_camera_that_was_added_since() -> None:
         both = whole.step(tick_of(number), {camera: found_in(camera, number) for camera in CAMERAS})
         assert people["door"].boxes.tolist() == both["door"].boxes.tolist(), "the other goes on as ever"
     tracks = tracker.finish()
-    who = {
-        key: person
-        for *key, person in zip(
-            tracks.cameras, tracks.track_ids.tolist(), tracks.identity_ids.tolist(), strict=True
-        )
-        for key in [tuple(key)]
-    }
+    keys = zip(tracks.cameras.tolist(), tracks.track_ids.tolist(), strict=True)
+    who = dict(zip(keys, tracks.identity_ids.tolist(), strict=True))
     assert who["hall", 1] == who["door", 1]
     assert who["door", 2] != who["door", 1]
     assert people["hall"].identity_ids.tolist() == [who["door", 1]]

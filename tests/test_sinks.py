@@ -12,6 +12,7 @@ from rich.console import Console
 from foundation.arrays import Image
 from foundation.errors import ReuniteError
 from tracker.colors import person_color
+from tracker.sinks.blur import Blur, blur_bodies
 from tracker.sinks.overlay import OverlayPainter, OverlayVideos, bgr_of
 from tracker.sinks.progress import ProgressBars
 from tracker.sinks.window import Window
@@ -89,6 +90,45 @@ def test_a_video_shows_every_picture_as_it_was(tmp_path: Path, size: tuple[int, 
     for picture, level in zip(shown, levels, strict=True):
         assert np.abs(picture[:, :28].astype(int)).max() < 12
         assert np.abs(picture[:, 36:].astype(int) - level).max() < 12
+
+
+def test_a_blurred_body_has_few_colours_and_all_else_stays() -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
+    before = picture.copy()
+    blurred = blur_bodies(
+        picture,
+        np.array([[40.0, 60.0, 80.0, 200.0], [-50.0, -50.0, -10.0, -10.0], [310.0, 230.0, 900.0, 900.0]]),
+    )
+    assert (picture == before).all()
+    body = blurred[60:200, 40:80].reshape(-1, 3)
+    assert len(np.unique(body, axis=0)) <= 60
+    untouched = np.ones((240, 320), np.bool_)
+    untouched[60:200, 40:80] = untouched[230:, 310:] = False
+    assert (blurred[untouched] == picture[untouched]).all()
+
+
+@pytest.mark.parametrize(
+    ("blur", "hidden"), [(Blur(), ()), (Blur("all"), (0, 1)), (Blur("all_but", 7), (1,))]
+)
+def test_saved_video_shows_nobody_whom_it_must_not(
+    tmp_path: Path, blur: Blur, hidden: tuple[int, ...]
+) -> None:
+    stripes = np.zeros((240, 320, 3), np.uint8)
+    stripes[::8] = stripes[1::8] = stripes[2::8] = stripes[3::8] = 255
+    boxes = [[40.0, 40.0, 90.0, 200.0], [200.0, 40.0, 250.0, 200.0]]
+    people = Sightings(np.array([1, 2]), np.array([7, 0]), np.array(boxes), np.full(2, 0.9))
+    now = [Blur()]
+    videos = OverlayVideos(tmp_path / "videos", lambda: now[0])
+    videos.write(frame(0, stripes, 0.0), people)
+    now[0] = blur  # it may change while the video is written
+    videos.write(frame(1, stripes, 0.1), people)
+    videos.close()
+    with av.open(str(videos.files[0])) as container:
+        first, second = (it.to_ndarray(format="gray") for it in container.decode(video=0))
+    for number, left in enumerate((50, 210)):
+        inside = (slice(60, 180), slice(left, left + 30))
+        assert first[inside].std() > 60
+        assert (second[inside].std() < 60) == (number in hidden)
 
 
 def test_a_video_that_is_cut_off_plays_as_far_as_it_goes(tmp_path: Path) -> None:

@@ -239,11 +239,24 @@ class OutputConfig(Section):
     save_video: bool = False
     """Write an overlay video of each camera."""
 
+    blur: Literal["none", "all", "all_but"] = "none"
+    """Whose bodies are blurred in saved video, so that nobody can recognise them: ``all_but`` is everybody
+    but ``blur_but``. Whom no detector found is not blurred."""
+
+    blur_but: int | None = Field(default=None, ge=1)
+    """The number of the person who is not blurred."""
+
     show: bool = False
     """Show a window while tracking."""
 
     checkpoint_s: float = Field(default=5.0, gt=0)
     """Seconds between two checkpoints; a run that is cut off loses at most this much work."""
+
+    @model_validator(mode="after")
+    def _check_blur(self) -> Self:
+        if self.blur == "all_but" and self.blur_but is None:
+            raise ValueError("blur is all_but, so blur_but must name the person who is not blurred")
+        return self
 
 
 class RunConfig(Section):

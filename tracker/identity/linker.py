@@ -14,7 +14,7 @@ from tracker.identity.decisions import Decisions
 from tracker.identity.folding import find_fold
 from tracker.identity.ground import GroundLog
 from tracker.identity.places import Places
-from tracker.identity.similarity import SimilarityCalibration
+from tracker.identity.similarity import SimilarityCalibration, Taught
 from tracker.identity.site_similarity import MATURE_EMBEDDINGS, SiteSimilarity
 from tracker.identity.table import UNDECIDED, IdentityTable, Reserve
 from tracker.identity.tracklets import UNKNOWN, TrackletTable
@@ -239,6 +239,10 @@ class IdentityLinker:
         if not (self._config.link and tracklets.num_embeddings.any()):
             return None
         return self._site.report(len(np.setdiff1d(self._table.identity, [UNDECIDED])), rate)
+
+    def teach(self, taught: Taught) -> None:
+        """What a cosine means here is learnt from these pairs too, which somebody corrected; all of them."""
+        self._site.teach(taught)
 
     def corrections(self) -> Corrections:
         """The way in for whoever knows better who is who."""

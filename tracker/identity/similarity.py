@@ -1,5 +1,7 @@
 """The similarity calibration: cosines turned into odds and error rates for this site."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.special import betainc, betaln
 
@@ -27,8 +29,24 @@ LOOK_ALIKES_PAIRS = 10.0
 ROUNDS = 10
 """After so many rounds the share of look-alikes hardly changes."""
 
+TAUGHT_WEIGHT = 3.0
+"""A pair that somebody corrected weighs as much as so many pairs: it is surely right, and shows what is hard
+at this site. Not more, as those that were linked rightly are corrected by nobody."""
+
 TINY = 1e-30
 """A density below this says no more than that something never happens."""
+
+
+class Taught(NamedTuple):
+    """Cosines of pairs of which somebody who corrected the tracker said what they are.
+
+    Attributes:
+        same: (S,) of one person in two tracklets.
+        different: (T,) of two people.
+    """
+
+    same: FloatArray
+    different: FloatArray
 
 
 class SimilarityCalibration:
@@ -38,7 +56,7 @@ class SimilarityCalibration:
     different people; two embeddings of one track, seconds apart, are the same person, under the same light. A
     prior, worth some pairs, serves until there are enough; how many people dress alike is learnt likewise.
     What one camera cannot show is how much less alike a person is in another tracklet: that share is the
-    prior's.
+    prior's, until somebody who merges or splits people shows it.
 
     Cosines of either kind follow a beta distribution on [-1, 1], as those of random directions do
     exactly: unlike a Gaussian it ends where cosines end, which is where strangers are taken for somebody.
@@ -52,20 +70,31 @@ class SimilarityCalibration:
     """
 
     def __init__(
-        self, config: SimilarityConfig, different: FloatArray | None = None, within: FloatArray | None = None
+        self,
+        config: SimilarityConfig,
+        different: FloatArray | None = None,
+        within: FloatArray | None = None,
+        taught: "Taught | None" = None,
     ) -> None:
-        """Learn from the (P,) cosines of tracks seen together, and the (W,) ones within a track."""
+        """Learn from the (P,) cosines of tracks seen together, and the (W,) ones within a track.
+
+        ``taught`` are those of pairs of which somebody said what they are.
+        """
         nothing = np.empty(0)
         different, within = (nothing if found is None else found for found in (different, within))
+        taught = taught or Taught(nothing, nothing)
         self.cosines, self.pairs = (different, within), (len(different), len(within))
         prior, pairs = config.prior, config.prior_pairs
-        self.different, share = _most_and_look_alikes(different, prior, pairs)
+        of_two = np.concatenate((different, taught.different))
+        weights = np.repeat((1.0, TAUGHT_WEIGHT), (len(different), len(taught.different)))
+        self.different, share = _most_and_look_alikes(of_two, weights, prior, pairs)
         self.within = _moments(within, prior.mean_within, prior.sd_within, pairs)
         kept = (prior.mean_same - prior.mean_different) / (prior.mean_within - prior.mean_different)
         mean = self.different[0] + kept * max(self.within[0] - self.different[0], MIN_SD)
-        self.same = mean, self.within[1] * prior.sd_same / prior.sd_within
+        sd = self.within[1] * prior.sd_same / prior.sd_within
+        self.same = _moments(taught.same, mean, sd, pairs, np.full(len(taught.same), TAUGHT_WEIGHT))
         mean = self.different[0]
-        unsure = 1 + UNSURE * pairs / (pairs + len(different))
+        unsure = 1 + UNSURE * pairs / (pairs + weights.sum())
         two, one = _beta(mean, unsure * self.different[1]), _beta(*self.same)
         alike = _look_alikes(mean, prior)
         density_two = (1 - share) * _density(*two) + share * _density(*alike)
@@ -108,23 +137,25 @@ class SimilarityCalibration:
 
 
 def _most_and_look_alikes(
-    values: FloatArray, prior: CosinePrior, pairs: float
+    values: FloatArray, weights: FloatArray, prior: CosinePrior, pairs: float
 ) -> tuple[tuple[float, float], float]:
     """Mean and deviation of the cosines (P,) of most pairs of two people, and the share of look-alikes.
+
+    ``weights`` (P,) say how many pairs each counts for.
 
     By expectation and maximisation. How much more alike look-alikes are is the prior's.
     """
     most, share = (prior.mean_different, prior.sd_different), prior.look_alikes
     is_most = np.ones(len(values))
     for _ in range(ROUNDS if len(values) else 0):
-        most = _moments(values, prior.mean_different, prior.sd_different, pairs, is_most)
+        most = _moments(values, prior.mean_different, prior.sd_different, pairs, weights * is_most)
         of_most, of_alike = (
             np.interp(values, GRID, _density(*exponents))
             for exponents in (_beta(*most), _look_alikes(most[0], prior))
         )
         is_most = (1 - share) * of_most / ((1 - share) * of_most + share * of_alike + TINY)
         rare = LOOK_ALIKES_PAIRS * pairs
-        share = float((rare * prior.look_alikes + (1 - is_most).sum()) / (rare + len(values)))
+        share = float((rare * prior.look_alikes + weights @ (1 - is_most)) / (rare + weights.sum()))
     return most, share if prior.look_alikes else 0.0
 
 

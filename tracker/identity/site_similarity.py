@@ -4,7 +4,7 @@ import numpy as np
 
 from foundation.arrays import FloatArray, IntArray
 from tracker.config import SimilarityConfig
-from tracker.identity.similarity import GRID, SimilarityCalibration
+from tracker.identity.similarity import GRID, SimilarityCalibration, Taught
 from tracker.identity.tracklets import UNKNOWN, Fold, TrackletTable
 from tracker.types import SimilarityReport, State
 
@@ -37,6 +37,11 @@ class SiteSimilarity:
         # Of tracks that were folded: what their pairs and they themselves said, and how many would say more.
         self._folded = np.empty(0), np.empty(0)
         self._folded_mature = 0
+        self._taught = Taught(np.empty(0), np.empty(0))
+
+    def teach(self, taught: Taught) -> None:
+        """These are the pairs that somebody corrected, in the place of those of before."""
+        self._taught, self._is_stale = taught, True
 
     def see(self, rows: IntArray, matured: IntArray, boxes: FloatArray) -> None:
         """Of the tracks of one frame (M,), at boxes (M, 4), these (K,) have just `MATURE_EMBEDDINGS`.
@@ -62,6 +67,7 @@ class SiteSimilarity:
                 self._config,
                 np.concatenate((different, self._cosines(self._pairs)))[-MAX_PAIRS:],
                 np.concatenate((within, tracklets.within())),
+                self._taught,
             )
             self._is_stale, self._learnt_from = False, self._known_pairs()
         return self.calibration
@@ -122,6 +128,8 @@ class SiteSimilarity:
             "folded_different": self._folded[0],
             "folded_within": self._folded[1],
             "folded_mature": np.array(self._folded_mature),
+            "taught_same": self._taught.same,
+            "taught_different": self._taught.different,
         }
 
     def restore(self, state: State) -> None:
@@ -129,7 +137,9 @@ class SiteSimilarity:
         self._learnt_from = int(state["learnt_from"])
         self._folded = state["folded_different"].copy(), state["folded_within"].copy()
         self._folded_mature = int(state["folded_mature"])
-        self.calibration = SimilarityCalibration(self._config, state["different"], state["within"])
+        self._taught = Taught(state["taught_same"], state["taught_different"])
+        learnt = state["different"], state["within"]
+        self.calibration = SimilarityCalibration(self._config, *learnt, self._taught)
 
     def _known_pairs(self) -> int:
         """How many pairs of embeddings, of two people or of one, can be learnt from."""

@@ -21,7 +21,7 @@ from tracker.config.options import add_settings
 from tracker.live.accounts import Accounts
 from tracker.live.keeper import ServerKeeper, listen
 from tracker.live.replay import Player, RecordedRun
-from tracker.live.site import Site
+from tracker.live.site import PRIVACY, Site
 from tracker.live.tracking import LiveObserver
 from tracker.recording.fitness import without_passwords
 from tracker.recording.run import TrackingRun
@@ -142,7 +142,12 @@ def read_config(arguments: argparse.Namespace, site: Site) -> RunConfig:
     gallery = config.gallery.model_copy(update={"path": str(site.gallery.resolve()), "thumbnails": keeps})
     if config.embedder.kind != "reid" or not config.identity.link:
         gallery = config.gallery
-    output = config.output.model_copy(update={"folder": str((site.folder / "runs").resolve())})
+    shown = {
+        **PRIVACY,
+        **site.setting("privacy", {"blur": config.output.blur, "but": config.output.blur_but}),
+    }
+    saved = {"blur": shown["blur"], "blur_but": shown["but"]}
+    output = config.output.model_copy(update={"folder": str((site.folder / "runs").resolve()), **saved})
     reading = config.reading.model_copy(update={"loop": True})
     return config.model_copy(
         update={"source": sources, "gallery": gallery, "output": output, "reading": reading}

@@ -29,8 +29,10 @@ async def merge(live: Live, user: str, first: int, second: int) -> dict[str, Any
     detail = {
         "tracks": answer["tracks"],
         "stays": [[stay.run, stay.camera, stay.track] for stay in stays],
+        **_teaches(answer),
     }
     number = await run_in_threadpool(_write_down, live, user, "merge", kept, gone, detail)
+    live.reload()
     return {"correction": number, "kept": kept}
 
 
@@ -42,9 +44,9 @@ async def split(live: Live, user: str, person: int, tracks: list[tuple[str, int]
     if strange:
         raise ApiError(409, f"track {strange[0][1]} of {strange[0][0]} is not person {person}")
     answer, _ = await live.ask({"type": "correct", "kind": "part", "tracks": tracks})
-    number = await run_in_threadpool(
-        _write_down, live, user, "split", person, answer["person"], {"tracks": tracks}
-    )
+    detail = {"tracks": tracks, **_teaches(answer)}
+    number = await run_in_threadpool(_write_down, live, user, "split", person, answer["person"], detail)
+    live.reload()
     return {"correction": number, "person": answer["person"]}
 
 
@@ -73,8 +75,13 @@ async def undo(live: Live, viewer: Viewer, number: int) -> None:
     elif kind == "split":
         await live.ask({"type": "correct", "kind": "merge", "kept": person, "gone": other})
     await run_in_threadpool(_mark, live, number, "undone")
-    live.labels.refresh(now=True)
+    live.reload()
     live.site.note(viewer.user, f"undid {kind}", str(person))
+
+
+def _teaches(answer: dict[str, Any]) -> dict[str, Any]:
+    """What a correction says of cosines; see `tracker.live.taught`."""
+    return {name: answer[name] for name in ("cosines", "network")}
 
 
 def list_corrections(live: Live, before: int | None, limit: int) -> tuple[list[dict[str, Any]], int | None]:

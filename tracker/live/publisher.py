@@ -13,6 +13,7 @@ import numpy as np
 from foundation.arrays import FloatArray, Image
 from tracker.events.visits import Visit
 from tracker.live.link import Link, Message
+from tracker.sinks.blur import NO_BLUR, Blur
 from tracker.stages import CameraReport
 from tracker.types import CameraName, Frame, Sightings
 
@@ -34,13 +35,11 @@ class Privacy:
 
     Attributes:
         pictures: Whether any picture leaves the tracker.
-        blur: ``none``, ``all``, or ``all_but``: everybody but one person.
-        but: That person.
+        blur: Whose bodies are hidden.
     """
 
     pictures: bool = True
-    blur: str = "none"
-    but: int | None = None
+    blur: Blur = NO_BLUR
 
 
 class Publisher:
@@ -134,7 +133,7 @@ class Publisher:
         newest = self.newest(camera)
         if newest is None or not self._privacy.pictures or newest[0].is_blank:
             return b""
-        return encode(self._shown(*newest, self._privacy), width)[0]
+        return encode(self._privacy.blur.apply(*newest), width)[0]
 
     def crop(self, camera: str, box: Sequence[float]) -> bytes:
         """Part of the newest frame, for a search and not to be shown; the box in shares. Empty: none."""
@@ -186,7 +185,8 @@ class Publisher:
         widths: tuple[int, ...],
         privacy: Privacy,
     ) -> None:
-        picture = self._shown(frame, sightings, privacy) if privacy.pictures else None
+        is_shown = privacy.pictures and not frame.is_blank
+        picture = privacy.blur.apply(frame, sightings) if is_shown else None
         rate, dropped = self.rates.of(frame.camera)
         rows = zip(
             sightings.identity_ids.tolist(),
@@ -212,16 +212,6 @@ class Publisher:
                 "delay_s": round(max(time.time() - frame.time, 0.0), 3) if self._is_live else None,
             }
             link.send(header, jpeg)
-
-    def _shown(self, frame: Frame, sightings: Sightings, privacy: Privacy) -> Image | None:
-        if frame.is_blank:
-            return None
-        if privacy.blur == "none":
-            return frame.image
-        is_hidden = np.ones(len(sightings), np.bool_)
-        if privacy.blur == "all_but":
-            is_hidden = sightings.identity_ids != (privacy.but or -1)
-        return blur_bodies(frame.image, sightings.boxes[is_hidden])
 
 
 class Rates:
@@ -274,22 +264,6 @@ def encode(image: Image | None, width: int) -> tuple[bytes, tuple[int, int]]:
     done, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     assert done  # OpenCV refuses only empty pictures
     return coded.tobytes(), size
-
-
-def blur_bodies(image: Image, boxes: FloatArray) -> Image:
-    """A copy of a picture (H, W, 3) on which nobody in the boxes (N, 4) can be recognised.
-
-    Each box is drawn from a few pixels of its own colour, a dozen from head to feet: what is left is how
-    somebody moves.
-    """
-    picture = np.ascontiguousarray(image).copy()
-    height, width = picture.shape[:2]
-    limits = np.array([width, height, width, height])
-    for x1, y1, x2, y2 in np.clip(boxes, 0, limits).round().astype(int).tolist():
-        if x2 > x1 and y2 > y1:
-            few = cv2.resize(picture[y1:y2, x1:x2], (5, 12), interpolation=cv2.INTER_AREA)
-            picture[y1:y2, x1:x2] = cv2.resize(few, (x2 - x1, y2 - y1), interpolation=cv2.INTER_NEAREST)
-    return picture
 
 
 def _boxes(

@@ -20,8 +20,10 @@ from tracker.live.ground import Standing
 from tracker.live.link import Link, Message
 from tracker.live.publisher import Privacy, Publisher
 from tracker.live.site import PRIVACY, Site
+from tracker.live.taught import corrected_pairs
 from tracker.live.zones import read_zones
 from tracker.recording.run import TrackingRun
+from tracker.sinks.blur import Blur
 from tracker.sources.addresses import find_cameras
 from tracker.sources.live import LiveSource
 from tracker.sources.loop import LoopedSource
@@ -77,6 +79,7 @@ class LiveObserver:
         self._tracking, self._reports = run, lambda: run.source.reports
         if run.config.ground.homographies:
             self._standing = Standing(run.tracker.ground)
+        self._teach()
 
     def observe(
         self, tick: Tick, sightings: Mapping[str, Sightings], events: Sequence[IdentityEvent]
@@ -168,15 +171,22 @@ class LiveObserver:
         match header["kind"]:
             case "merge":
                 answer["tracks"] = corrections.tracks_of(header["gone"])
-                corrections.join(header["kept"], header["gone"])
+                answer["cosines"] = corrections.join(header["kept"], header["gone"])
                 self._writer.rename(header["gone"], header["kept"])
             case "part":
-                number = corrections.part(tracks, header.get("person", SOMEBODY_NEW))
+                number, cosines = corrections.part(tracks, header.get("person", SOMEBODY_NEW))
                 self._writer.assign(self._run, tracks, number)
-                answer["person"] = number
+                answer |= {"person": number, "cosines": cosines}
             case "forget":
                 corrections.forget(header["person"])
+        answer["network"] = str(self._tracking.network)
         self._send({"type": "reply", "id": header["id"], **answer})
+
+    def _teach(self) -> None:
+        """On the thread that tracks: what cosines mean is learnt from what users corrected, too."""
+        if self._tracking:
+            network = str(self._tracking.network)
+            self._tracking.identities.teach(corrected_pairs(self.site, network))
 
     def _explain(self, header: Mapping[str, Any]) -> None:
         """On the thread that tracks: what speaks for and against whom a track may be."""
@@ -238,9 +248,13 @@ class LiveObserver:
             rows = self.site.rows("SELECT person FROM watch WHERE person IS NOT NULL")
             self._watched = frozenset(row["person"] for row in rows)
         self._protect()
+        self._teach()
 
     def _protect(self) -> None:
-        self.publisher.protect(privacy_of(self.site))
+        privacy = privacy_of(self.site)
+        self.publisher.protect(privacy)
+        if self._tracking:
+            self._tracking.blur = privacy.blur
 
     def _stays(self, now_s: float) -> list[Stay]:
         if now_s < self._due_s["stays"]:
@@ -303,7 +317,7 @@ class LiveObserver:
 def privacy_of(site: Site) -> Privacy:
     """What may be shown of people at a site."""
     shown = {**PRIVACY, **site.setting("privacy", {})}
-    return Privacy(shown["pictures"], shown["blur"], shown["but"])
+    return Privacy(shown["pictures"], Blur(shown["blur"], shown["but"]))
 
 
 def _status_of(report: CameraReport) -> str:

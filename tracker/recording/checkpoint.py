@@ -17,7 +17,7 @@ from foundation.errors import ReuniteError
 from foundation.files import write_whole
 from tracker.types import CameraName, State, Tick
 
-VERSION = 10
+VERSION = 11
 
 REST = 20
 """Between two checkpoints lies as many times what the last one took: a run of days has much to save."""

@@ -29,6 +29,7 @@ from tracker.recording.retention import Retention
 from tracker.recording.sightings import SightingsReader
 from tracker.recording.store import StoredIdentities
 from tracker.recording.summary import write_summary
+from tracker.sinks.blur import Blur
 from tracker.sinks.events import EventLog
 from tracker.sinks.live import JsonLines, LiveScreen
 from tracker.sinks.now import CamerasNow
@@ -91,6 +92,7 @@ class TrackingRun:
         goes_on: bool = True,
     ) -> None:
         self.config, self._stop, self._goes_on = config, stop, goes_on
+        self.blur = Blur.of(config.output)  # others may set it while the run goes on
         self._observer, self._found_out = observer, list[IdentityEvent]()
         self._unsaved_events: list[IdentityEvent] = []
         self._drawing_problems: list[str] = []
@@ -113,6 +115,7 @@ class TrackingRun:
                 camera: locations[camera] for camera, it in self.source.reports.items() if not it.problem
             }
             embedder = build_embedder(config.embedder)
+            self.network = embedder.network
             self._people = RunPeople(config, embedder.network, is_live=self.source.is_live)
             stack.callback(self._people.close)
             self.tracker = MultiCameraTracker(
@@ -354,7 +357,7 @@ class TrackingRun:
         sinks += [self._people.portraits] if self._people.portraits else []
         sinks += [self._window] if self._window else []
         if self.config.output.save_video and self.source.is_live:
-            sinks.append(OverlayVideos(self.folder.videos, hourly=True))
+            sinks.append(OverlayVideos(self.folder.videos, lambda: self.blur, hourly=True))
         for sink in sinks:
             stack.callback(sink.close)
         kept: list[Sink] = [it for it in (self._journal, self._live) if it is not None]
@@ -435,7 +438,7 @@ class TrackingRun:
         source = open_source(self.config.source, self.config.reading, {})
         with ExitStack() as stack:
             stack.callback(source.close)
-            videos = OverlayVideos(self.folder.videos)
+            videos = OverlayVideos(self.folder.videos, lambda: self.blur)
             stack.callback(videos.close)
             console.print("drawing the videos, with final identities", highlight=False)
             bars = ProgressBars(console, source.reports, {}, verb="drawing ")

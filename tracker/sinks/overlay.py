@@ -1,7 +1,9 @@
 """People drawn over the picture: box, number, and the way they came."""
 
 from collections import deque
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from foundation.arrays import Image
 from foundation.figures import Color
 from tracker.clock import hour_of
 from tracker.colors import ink_on, person_color
+from tracker.sinks.blur import Blur
 from tracker.types import CameraName, Frame, Sightings
 
 TRAIL_S = 2.0
@@ -78,11 +81,13 @@ class OverlayVideos:
 
     Args:
         folder: Where to; made if it is not there.
+        blur: Whose bodies are hidden in the next frame.
         hourly: One for each hour (UTC) of Unix times, ``FOLDER/CAMERA-HOUR.mp4``; what is there stays.
     """
 
-    def __init__(self, folder: Path, *, hourly: bool = False) -> None:
+    def __init__(self, folder: Path, blur: Callable[[], Blur] = Blur, *, hourly: bool = False) -> None:
         folder.mkdir(exist_ok=True)
+        self._blur = blur
         self._folder, self._hourly = folder, hourly
         self._hours: dict[CameraName, str] = {}
         self._videos: dict[CameraName, _Video] = {}
@@ -94,6 +99,7 @@ class OverlayVideos:
 
     def write(self, frame: Frame, sightings: Sightings) -> None:
         """Draw the people and append the picture to its camera's video."""
+        frame = replace(frame, image=self._blur().apply(frame, sightings))
         hour = hour_of(frame.time) if self._hourly else ""
         if self._hours.get(frame.camera) != hour:
             if frame.camera in self._videos:
