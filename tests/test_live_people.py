@@ -5,18 +5,21 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from tests.live_server import LiveServer, live_server, wait_until
-from tracker.config import IdentityConfig, MaturityConfig, load_config
+from tracker.config import IdentityConfig, MaturityConfig, dump_config, load_config
+from tracker.events.store import unix
 from tracker.gallery import GalleryWriter, Network, Person, PictureKey, Pictures, Presence
 from tracker.identity import IdentityLinker
 from tracker.live import corrections
 from tracker.live.rights import Role
 from tracker.live.taught import corrected_pairs
-from tracker.types import CameraName, Frame, Tracks, blank_image
+from tracker.types import CameraName, Detections, Frame, Observations, Tick, Tracks, blank_image
 
 BOX = (40.0, 60.0, 80.0, 200.0)
 QUICK = IdentityConfig(
@@ -72,6 +75,18 @@ class Scene:
         return int(self.linker.lookup(CameraName(camera), np.array([track]))[0])
 
 
+class Photographer:
+    """An embedder to which every picture shows one person."""
+
+    network = "drawn"
+
+    def __init__(self, person: int) -> None:
+        self._look = np.eye(64, dtype=np.float32)[person][None]
+
+    def embed(self, tick: Tick, detections: list[Detections], needed: object) -> list[Observations]:
+        return [Observations(it.boxes, it.scores, self._look) for it in detections]
+
+
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
     """Three people; the first was in both cameras."""
@@ -119,6 +134,35 @@ def test_a_correction_teaches_the_calibration_until_it_is_undone(scene: Scene) -
         for number in (split, merged):
             assert client.post(f"/corrections/{number}/undo").status_code == 204
         wait_until(lambda: taught() == (0, 0))
+
+
+def test_who_is_on_a_photo_is_told_once_for_a_visit_as_soon_as_they_come(scene: Scene) -> None:
+    server = scene.server
+    server.site.config.write_text(dump_config(load_config()))
+    server.live.photos._embedder = Photographer(5)  # type: ignore[assignment]
+    picture = cv2.imencode(".png", np.full((128, 64, 3), 90, np.uint8))[1].tobytes()
+
+    def alerts() -> list[dict[str, Any]]:
+        return client.get("/events?type=watchlist.seen").json()["events"]  # type: ignore[no-any-return]
+
+    scene._now_s = time.time() - 20  # so that no visit ends by the clock
+    with server.client() as client:
+        answer = client.post("/watchlist?name=Eve", content=picture, headers={"Content-Type": "image/png"})
+        assert (answer.status_code, answer.json()["person"]) == (201, None)
+        wait_until(lambda: server.observer._photos._photos)
+        scene.see("door", 7, 8, frames=40)
+        assert alerts() == []
+        begin_s = scene._now_s
+        eve = scene.see("door", 8, 5, frames=40)
+        scene.see("hall", 8, 5, frames=40)
+        (alert,) = wait_until(alerts)
+        assert alert["person"] == eve
+        assert wait_until(lambda: alerts()[0]["name"]) == "Eve"
+        assert unix(alert["time"]) - begin_s < 3.0
+        (entry,) = client.get("/watchlist").json()["entries"]
+        assert (entry["person"], entry["name"]) == (eve, "Eve")
+        scene.see("door", 9, 9)
+        assert len(alerts()) == 1
 
 
 def test_everybody_is_listed_last_seen_first_and_page_by_page(scene: Scene) -> None:

@@ -32,8 +32,8 @@ SEEN = [("door", 1, 7, 1, 20), ("hall", 1, 7, 25, 40), ("hall", 2, 0, 30, 40)]
 def run(tmp_path: Path) -> Path:
     """A run over two clips; whose people stand still."""
     (tmp_path / "videos").mkdir()
-    for camera in CAMERAS:
-        write_clip(tmp_path / "videos" / f"{camera}.mp4", range(40), rate=RATE)
+    for name in CAMERAS:
+        write_clip(tmp_path / "videos" / f"{name}.mp4", range(40), rate=RATE)
     folder = tmp_path / "run"
     folder.mkdir()
     sources = tuple(str(tmp_path / "videos" / f"{camera}.mp4") for camera in CAMERAS)
@@ -47,8 +47,8 @@ def run(tmp_path: Path) -> Path:
             who.append(person)
     names = ("camera", "frame", "time", "track", "box", "score")
     table = np.zeros(len(rows), ROW)
-    for name, column in zip(names, zip(*rows, strict=True), strict=True):
-        table[name] = column
+    for field, column in zip(names, zip(*rows, strict=True), strict=True):
+        table[field] = column
     pq.write_table(as_arrow(table, CAMERAS, np.array(who)), folder / "sightings.parquet")
     columns = [np.array(it) for it in zip(*SEEN, strict=True)]
     times = [(columns[3] - 1) / RATE, (columns[4] - 1) / RATE]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from foundation.arrays import FloatArray, IntArray
+from foundation.arrays import EmbeddingArray, FloatArray, IntArray
 from tracker.identity.table import IdentityTable
 from tracker.identity.tracklets import TrackletTable, directions
 
@@ -77,6 +77,12 @@ class IdentityCentroids:
         for index in np.nonzero(known.identity_ids == self._table.identity[own[0]])[0].tolist():
             cosines[index] = directions(self._sums[known.slots[index]] - whole) @ directions(whole)
         return np.asarray(cosines, np.float64)
+
+    def cosines_of(self, direction: EmbeddingArray) -> FloatArray:
+        """(P,) how alike each of the people is to an appearance (D,), centred and of length 1."""
+        known = self.rows()
+        self._sum_up(known)
+        return np.asarray(np.einsum("pd,d->p", self._means, direction)[known.slots], np.float64)
 
     def _sum_up(self, known: IdentityRows) -> None:
         """Bring the sums of those who changed up to date."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from foundation.arrays import FloatArray, IntArray
+from foundation.arrays import EmbeddingArray, FloatArray, IntArray
 from tracker.config import IdentityConfig
 from tracker.ground import GroundPlane
 from tracker.identity.candidates import Candidates
@@ -17,7 +17,7 @@ from tracker.identity.places import Places
 from tracker.identity.similarity import SimilarityCalibration, Taught
 from tracker.identity.site_similarity import MATURE_EMBEDDINGS, SiteSimilarity
 from tracker.identity.table import UNDECIDED, IdentityTable, Reserve
-from tracker.identity.tracklets import UNKNOWN, TrackletTable
+from tracker.identity.tracklets import UNKNOWN, TrackletTable, directions
 from tracker.identity.transit_times import HIT_RATE, TransitTimes
 from tracker.identity.views import SharedViews
 from tracker.types import (
@@ -256,6 +256,20 @@ class IdentityLinker:
             return None
         self._site.refresh()
         return self._decisions.candidates(np.array([row]))
+
+    def find_on_photo(self, photo: EmbeddingArray) -> int:
+        """Who a photo (D,) shows, of whatever camera; `UNDECIDED` where it is surely nobody who was seen.
+
+        A stranger on it is taken for anybody of them with a chance of at most the rate of false merges.
+        """
+        centroids, tracklets = self._decisions.centroids, self._tracklets
+        people = centroids.rows().identity_ids
+        if not len(people) or len(photo) != tracklets.length:
+            return UNDECIDED
+        cosines = centroids.cosines_of(directions(photo - tracklets.common))
+        threshold = self._site.refresh().threshold(len(people), self._config.max_false_merge_rate)
+        best = int(cosines.argmax())
+        return int(people[best]) if cosines[best] >= threshold else UNDECIDED
 
     def overlaps(self) -> list[tuple[CameraName, CameraName]]:
         """The cameras that see one place, two by two, in the order of their names."""

@@ -121,6 +121,11 @@ class TrackletTable:
         return self._total_embeddings
 
     @property
+    def common(self) -> EmbeddingArray:
+        """(D,) what people of all cameras have in common."""
+        return np.asarray(self._centre.mean(axis=0), np.float32)
+
+    @property
     def has_embeddings(self) -> bool:
         """Whether there is any embedding."""
         return self._total_embeddings > 0

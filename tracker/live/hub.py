@@ -198,6 +198,8 @@ class Hub:
         while True:
             for event in await run_in_threadpool(store.events, "seq > ?", (last,)):
                 last = event["seq"]
+                if event["type"] == "watchlist.seen":  # who was found by a photo has just got a name
+                    self.labels.refresh(now=True)
                 self._tell("event", self.labels.event(event))
             await asyncio.sleep(LOOK_S)
 

@@ -92,14 +92,17 @@ class Photos:
             raise ReuniteError("nothing has been tracked here yet")
         return load_config(path)
 
-    def search(self, image: Image, viewer: Viewer) -> dict[str, Any]:
-        """Who of all people is on this picture, which one person fills."""
+    def embed(self, image: Image) -> tuple[EmbeddingArray, str]:
+        """What the network makes of this picture (D,), which one person fills; and which network."""
         with self._lock:  # networks are not made to be called by two threads at once
             if self._embedder is None:
                 self._embedder = build_embedder(self.config().embedder)
             photo = Frame(CameraName("photo"), 1, 0.0, image)
-            embedding = embed_person(photo, whole_picture(photo), self._embedder)
-        return self._rank(embedding, viewer)
+            return embed_person(photo, whole_picture(photo), self._embedder), str(self._embedder.network)
+
+    def search(self, image: Image, viewer: Viewer) -> dict[str, Any]:
+        """Who of all people is on this picture, which one person fills."""
+        return self._rank(self.embed(image)[0], viewer)
 
     def similar(self, person: int, viewer: Viewer) -> dict[str, Any]:
         """Who of all others looks like this person."""

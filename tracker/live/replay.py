@@ -229,7 +229,7 @@ class Player:
             frames = tuple(
                 Frame(it.camera, it.number, it.time + self._run.offset_s, it.image) for it in tick.frames
             )
-            people = {frame.camera: self._run.people(frame) for frame in frames}
+            people = {str(frame.camera): self._run.people(frame) for frame in frames}
             at_s = tick.time + self._run.offset_s
             maker.observe(Tick(at_s, frames), people, [])
             maker.pass_time(at_s, {})

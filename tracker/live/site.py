@@ -14,7 +14,7 @@ from foundation.errors import ReuniteError
 from tracker.recording.gallery import OWN_GALLERY
 from tracker.types import CameraName
 
-VERSION = 1
+VERSION = 2
 """Of the tables below."""
 
 WAIT_S = 10.0
@@ -31,8 +31,8 @@ CREATE TABLE token (id INTEGER PRIMARY KEY AUTOINCREMENT, token BLOB NOT NULL UN
 CREATE TABLE person_name (person INTEGER PRIMARY KEY, name TEXT NOT NULL);
 CREATE TABLE zone (id INTEGER PRIMARY KEY AUTOINCREMENT, camera INTEGER NOT NULL REFERENCES camera,
     kind TEXT NOT NULL, name TEXT NOT NULL, points TEXT NOT NULL);
-CREATE TABLE watch (id INTEGER PRIMARY KEY AUTOINCREMENT, person INTEGER NOT NULL UNIQUE,
-    note TEXT NOT NULL, created REAL NOT NULL);
+CREATE TABLE watch (id INTEGER PRIMARY KEY AUTOINCREMENT, person INTEGER UNIQUE,
+    note TEXT NOT NULL, created REAL NOT NULL, name TEXT NOT NULL DEFAULT '', network TEXT, embedding BLOB);
 CREATE TABLE correction (id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, person INTEGER NOT NULL,
     other INTEGER, detail TEXT NOT NULL, time REAL NOT NULL, user TEXT NOT NULL, undone REAL, due REAL,
     done REAL);
@@ -41,7 +41,20 @@ CREATE TABLE audit (id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, us
 CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 """Times are Unix time in seconds. Tokens are SHA-256 of what the user holds. ``cameras`` is a JSON list of
-ids, or NULL for all. A camera that is not in the run keeps its row: its id is never another camera's."""
+ids, or NULL for all. A camera that is not in the run keeps its row: its id is never another camera's.
+``watch.person`` is NULL while there is only a photo; ``embedding`` (float32) is what ``network`` made of
+it."""
+
+MIGRATIONS = {
+    1: """
+ALTER TABLE watch RENAME TO old;
+CREATE TABLE watch (id INTEGER PRIMARY KEY AUTOINCREMENT, person INTEGER UNIQUE,
+    note TEXT NOT NULL, created REAL NOT NULL, name TEXT NOT NULL DEFAULT '', network TEXT, embedding BLOB);
+INSERT INTO watch (id, person, note, created) SELECT id, person, note, created FROM old;
+DROP TABLE old
+"""
+}
+"""What makes a file of an older version one of the next."""
 
 PRIVACY: dict[str, Any] = {
     "blur": "none",
@@ -92,7 +105,7 @@ class Site:
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)  # who may look at people is for the server to say
             with self._writing_version() as version:
-                if version not in (0, VERSION):
+                if version not in (0, *MIGRATIONS, VERSION):
                     raise ReuniteError(
                         f"{self._path}: is of version {version}, this program knows version {VERSION}; "
                         "open it with the program that wrote it, or name another folder: --site FOLDER"
@@ -212,7 +225,7 @@ class Site:
         with self.writing() as connection:
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
             yield version
-            if not version:
-                for table in TABLES.split(";"):
-                    connection.execute(table)
-                connection.execute(f"PRAGMA user_version = {VERSION}")
+            for step in [TABLES] if not version else [MIGRATIONS[it] for it in range(version, VERSION)]:
+                for statement in step.split(";"):
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {VERSION}")

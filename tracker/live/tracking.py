@@ -21,6 +21,7 @@ from tracker.live.link import Link, Message
 from tracker.live.publisher import Privacy, Publisher
 from tracker.live.site import PRIVACY, Site
 from tracker.live.taught import corrected_pairs
+from tracker.live.watching import PhotoWatch
 from tracker.live.zones import read_zones
 from tracker.recording.run import TrackingRun
 from tracker.sinks.blur import Blur
@@ -36,6 +37,7 @@ STATUS_EVERY_S = 1.0
 PEOPLE_EVERY_S = 0.5
 MAX_CANDIDATES = 10
 STAYS_EVERY_S = 1.0
+PHOTOS_EVERY_S = 0.5
 RATES_EVERY_S = 30.0
 
 
@@ -68,7 +70,8 @@ class LiveObserver:
         self._people: list[dict[str, Any]] = []
         self._standing: Standing | None = None
         self._paused: frozenset[str] = frozenset()
-        self._due_s = dict.fromkeys(("people", "rates", "stays"), 0.0)
+        self._due_s = dict.fromkeys(("people", "photos", "rates", "stays"), 0.0)
+        self._photos = PhotoWatch(site)
         self._reload()
         self._ended = threading.Event()
         self._clock = threading.Thread(target=self._tell_status, name="status", daemon=True)
@@ -100,6 +103,7 @@ class LiveObserver:
             if event.kind == "merged":
                 self._writer.rename(event.other, event.identity)
         self._writer.put(made, stays)
+        self._look_for_photos(tick.time)
         self._send_people(tick.time)
         self._tell_rates(tick.time)
 
@@ -183,10 +187,17 @@ class LiveObserver:
         self._send({"type": "reply", "id": header["id"], **answer})
 
     def _teach(self) -> None:
-        """On the thread that tracks: what cosines mean is learnt from what users corrected, too."""
+        """On the thread that tracks: what users corrected and whom they look for."""
         if self._tracking:
             network = str(self._tracking.network)
             self._tracking.identities.teach(corrected_pairs(self.site, network))
+            self._photos.reload(network)
+
+    def _look_for_photos(self, now_s: float) -> None:
+        if now_s >= self._due_s["photos"] and self._tracking:
+            self._due_s["photos"] = now_s + PHOTOS_EVERY_S
+            if self._photos.look(self._tracking.identities):
+                self._reload()
 
     def _explain(self, header: Mapping[str, Any]) -> None:
         """On the thread that tracks: what speaks for and against whom a track may be."""

@@ -3,11 +3,13 @@
 import time
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
+from foundation.arrays import Image
 from tracker.live.errors import ApiError
 from tracker.live.labels import iso, thumb_of
 from tracker.live.photos import cut, decode
@@ -78,16 +80,20 @@ def similar(person: Number, live: Server, viewer: Who) -> dict[str, Any]:
 @router.get("/watchlist")
 def watchlist(live: Server) -> dict[str, Any]:
     """Everybody who is watched for."""
-    rows = live.site.rows("SELECT id, person, note, created FROM watch ORDER BY id")
+    rows = live.site.rows("SELECT id, person, name, note, created FROM watch ORDER BY id")
     hidden = live.people.hidden()
     return {"entries": [_told(live, dict(row)) for row in rows if row["person"] not in hidden]}
 
 
 @router.post("/watchlist", status_code=201, openapi_extra={"requestBody": WATCH_BODY})
 async def watch(
-    request: Request, live: Server, viewer: Who, note: Annotated[str, Query(max_length=500)] = ""
+    request: Request,
+    live: Server,
+    viewer: Who,
+    note: Annotated[str, Query(max_length=500)] = "",
+    name: Annotated[str, Query(max_length=100)] = "",
 ) -> dict[str, Any]:
-    """Tell when this person is there, once for each visit: by number, or by a photo of somebody known."""
+    """Tell when this person is there, once for each visit: by number, or by a photo, of whomever."""
     data = await request.body()
     if not request.headers.get("content-type", "").startswith("image/"):
         try:
@@ -99,8 +105,29 @@ async def watch(
         return await run_in_threadpool(_watch, body, live, viewer)
     found = await run_in_threadpool(_search, live, viewer, data, None)
     if found["person"] is None:
-        raise ApiError(409, "nobody who was seen here is surely on this photo; watch for a person by number")
+        return await run_in_threadpool(_watch_photo, decode(data), name.strip(), note, live, viewer)
     return await run_in_threadpool(_watch, Watched(person=found["person"], note=note), live, viewer)
+
+
+def _watch_photo(image: Image, name: str, note: str, live: Live, viewer: Viewer) -> dict[str, Any]:
+    """Whoever is on it was not seen yet: the tracker says so when they come."""
+    embedding, network = live.photos.embed(image)
+    row = {"person": None, "note": note, "created": time.time(), "name": name}
+    _refuse_more(live)
+    with live.site.writing() as connection:
+        done = connection.execute(
+            "INSERT INTO watch (person, note, created, name, network, embedding) VALUES (?, ?, ?, ?, ?, ?)",
+            (*row.values(), network, embedding.astype(np.float32).tobytes()),
+        )
+    live.reload()
+    live.site.note(viewer.user, "watches for a photo", name)
+    return _told(live, {"id": done.lastrowid, **row})
+
+
+def _refuse_more(live: Live) -> None:
+    (many,) = live.site.rows("SELECT COUNT(*) AS many FROM watch")
+    if many["many"] >= MAX_WATCHED:
+        raise ApiError(409, f"there are {MAX_WATCHED} on the watchlist already; take one away first")
 
 
 def _watch(body: Watched, live: Live, viewer: Viewer) -> dict[str, Any]:
@@ -108,9 +135,7 @@ def _watch(body: Watched, live: Live, viewer: Viewer) -> dict[str, Any]:
         raise unknown(body.person)
     if live.site.row("SELECT 1 FROM watch WHERE person = ?", (body.person,)):
         raise ApiError(409, f"person {body.person} is on the watchlist already")
-    (many,) = live.site.rows("SELECT COUNT(*) AS many FROM watch")
-    if many["many"] >= MAX_WATCHED:
-        raise ApiError(409, f"there are {MAX_WATCHED} on the watchlist already; take one away first")
+    _refuse_more(live)
     now_s = time.time()
     with live.site.writing() as connection:
         done = connection.execute(
@@ -149,9 +174,11 @@ def _read_box(text: str) -> tuple[float, float, float, float]:
 
 
 def _told(live: Live, row: dict[str, Any]) -> dict[str, Any]:
+    called = live.labels.person(row["person"])
     return {
         **row,
-        **live.labels.person(row["person"]),
+        **called,
+        "name": called["name"] or row.get("name") or None,
         "created": iso(row["created"]),
         "thumb": thumb_of(row["person"]),
     }
