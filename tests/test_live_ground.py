@@ -35,6 +35,8 @@ def test_places_are_metres_with_y_downwards_as_maps_are_drawn(is_y_down: bool) -
     assert places.of(1) == [2.0, 1.0]
     assert places.of(2) == [3.0, 3.0]
     assert places.of(0) is places.of(None) is places.of(3) is None
+    assert places.of_track((CameraName("door"), 1)) == [0.5, 0.5], "who is undecided stands somewhere too"
+    assert places.of_track((CameraName("hall"), 1)) is None
 
 
 def test_who_is_not_seen_any_more_has_no_place() -> None:

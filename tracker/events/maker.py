@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
-from tracker.events.visits import LEFT_S, TrackInView, TracksInView, Visit, people_here
+from tracker.events.visits import LEFT_S, TrackInView, TrackKey, TracksInView, Visit, people_here
 from tracker.stages import CameraReport
 from tracker.types import CameraName, IdentityEvent, Sightings, Tick
 
@@ -45,6 +45,16 @@ class Places(Protocol):
         """Two people are one."""
 
 
+class Knowledge(Protocol):
+    """What is known of a track beside who it is: `tracker.live.knowledge`."""
+
+    def ground(self, track: TrackKey) -> list[float] | None:
+        """Where it stands now, metres; None where that is not known."""
+
+    def alternatives(self, track: TrackKey, person: int) -> list[dict[str, Any]]:
+        """Who it could be but this person, with ``probability``, the likeliest first."""
+
+
 class EventMaker:
     """Makes the events of one site from ticks in their order; not safe to be called by two threads at once.
 
@@ -52,6 +62,8 @@ class EventMaker:
         first_seq: The number of the first event.
         max_false_merge_rate: What the site is set to.
         watched: The people on the watchlist now.
+        places: Zones and lines; None: there are none.
+        knowledge: What else events say of tracks; None: nothing.
     """
 
     def __init__(
@@ -60,7 +72,9 @@ class EventMaker:
         max_false_merge_rate: float,
         watched: Callable[[], frozenset[int]] = frozenset,
         places: Places | None = None,
+        knowledge: Knowledge | None = None,
     ) -> None:
+        self._knowledge = knowledge
         self.tracks, self.visits = TracksInView(), dict[int, Visit]()
         self._seq, self._rate, self._watched, self._places = first_seq, max_false_merge_rate, watched, places
         self._seen_on_watch: set[str] = set()
@@ -83,7 +97,8 @@ class EventMaker:
         if self._places:
             feet = [Place(it, it.identity, (it.box[0] + it.box[2]) / 2, it.box[3]) for it in seen]
             for made in self._places.see(feet, tick.time):
-                self._add(made)
+                standing = (made["camera"], made["track"]) if "track" in made else None
+                self._add(made | self._ground_of(standing))
         self._watch()
         return self._take()
 
@@ -230,10 +245,17 @@ class EventMaker:
             event["retracts"] = track.told
         if event["state"] == "known":
             event["confidence"] = round(1 - self._rate, 4)
+        event |= self._ground_of(track.key)
+        if self._knowledge and (others := self._knowledge.alternatives(track.key, event["person"] or 0)):
+            event["alternatives"] = others
         seq = self._add(event)
         if not keeps_told and kind != "person.moved":
             track.told = seq
         return seq
+
+    def _ground_of(self, track: TrackKey | None) -> Event:
+        ground = self._knowledge.ground(track) if self._knowledge and track else None
+        return {"ground": ground} if ground else {}
 
     def _add(self, event: Event) -> int:
         seq = self._seq

@@ -206,6 +206,18 @@ class EventStore:
                 told = {name: event[name] for name in ("v", "seq", "time", "type") if name in event}
                 kept = json.dumps({**told, "person": None, "forgotten": True}, separators=(",", ":"))
                 connection.execute("UPDATE event SET person = NULL, body = ? WHERE seq = ?", (kept, seq))
+            rows = connection.execute(
+                "SELECT seq, body FROM event WHERE EXISTS (SELECT 1 FROM json_each(body, '$.previous') "
+                "WHERE value = :it) OR EXISTS (SELECT 1 FROM json_each(body, '$.alternatives') "
+                "WHERE json_extract(value, '$.person') = :it)",
+                {"it": person},
+            ).fetchall()
+            for seq, body in rows:
+                event = json.loads(body)
+                event["previous"] = [it for it in event.get("previous", ()) if it != person]
+                event["alternatives"] = [it for it in event.get("alternatives", ()) if it["person"] != person]
+                kept = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+                connection.execute("UPDATE event SET body = ? WHERE seq = ?", (kept, seq))
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

@@ -31,6 +31,12 @@ class Candidates(NamedTuple):
     together: FloatArray
     log_odds: FloatArray
 
+    @property
+    def probabilities(self) -> FloatArray:
+        """(P,) that it is this person, where it was as likely beforehand that it is none of them."""
+        odds = np.exp(np.clip(self.log_odds, -50.0, 50.0))
+        return np.asarray(odds / (1 + odds.sum()), np.float64)
+
 
 def find_candidates(
     tracklets: TrackletTable,

@@ -76,6 +76,9 @@ class Labels:
     def event(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """An event of the log with what is called how now."""
         dressed = dict(event)
+        if others := event.get("alternatives"):
+            hidden = self.hidden()
+            dressed["alternatives"] = [it for it in others if it["person"] not in hidden]
         if camera := event.get("camera"):
             dressed["camera_id"] = self.camera_key(camera)
         if person := event.get("person"):

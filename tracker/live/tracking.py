@@ -17,6 +17,7 @@ from tracker.events.store import EventStore, EventWriter, Stay
 from tracker.events.visits import TrackKey
 from tracker.identity.corrections import SOMEBODY_NEW
 from tracker.live.ground import Standing
+from tracker.live.knowledge import Knowledge
 from tracker.live.link import Link, Message
 from tracker.live.publisher import Privacy, Publisher
 from tracker.live.site import PRIVACY, Site
@@ -61,14 +62,18 @@ class LiveObserver:
         self.publisher = Publisher()
         self._lock = threading.Lock()  # of the maker
         self._zones, self._watched = ZoneWatch(), frozenset[int]()
+        self._knowledge = Knowledge()
         self._maker = EventMaker(
-            self.store.last_seq() + 1, max_false_merge_rate, lambda: self._watched, self._zones
+            self.store.last_seq() + 1,
+            max_false_merge_rate,
+            lambda: self._watched,
+            self._zones,
+            self._knowledge,
         )
         self._link: Link | None = None
         self._tracking: TrackingRun | None = None
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._people: list[dict[str, Any]] = []
-        self._standing: Standing | None = None
         self._paused: frozenset[str] = frozenset()
         self._due_s = dict.fromkeys(("people", "photos", "rates", "stays"), 0.0)
         self._photos = PhotoWatch(site)
@@ -80,8 +85,9 @@ class LiveObserver:
     def follow(self, run: TrackingRun) -> None:
         """The run is open: its cameras are there, and its identities can be corrected."""
         self._tracking, self._reports = run, lambda: run.source.reports
+        self._knowledge.identities = run.identities
         if run.config.ground.homographies:
-            self._standing = Standing(run.tracker.ground)
+            self._knowledge.standing = Standing(run.tracker.ground)
         self._teach()
 
     def observe(
@@ -91,8 +97,8 @@ class LiveObserver:
         self.obey()
         sightings, masked = self._without_masked(tick, sightings)
         events = [event for event in events if (event.camera, event.track_id) not in masked]
-        if self._standing:
-            self._standing.see(tick, sightings)
+        if self._knowledge.standing:
+            self._knowledge.standing.see(tick, sightings)
         with self._lock:
             made = self._maker.observe(tick, sightings, events)
             visits = self._maker.visits
@@ -207,7 +213,7 @@ class LiveObserver:
         found = identities.candidates(CameraName(header["camera"]), header["track"])
         answer: dict[str, Any] = {"candidates": []}
         if found is not None:
-            columns = (found.identity_ids, found.cosines, found.extra, found.log_odds)
+            columns = (found.identity_ids, found.cosines, found.extra, found.log_odds, found.probabilities)
             rows = zip(*(column.tolist() for column in columns), strict=True)
             best = sorted(rows, key=lambda row: -row[3])[:MAX_CANDIDATES]
             answer["candidates"] = best
@@ -281,7 +287,7 @@ class LiveObserver:
         self._due_s["people"] = now_s + PEOPLE_EVERY_S
         with self._lock:
             people: list[dict[str, Any]] = self._maker.people_here()
-        if standing := self._standing:
+        if standing := self._knowledge.standing:
             people = [{**it, "ground": standing.of(it["person"])} for it in people]
         if people != self._people:
             self._people = people

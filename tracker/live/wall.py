@@ -153,6 +153,8 @@ def visible_event(event: dict[str, Any], viewer: Viewer) -> dict[str, Any] | Non
     key = event.get("camera_id")
     if viewer.cameras is not None and (key is None or not viewer.sees(int(key[1:]))):
         return None
+    if viewer.cameras is not None:  # whom it could be may be somebody of another camera
+        return {name: it for name, it in event.items() if name != "alternatives"}
     return event
 
 

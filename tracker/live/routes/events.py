@@ -74,8 +74,9 @@ def list_events(
         names = [live.labels.camera_name(it) for it in sorted(viewer.cameras)]
         add(f"camera IN ({', '.join('?' * len(names))})", *names)
     events = live.store.events(" AND ".join(where), values, limit=limit + 1, newest_first=after is None)
-    told = [live.labels.event(it) for it in events[:limit]]
-    return {"events": told, "next": told[-1]["seq"] if len(events) > limit else None}
+    dressed = (visible_event(live.labels.event(it), viewer) for it in events[:limit])
+    told = [it for it in dressed if it is not None]
+    return {"events": told, "next": events[limit - 1]["seq"] if len(events) > limit else None}
 
 
 @router.get("/events/stream")

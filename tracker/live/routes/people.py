@@ -174,7 +174,6 @@ def _explain(
     this = next((it for it in reversed(stays) if (it.camera, it.track) == (camera, track)), None)
     before = [it for it in stays if this and it.end_s <= this.begin_s]
     own = rows.get(person)
-    odds = {row[0]: 2.718281828459045 ** min(max(row[3], -50.0), 50.0) for row in answer["candidates"]}
     transit = None
     if own and this and before:
         transit = {
@@ -186,7 +185,7 @@ def _explain(
         "similarity": round(own[1], 3) if own else None,
         "transit": transit,
         "log_odds": round(own[3], 2) if own else None,
-        "probability": round(odds[person] / (1 + sum(odds.values())), 4) if own else None,
+        "probability": round(own[4], 4) if own else None,
         "threshold": answer.get("threshold"),
         "missed_rate": answer.get("missed_rate"),
         "grid": answer.get("grid", []),
