@@ -76,6 +76,33 @@ def test_a_photo_is_answered_with_who_it_is_or_nobody(server: LiveServer) -> Non
         assert (nobody["person"], nobody["people"]) == (None, []), "that camera never saw them"
 
 
+class FindsTwo:
+    """A detector to which the two halves of every picture are somebody, and its corner perhaps."""
+
+    def detect(self, tick: Tick) -> list[Detections]:
+        width, height = tick.frames[0].size
+        boxes = np.array([[width / 2, 0, width, height], [0, 0, width / 2, height], [9, 0, 20, height]])
+        return [Detections.of(boxes, np.array([0.9, 0.9, 0.1]))]
+
+
+def test_everybody_on_a_whole_photo_is_found_and_named_or_nobody(server: LiveServer) -> None:
+    png = {"Content-Type": "image/png"}
+    halves = [np.full((128, 64, 3), 60 * person, np.uint8) for person in (3, 0)]
+    whole = cv2.imencode(".png", np.hstack(halves))[1].tobytes()
+    with server.client() as client:
+        server.live.photos._detector = FindsTwo()  # type: ignore[assignment]
+        answer = client.post("/search/photo", content=whole, headers=png).json()
+        assert answer["detects"]
+        left, right = answer["found"]
+        assert (left["person"], right["person"]) == (3, None)
+        assert (left["box"], right["box"]) == ([0, 0, 0.5, 1], [0.5, 0, 1, 1])
+        assert client.post("/search/photo", content=b"x", headers=png).status_code == 415
+        server.site.config.write_text(dump_config(load_config("embedded")))
+        still = client.post("/search/photo", content=whole, headers=png).json()
+        assert still == {"detects": False, "found": []}, "it would need motion"
+        server.site.config.write_text(dump_config(load_config()))
+
+
 def test_somebody_on_a_camera_is_searched_and_others_who_are_alike(server: LiveServer) -> None:
     with server.client() as client:
         box = {"camera": "c1", "box": [0.1, 0.2, 0.5, 0.9]}

@@ -11,16 +11,16 @@ from PIL import Image as Pillow
 
 from foundation.arrays import EmbeddingArray, Image
 from foundation.errors import ReuniteError
-from tracker.build import build_embedder
+from tracker.build import build_detector, build_embedder
 from tracker.config import RunConfig, load_config
 from tracker.live.errors import ApiError
 from tracker.live.labels import iso, thumb_of
 from tracker.live.people import People
 from tracker.live.rights import Viewer
 from tracker.live.site import Site
-from tracker.search.photo import embed_person, whole_picture
+from tracker.search.photo import embed_person, find_people, whole_picture
 from tracker.search.ranking import rank_people
-from tracker.stages import Embedder
+from tracker.stages import Detector, Embedder
 from tracker.types import CameraName, Frame
 
 MAX_PIXELS = 40_000_000
@@ -31,6 +31,9 @@ SURE = 0.5
 """Whoever is at least so probable is named."""
 
 MATCHES = 10
+
+MAX_FOUND = 20
+"""People of one photo who are compared with everybody."""
 
 
 def decode(data: bytes) -> Image:
@@ -80,6 +83,7 @@ class Photos:
         self._site, self._people = site, people
         self._lock = threading.Lock()
         self._embedder: Embedder | None = None
+        self._detector: Detector | None = None
 
     def config(self) -> RunConfig:
         """What the run is set to.
@@ -103,6 +107,29 @@ class Photos:
     def search(self, image: Image, viewer: Viewer) -> dict[str, Any]:
         """Who of all people is on this picture, which one person fills."""
         return self._rank(self.embed(image)[0], viewer)
+
+    def find(self, image: Image, viewer: Viewer) -> list[dict[str, Any]] | None:
+        """Everybody on a picture from left to right, and who that is.
+
+        None where the detector of the run needs more than a picture: motion, or a file.
+        """
+        config = self.config().detector
+        if config.kind in ("embedded", "file"):
+            return None
+        height, width = image.shape[:2]
+        photo = Frame(CameraName("photo"), 1, 0.0, image)
+        with self._lock:
+            if self._detector is None:
+                self._detector = build_detector(config, {})
+            found = find_people(photo, self._detector, config.likely_score)[:MAX_FOUND]
+        answers = []
+        for box in (found.boxes / (width, height, width, height)).clip(0.0, 1.0).round(4).tolist():
+            try:
+                part = cut(image, (box[0], box[1], box[2], box[3]))
+            except ApiError:  # too small to be told apart from nobody
+                continue
+            answers.append({"box": box, **self.search(part, viewer)})
+        return answers
 
     def similar(self, person: int, viewer: Viewer) -> dict[str, Any]:
         """Who of all others looks like this person."""

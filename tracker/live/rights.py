@@ -103,6 +103,7 @@ RULES: dict[tuple[str, str], Role] = {
     ("PUT", f"{API}/zones/{{zone}}"): Role.OPERATOR,
     ("DELETE", f"{API}/zones/{{zone}}"): Role.OPERATOR,
     ("POST", f"{API}/search"): Role.OPERATOR,
+    ("POST", f"{API}/search/photo"): Role.OPERATOR,
     ("POST", f"{API}/search/camera"): Role.OPERATOR,
     ("GET", f"{API}/people/{{person}}/similar"): Role.OPERATOR,
     ("GET", f"{API}/watchlist"): Role.OPERATOR,

@@ -57,6 +57,19 @@ async def search(
     return await run_in_threadpool(_search, live, viewer, data, box)
 
 
+@router.post("/search/photo")
+async def search_photo(request: Request, live: Server, viewer: Who) -> dict[str, Any]:
+    """Who is on a whole photo: everybody on it is found, and compared with everybody who is known."""
+    data = await request.body()
+    await run_in_threadpool(live.site.note, viewer.user, "searched by photo")
+
+    def find() -> dict[str, Any]:
+        found = live.photos.find(decode(data), viewer)
+        return {"detects": found is not None, "found": found or []}
+
+    return await run_in_threadpool(find)
+
+
 @router.post("/search/camera")
 async def search_on_camera(body: CameraBox, live: Server, viewer: Who) -> dict[str, Any]:
     """Who is in a box on the newest picture of a camera."""

@@ -123,6 +123,36 @@ class Search {
     );
     fill(this.results);
     this.picture.scrollIntoView({ block: "nearest" });
+    attempt(() => this.#find(photo, board));
+  }
+
+  /** Find everybody on the photo, where the run has a detector that can. */
+  async #find(photo, board) {
+    const { detects, found } = await call("POST /search/photo", { body: photo });
+    if (this.#photo !== photo || this.signal.aborted || !detects) return;
+    board.show(
+      found.map(({ box: [x1, y1, x2, y2] }, at) => ({
+        kind: "box",
+        points: [
+          [x1, y1],
+          [x2, y2],
+        ],
+        name: String(at + 1),
+        color: "#ffd400",
+      })),
+    );
+    fill(
+      this.results,
+      found.length ? null : el("p", { class: "answer", text: T.nobodyOnPhoto }),
+      found.map((answer, at) =>
+        el(
+          "section",
+          { class: "stack", "data-found": at + 1 },
+          found.length > 1 && el("h2", { text: T.onPhoto(at + 1) }),
+          similarResults(this.live, answer),
+        ),
+      ),
+    );
   }
 
   async #ask(box) {

@@ -181,6 +181,8 @@ export const T = {
   boxBoard: "Picture to draw a box on",
   searchWhole: "Search for the whole picture",
   searching: "Searching…",
+  nobodyOnPhoto: "Nobody was found on the photo. Draw a box around somebody, if there is one.",
+  onPhoto: (number) => `Number ${number} on the photo`,
   notAPicture: "This is no JPEG, PNG or WebP picture.",
   itIs: (name, share) => `This is ${name}, ${share} sure.`,
   itIsNobody: (share) => `Nobody who is known, or not sure enough: ${share} that it is nobody.`,
