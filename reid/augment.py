@@ -39,6 +39,15 @@ class Augmenter:
             erase(image, config.erasing, self._fill, rng)
         return image
 
+    def at(self, epoch: float) -> "Augmenter":
+        """The same, as hard as it is then."""
+        erasing = self._config.erasing
+        if epoch >= erasing.grow_epochs:
+            return self
+        grown = erasing.min_area + (erasing.max_area - erasing.min_area) * epoch / erasing.grow_epochs
+        config = self._config.model_copy(update={"erasing": erasing.model_copy(update={"max_area": grown})})
+        return Augmenter(config, self._fill.tolist())
+
     def mixed(self, image: Image, others: NDArray[np.uint8], rng: np.random.Generator) -> tuple[Image, bool]:
         """A picture, by chance with a part of one of ``others`` (N, H, W, 3), and whether it has one."""
         if rng.random() >= self._config.mix_probability:
@@ -83,7 +92,7 @@ def jitter_colours(image: Image, strength: float, rng: np.random.Generator) -> I
 
 
 def erase(image: Image, config: ErasingConfig, fill: NDArray[np.uint8], rng: np.random.Generator) -> None:
-    """Fill a random rectangle of the picture, in place.
+    """Fill a random rectangle of the picture, with a colour or noise, in place.
 
     Its area is drawn evenly from the config's range, and so is its aspect, height over width, on a
     logarithmic scale, so that flat and tall rectangles are as frequent.
@@ -97,5 +106,7 @@ def erase(image: Image, config: ErasingConfig, fill: NDArray[np.uint8], rng: np.
         rows, columns = round(np.sqrt(area * aspect)), round(np.sqrt(area / aspect))
         if 0 < rows < height and 0 < columns < width:
             top, left = rng.integers(0, height - rows), rng.integers(0, width - columns)
-            image[top : top + rows, left : left + columns] = fill
+            image[top : top + rows, left : left + columns] = (
+                rng.integers(0, 256, (rows, columns, 3)) if config.noise else fill
+            )
             return

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from foundation.quiet_openvino import load_openvino
+from reid.models.dare import StageOnly
+from reid.models.heads import ReidOutput, to_unit_length
 from reid.preprocess import PREPROCESS_KEY, Preprocess
 
 INPUT, OUTPUT = "pictures", "embedding"
@@ -32,6 +34,21 @@ class EmbeddingOnly(nn.Module):
         return embedding
 
 
+class EachOutput(nn.Module):
+    """A network whose embedding is all its ``outputs`` one behind the other, each of length 1."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.outputs: tuple[str, ...] = model.outputs  # type: ignore[assignment]
+
+    def forward(self, pictures: Tensor) -> ReidOutput:
+        """(B, 3, H, W) to (B, outputs * D)."""
+        features = self.model(pictures).features
+        joined = torch.cat([to_unit_length(features[name]) for name in self.outputs], dim=1)
+        return ReidOutput(joined, {}, {})
+
+
 def to_openvino(model: nn.Module, preprocess: Preprocess) -> Any:
     """An ``openvino.Model`` in FP32."""
     openvino = load_openvino()
@@ -46,15 +63,43 @@ def to_openvino(model: nn.Module, preprocess: Preprocess) -> Any:
 def to_onnx(model: nn.Module, preprocess: Preprocess) -> bytes:
     """The bytes of an ONNX file."""
     with _ready_to_trace(model, preprocess) as (network, pictures):
-        program = torch.onnx.export(
-            network,
-            (pictures,),
-            dynamo=True,
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            verbose=False,
-        )
+        return _export_onnx(network, (pictures,), [INPUT], [OUTPUT], preprocess)
+
+
+def stage_to_onnx(stage: nn.Module, given: tuple[Tensor, ...], preprocess: Preprocess) -> bytes:
+    """The bytes of an ONNX file of one stage of a network, a `StageOnly`.
+
+    Args:
+        stage: In eval mode on the CPU.
+        given: What it takes, for two pictures: these, or ``sum``, ``state0``, ... of the stage before.
+        preprocess: What pictures go through before the first stage.
+    """
+    names = [INPUT] if len(given) == 1 else ["sum", *(f"state{place}" for place in range(len(given) - 1))]
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        rest = len(stage(*given)) - 1
+        left = ["sum_out", *(f"state{place}_out" for place in range(rest - 1))] if rest else []
+        return _export_onnx(stage, given, names, [OUTPUT, *left], preprocess)
+
+
+def _export_onnx(
+    network: nn.Module,
+    given: tuple[Tensor, ...],
+    names: list[str],
+    outputs: list[str],
+    preprocess: Preprocess,
+) -> bytes:
+    batch = torch.export.Dim("batch")
+    shapes: Any = tuple({0: batch} for _ in given)
+    program = torch.onnx.export(
+        network,
+        given,
+        dynamo=True,
+        input_names=names,
+        output_names=outputs,
+        dynamic_shapes=(shapes,) if isinstance(network, StageOnly) else shapes,
+        verbose=False,
+    )
     assert program is not None
     program.model.metadata_props[PREPROCESS_KEY] = _as_json(preprocess)
     proto = program.model_proto

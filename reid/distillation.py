@@ -72,7 +72,7 @@ class Views:
         self._view, self._said = -1, np.empty(0, np.float16)
 
     def of(
-        self, view: int, rows: NDArray[np.int64], images: NDArray[np.uint8], teachers: Teachers
+        self, view: int, rows: NDArray[np.int64], images: Sequence[NDArray[np.uint8]], teachers: Teachers
     ) -> NDArray[np.float32]:
         """(B, E) what the teacher says of view ``view`` of the pictures ``rows`` (B,), as it shows them."""
         if view != self._view:

@@ -11,26 +11,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from foundation.arrays import Image
 from foundation.command import Command
 from foundation.cosine_prior import CosinePrior
 from foundation.errors import ReuniteError
 from foundation.weights import weights_folder
-from reid.data import open_datasets
-from reid.judging import MANIFOLDS, Embedded, WayOfRanking, embed_both_sides, embed_known, rank
+from reid.data import Dataset, open_datasets
+from reid.judging import MANIFOLDS, Embedded, WayOfRanking, embed_both_sides, embed_known, over_views, rank
 from reid.lomo import LOMO_NAMES, open_lomo
 from reid.outputs import check_output
 from reid.pair_metrics import METRICS
 from reid.prior import measure_prior
+from reid.retrieval import RetrievalScores
 from reid.runtime import CONVENTIONS, RUNTIMES, Embedder, open_embedder
-from reid.sheet import make_sheet
+from reid.sheet import make_sheet, write_picture
+from reid.stages import budget_curves, split_outputs, stage_costs, write_stage_curves
 from reid.zoo import Network, find_network
 
 
@@ -69,6 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     ranking.add_argument("--flip", action="store_true", help="average each picture with its mirror image")
     ranking.add_argument(
+        "--crops", action="store_true", help="average five crops of each picture; with --flip, ten views"
+    )
+    ranking.add_argument(
         "--center-cameras",
         action="store_true",
         help="take the mean embedding of each camera out, as the tracker does",
@@ -97,6 +100,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     output.add_argument("--json", type=Path, metavar="FILE", help="also write all figures, as fractions")
     output.add_argument(
+        "--budget",
+        type=Path,
+        metavar="PNG",
+        help="of a network in stages: draw rank-1 and mAP over multiply-adds, anytime and for a stream of "
+        "queries that leave early at random, by distance and by margin; the numbers are written as .json",
+    )
+    output.add_argument(
         "--sheet",
         type=Path,
         metavar="PNG",
@@ -119,6 +129,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         _refuse_to_write(arguments, network.path)
     datasets = open_datasets(arguments.data)
     embedder = _open(arguments, network)
+    costs = stage_costs(network.path) if arguments.budget else []
+    embed = over_views(embedder.embed, flip=arguments.flip, crops=arguments.crops)
     reports: list[dict[str, Any]] = []
     skipped: list[str] = []
     for dataset in datasets:
@@ -130,32 +142,26 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             console.print(f"{dataset.name}: embedding {pictures} pictures", soft_wrap=True)
         with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task(dataset.name, total=len(dataset.query) + len(dataset.gallery))
-            queries, gallery = embed_both_sides(
-                embedder.embed, dataset, arguments.flip, partial(progress.advance, task)
-            )
+            queries, gallery = embed_both_sides(embed, dataset, partial(progress.advance, task))
         embedding_s = time.perf_counter() - started
-        if arguments.prior:
-            console.print(f"{dataset.name}: embedded; measuring what its cosines mean", soft_wrap=True)
-        prior = _prior(queries, gallery) if arguments.prior else None
-        known = embed_known(embedder.embed, dataset, way, arguments.flip)
-        ranking = rank(queries, gallery, way, known)
         skipped += [*queries.skipped, *gallery.skipped]
-        reports.append(
-            {
-                "data": dataset.name,
-                # JSON has no NaN, which is the figure where no query could be judged.
-                **{name: None if math.isnan(it) else it for name, it in ranking.scores.as_dict().items()},
-                "gallery": len(gallery.records),
-                "pictures": len(dataset.query) + len(dataset.gallery),
-                "skipped": [*queries.skipped, *gallery.skipped],
-                "embedding_s": embedding_s,
-                "prior": prior,
-            }
-        )
+        sides = [split_outputs(side, embedder.outputs) for side in (queries, gallery)]
+        known = embed_known(embed, dataset, way)
+        learnt = split_outputs(known, embedder.outputs) if known is not None else dict.fromkeys(sides[0])
+        for output in sides[0]:
+            asked, found = (side[output] for side in sides)
+            ranking = rank(asked, found, way, learnt[output])
+            reports.append(_report(dataset, output, asked, found, ranking.scores, embedding_s))
+        if arguments.prior:  # of the last output, which is the one that is used
+            console.print(f"{dataset.name}: embedded; measuring what its cosines mean", soft_wrap=True)
+            reports[-1]["prior"] = _prior(asked, found)
+        if arguments.budget:
+            console.print(f"{dataset.name}: embedding training people, for the limits", soft_wrap=True)
+            curves = budget_curves(embed, dataset, embedder.outputs, *sides, costs)
+            write_stage_curves(arguments.budget, f"{embedder.name} on {dataset.name}", curves)
         if arguments.sheet:
-            _write_picture(
-                arguments.sheet,
-                make_sheet(dataset, queries, gallery, ranking.scores, ranking.distances()),
+            write_picture(
+                arguments.sheet, make_sheet(dataset, asked, found, ranking.scores, ranking.distances())
             )
     console.print(_table(f"{embedder.name} on {embedder.runtime}", reports))
     for report in reports:
@@ -163,7 +169,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             numbers = ", ".join(f"{name}: {value}" for name, value in report["prior"].items())
             console.print(f"{report['data']}: --set 'identity.similarity={{{numbers}}}'", soft_wrap=True)
     if arguments.write:
-        _write_prior(network.path, CosinePrior(**reports[0]["prior"]), console)
+        _write_prior(network.path, CosinePrior(**reports[-1]["prior"]), console)
     for line in skipped:
         console.print(f"left out: {line}", soft_wrap=True)
     if arguments.json:
@@ -172,11 +178,34 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             "runtime": embedder.runtime,
             "embedding_length": embedder.embedding_length,
             "flip": arguments.flip,
+            "crops": arguments.crops,
             **asdict(way),
             "results": reports,
         }
         arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return 0
+
+
+def _report(
+    dataset: Dataset,
+    output: str,
+    queries: Embedded,
+    gallery: Embedded,
+    scores: RetrievalScores,
+    embedding_s: float,
+) -> dict[str, Any]:
+    """A row of the table, as JSON holds it: how one output of a network, the only one or by its name, did."""
+    return {
+        "data": dataset.name,
+        **({"output": output} if output else {}),
+        # JSON has no NaN, which is the figure where no query could be judged.
+        **{name: None if math.isnan(it) else it for name, it in scores.as_dict().items()},
+        "gallery": len(gallery.records),
+        "pictures": len(dataset.query) + len(dataset.gallery),
+        "skipped": [*queries.skipped, *gallery.skipped],
+        "embedding_s": embedding_s,
+        "prior": None,
+    }
 
 
 def _find(name: str) -> Network:
@@ -188,7 +217,9 @@ def _open(arguments: argparse.Namespace, network: Network) -> Embedder:
     if arguments.weights in LOMO_NAMES:
         return open_lomo(arguments.weights, arguments.batch)
     convention = arguments.preprocess or network.convention
-    return open_embedder(network.path, arguments.runtime, convention, arguments.batch, exact=True)
+    return open_embedder(
+        network.path, arguments.runtime, convention, arguments.batch, exact=True, each_output=True
+    )
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -199,6 +230,10 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ReuniteError("--sheet: draws one data set; give one --data")
     if arguments.sheet:
         check_output("--sheet", arguments.sheet, (".png",))
+    if arguments.budget and len(arguments.data) > 1:
+        raise ReuniteError("--budget: draws one data set; give one --data")
+    if arguments.budget:
+        check_output("--budget", arguments.budget, (".png",))
     if arguments.json:
         check_output("--json", arguments.json)
 
@@ -235,7 +270,7 @@ def _table(title: str, reports: Sequence[dict[str, Any]]) -> Table:
     for report in reports:
         crops = report["pictures"] - len(report["skipped"])
         table.add_row(
-            report["data"],
+            f"{report['data']} {report.get('output', '')}".strip(),
             *(
                 "-" if report[key] is None else f"{100 * report[key]:.1f}"
                 for key in ("rank1", "rank5", "rank10", "mAP", "mINP")
@@ -246,13 +281,6 @@ def _table(title: str, reports: Sequence[dict[str, Any]]) -> Table:
             f"{crops / report['embedding_s']:.0f}",
         )
     return table
-
-
-def _write_picture(path: Path, image: Image) -> None:
-    done, data = cv2.imencode(".png", image)
-    if not done:
-        raise ReuniteError(f"{path}: OpenCV cannot write the sheet as PNG")
-    path.write_bytes(data.tobytes())
 
 
 COMMAND = Command(

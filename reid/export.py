@@ -22,9 +22,17 @@ from foundation.errors import ReuniteError
 from foundation.onnx_session import open_onnx
 from foundation.quiet_openvino import load_openvino
 from reid.checkpoint import load_model
-from reid.convert import EmbeddingOnly, load_torchscript, save_torchscript, to_onnx, to_openvino
+from reid.convert import (
+    EmbeddingOnly,
+    load_torchscript,
+    save_torchscript,
+    stage_to_onnx,
+    to_onnx,
+    to_openvino,
+)
 from reid.data import Dataset, open_dataset, read_pictures
 from reid.judging import judge
+from reid.models.dare import Dare, StageOnly
 from reid.outputs import check_output
 from reid.preprocess import Preprocess
 from reid.runtime import open_embedder
@@ -32,6 +40,9 @@ from reid.runtime import open_embedder
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".torchscript"}
 MAX_DIFFERENCE = 1e-4
 """Of any number of an embedding of length 1, in FP32."""
+
+MAX_STAGE_DIFFERENCE = 1e-3
+"""Of any number that a stage leaves to the next: maps are not of length 1."""
 
 CHECKED_BATCHES = (1, 5)
 """Neither is the number of pictures that the network is traced with."""
@@ -55,6 +66,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output.add_argument(
         "--out", type=Path, metavar="FILE", help="default: beside WEIGHTS, with the suffix of the format"
     )
+    output.add_argument(
+        "--stages",
+        action="store_true",
+        help="with --to onnx: a network in stages as one file for each, NAME-stage1.onnx and so on; each "
+        "takes what the one before gave behind its embedding, so no work is done twice",
+    )
     int8 = parser.add_argument_group("8 bits")
     int8.add_argument(
         "--int8",
@@ -74,6 +91,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.out:
         check_output("--out", out, (SUFFIXES[arguments.to],))
     model, preprocess, _ = load_model(arguments.weights)
+    if arguments.stages:
+        for path, difference in export_stages(model, preprocess, arguments.to, out):
+            console.print(f"{path}: largest difference from PyTorch {difference:.1e} (FP32)", soft_wrap=True)
+        return 0
     difference = export_model(model, preprocess, arguments.to, out)
     console.print(f"{out}: largest difference from PyTorch {difference:.1e} (FP32)", soft_wrap=True)
     if arguments.int8:
@@ -115,6 +136,38 @@ def export_model(model: nn.Module, preprocess: Preprocess, to: str, out: Path) -
         reason = str(error).strip().partition("\n")[0]
         raise ReuniteError(f"{out}: was removed, as it cannot be relied on: {reason}") from error
     return difference
+
+
+def export_stages(model: nn.Module, preprocess: Preprocess, to: str, out: Path) -> list[tuple[Path, float]]:
+    """Write each stage of a network as an ONNX file of its own; the files and how far they are from PyTorch.
+
+    Raises:
+        ReuniteError: It is no network in stages, or another format is asked for, or a file differs by more
+            than `MAX_STAGE_DIFFERENCE`; no file is left.
+    """
+    if not isinstance(model, Dare) or to != "onnx":
+        raise ReuniteError("--stages: goes with --to onnx and the weights of a network in stages ('dare')")
+    written = []
+    given: tuple[torch.Tensor, ...] = (torch.rand(2, 3, preprocess.height, preprocess.width),)
+    for stage, name in enumerate(model.stage_names):
+        path = out.with_name(f"{out.stem}-{name}{out.suffix}")
+        network = StageOnly(model, stage).eval()
+        path.write_bytes(stage_to_onnx(network, given, preprocess))
+        with torch.inference_mode():
+            expected = network(*given)
+        session = open_onnx(path, gpu=False)
+        names = [entrance.name for entrance in session.get_inputs()]
+        found = session.run(None, {name: it.numpy() for name, it in zip(names, given, strict=True)})
+        difference = max(
+            float(np.abs(ours - theirs.numpy()).max()) for ours, theirs in zip(found, expected, strict=True)
+        )
+        written.append((path, difference))
+        given = expected[1:]
+    if not all(difference <= MAX_STAGE_DIFFERENCE for _, difference in written):
+        for path, _ in written:
+            path.unlink()
+        raise ReuniteError(f"{out}: its stages were removed, as they differ from PyTorch: {written}")
+    return written
 
 
 def _largest_difference(network: nn.Module, preprocess: Preprocess, out: Path) -> float:

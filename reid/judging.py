@@ -28,6 +28,9 @@ from reid.retrieval import (
 Manifold = Literal["plain", "supervised"]
 MANIFOLDS: tuple[Manifold, ...] = ("plain", "supervised")
 
+CROP_SHARE = 1 / 1.125
+"""Of each side of a picture that a crop shows: DaRe cuts it from a picture that was made larger by 1.125."""
+
 READ_AT_ONCE = 256
 """Pictures that are in memory together."""
 
@@ -112,13 +115,14 @@ def judge(
     Raises:
         ReuniteError: There is no query or no gallery, or the network gave something without a direction.
     """
-    queries, gallery = embed_both_sides(embed, dataset, flip)
+    embed = over_views(embed, flip=flip)
+    queries, gallery = embed_both_sides(embed, dataset)
     for line in (*queries.skipped, *gallery.skipped):
         tell(f"left out: {line}")
-    return rank(queries, gallery, way, embed_known(embed, dataset, way, flip)).scores
+    return rank(queries, gallery, way, embed_known(embed, dataset, way)).scores
 
 
-def embed_known(embed: Embed, dataset: Dataset, way: WayOfRanking, flip: bool = False) -> Embedded | None:
+def embed_known(embed: Embed, dataset: Dataset, way: WayOfRanking) -> Embedded | None:
     """The training people, where the way of ranking learns from them.
 
     Raises:
@@ -131,7 +135,7 @@ def embed_known(embed: Embed, dataset: Dataset, way: WayOfRanking, flip: bool = 
             f"{dataset.name}: metric and supervised manifold learn from training people, and there are none; "
             "take data with training pictures, or rank without"
         )
-    return embed_records(embed, dataset, dataset.train, flip)
+    return embed_records(embed, dataset, dataset.train)
 
 
 def rank(queries: Embedded, gallery: Embedded, way: WayOfRanking, known: Embedded | None = None) -> Ranking:
@@ -166,7 +170,7 @@ def center_both_sides(queries: Embedded, gallery: Embedded) -> tuple[Embedded, E
 
 
 def embed_both_sides(
-    embed: Embed, dataset: Dataset, flip: bool = False, advance: Callable[[int], object] | None = None
+    embed: Embed, dataset: Dataset, advance: Callable[[int], object] | None = None
 ) -> tuple[Embedded, Embedded]:
     """Embed queries and gallery; arguments and errors as in `judge`.
 
@@ -174,7 +178,7 @@ def embed_both_sides(
     """
     sides = []
     for name, records in (("query", dataset.query), ("gallery", dataset.gallery)):
-        side = embed_records(embed, dataset, records, flip, advance)
+        side = embed_records(embed, dataset, records, advance)
         if not side.records:
             reason = (
                 f"none of {len(records)} {name} pictures can be read, for example {side.skipped[0]}"
@@ -191,7 +195,6 @@ def embed_records(
     embed: Embed,
     dataset: Dataset,
     records: Sequence[Record],
-    flip: bool = False,
     advance: Callable[[int], object] | None = None,
 ) -> Embedded:
     """Embed pictures, some at a time, and bring those of a tracklet together; arguments as in `judge`.
@@ -207,7 +210,7 @@ def embed_records(
         some = records[start : start + READ_AT_ONCE]
         pictures = read_pictures(dataset.images, some)
         skipped.extend(pictures.skipped)
-        embeddings = _embed(embed, pictures.images, flip)
+        embeddings = embed(pictures.images)
         for record, embedding in zip(pictures.records, embeddings, strict=True):
             row = row_of_tracklet.setdefault(record.tracklet, len(sums)) if record.tracklet else len(sums)
             if row == len(sums):
@@ -224,8 +227,37 @@ def embed_records(
     return Embedded(embeddings, tuple(firsts), tuple(skipped))
 
 
-def _embed(embed: Embed, images: Sequence[Image], flip: bool) -> EmbeddingArray:
-    embeddings = embed(images)
-    if flip and len(images):
-        embeddings = normalise(embeddings + embed([np.ascontiguousarray(image[:, ::-1]) for image in images]))
-    return embeddings
+def over_views(embed: Embed, *, flip: bool = False, crops: bool = False) -> Embed:
+    """Embed a picture as the mean direction of its views: mirrored or not, whole or in five crops.
+
+    Source: DaRe (Wang et al. 2018, arXiv:1805.08805), section 5, for five crops and their mirror images.
+    """
+    views: list[Callable[[Image], Image]] = list(FIVE_CROPS) if crops else [lambda image: image]
+    if flip:
+        views += [partial(_mirrored, view) for view in views]
+    if len(views) == 1:
+        return embed
+
+    def embed_views(images: Sequence[Image]) -> EmbeddingArray:
+        if not len(images):
+            return embed(images)
+        return normalise(sum(embed([view(image) for image in images]) for view in views))  # type: ignore[arg-type]
+
+    return embed_views
+
+
+def _mirrored(view: Callable[[Image], Image], image: Image) -> Image:
+    return np.ascontiguousarray(view(image)[:, ::-1])
+
+
+def _crop(down: float, right: float, image: Image) -> Image:
+    """The crop whose free rows and columns stand above and left of it by these shares."""
+    height, width = (max(1, round(side * CROP_SHARE)) for side in image.shape[:2])
+    top, left = round((image.shape[0] - height) * down), round((image.shape[1] - width) * right)
+    return np.ascontiguousarray(image[top : top + height, left : left + width])
+
+
+FIVE_CROPS = [
+    partial(_crop, *place) for place in ((0.5, 0.5), (0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0))
+]
+"""The middle and the corners."""

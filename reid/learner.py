@@ -7,18 +7,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from foundation.arrays import EmbeddingArray
 from foundation.errors import ReuniteError
 from reid.averaging import Ema, Swa
 from reid.config import TrainConfig
 from reid.distillation import Teacher
 from reid.losses import moved_centres
 from reid.models import ReidOutput
-from reid.objective import centre_rates, distillation_parts, loss_parts, outputs_of
+from reid.objective import centre_rates, distillation_parts, joined, loss_parts, outputs_of
 from reid.preprocess import Preprocess
 from reid.sampling import NOBODY
 from reid.training_averages import make_average
 from reid.training_parts import make_optimiser
-from reid.training_pictures import Batch, network_input
+from reid.training_pictures import Batch, TrainingPictures, embed_with, network_input
 
 
 @dataclass(slots=True)
@@ -86,7 +87,7 @@ class Learner:
         )
 
     def step(
-        self, forward: Callable[[Tensor], ReidOutput], batch: Batch, view: int, lr: float
+        self, forward: Callable[[Tensor], ReidOutput], batch: Batch, view: int, epoch: float, lr: float
     ) -> dict[str, float]:
         """Learn from one batch.
 
@@ -94,6 +95,7 @@ class Learner:
             forward: The network, or what it was compiled to.
             batch: What it sees.
             view: Which augmented view the batch shows.
+            epoch: When this is; parts of the loss may begin late or end early.
             lr: The rate of this step.
 
         Returns:
@@ -101,26 +103,47 @@ class Learner:
         """
         for group in self.optimiser.param_groups:
             group["lr"] = lr
+        self.optimiser.zero_grad()
+        values: dict[str, float] = {}
+        for group in batch.groups():
+            output, parts = self._look(forward, group, view, epoch)
+            if not parts:
+                continue
+            share = len(group.labels) / len(batch.labels)
+            loss = torch.stack(list(parts.values()))
+            for name, value in zip(parts, loss.tolist(), strict=True):
+                values[name] = values.get(name, 0.0) + share * value
+            if not loss.detach().sum().isfinite():
+                return values
+            torch.autograd.backward(self.scaler.scale(loss.sum() * share))
+            self._move_centres(output, group.labels.to(self.device))
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        if isinstance(self.average, Ema):
+            self.average.update(self.model.state_dict())
+        return values
+
+    def _look(
+        self, forward: Callable[[Tensor], ReidOutput], batch: Batch, view: int, epoch: float
+    ) -> tuple[ReidOutput, dict[str, Tensor]]:
+        """What the network says of the pictures, and the parts of the loss, weighted."""
         precision = self.config.precision
-        images = network_input(batch.images.to(self.device, non_blocking=True), self.preprocess)
-        with torch.autocast(self.device.type, getattr(torch, precision), precision != "float32"):
-            output = forward(images)
-        labels = batch.labels.to(self.device)
-        parts = loss_parts(self.config.losses, output, labels, self.centres)
+        outputs = []
+        for part in batch.images:
+            images = network_input(part.to(self.device, non_blocking=True), self.preprocess)
+            with torch.autocast(self.device.type, getattr(torch, precision), precision != "float32"):
+                outputs.append(forward(images))
+        output = joined(outputs)
+        parts = loss_parts(self.config.losses, output, batch.labels.to(self.device), self.centres, epoch)
         if self.config.distillation is not None and self.teacher is not None:
             assert self.projection is not None
             targets = self.teacher.targets(batch, view)
             parts |= distillation_parts(
                 self.config.distillation, output, targets, self.teacher.bank, self.projection
             )
-        loss = torch.stack(list(parts.values()))
-        values = dict(zip(parts, loss.tolist(), strict=True))
-        if not loss.detach().sum().isfinite():
-            return values
-        self.optimiser.zero_grad()
-        torch.autograd.backward(self.scaler.scale(loss.sum()))
-        self.scaler.step(self.optimiser)
-        self.scaler.update()
+        return output, parts
+
+    def _move_centres(self, output: ReidOutput, labels: Tensor) -> None:
         somebody = labels != NOBODY
         self.centres = {
             name: moved_centres(
@@ -128,9 +151,10 @@ class Learner:
             )
             for name, rate in centre_rates(self.config.losses, output).items()
         }
-        if isinstance(self.average, Ema):
-            self.average.update(self.model.state_dict())
-        return values
+
+    def embed_all(self, pictures: TrainingPictures) -> EmbeddingArray:
+        """(N, D) embeddings of all training pictures, not augmented, by the network as it is now."""
+        return embed_with(self.model, self.preprocess, self.device)(list(pictures.images))
 
     def is_finite(self) -> bool:
         """Whether every weight is."""

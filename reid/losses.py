@@ -79,6 +79,18 @@ def triplet(embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
     return _mean(*_triplets(embeddings, labels, margin))
 
 
+def ranking(embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
+    """Half the mean over all triplets of ``[margin + d(a, p)^2 - d(a, n)^2]+``, with squared distances.
+
+    Both pictures of one person take their turn as the query a.
+
+    Source: "Re-ID done right" (Almazan et al. 2018, arXiv:1801.05339), equation 1.
+    """
+    squared = pairwise_distances(embeddings).square()
+    values = (margin + squared[:, :, None] - squared[:, None, :]).clamp(min=0) / 2
+    return _mean(values, _positives(labels)[:, :, None] & _negatives(labels)[:, None, :])
+
+
 def improved_triplet(embeddings: Tensor, labels: Tensor, margin: float, max_positive: float = 0.1) -> Tensor:
     """The triplet loss, and the mean over the same triplets of ``[d(a, p) - max_positive]+``.
 

@@ -1,6 +1,6 @@
 """What a configuration minimises: parts by name and weighted, each a loss of some outputs of the network."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +17,17 @@ NEED_MARGIN: Mapping[str, Callable[[Tensor, Tensor, float], Tensor]] = {
     "quadruplet": losses.quadruplet,
     "contrastive": losses.contrastive,
     "margin_sample_mining": losses.margin_sample_mining,
+    "ranking": losses.ranking,
 }
 """Metric losses of (B, E) features, (B,) people and a margin."""
 
 
 def loss_parts(
-    config: Mapping[str, LossConfig], output: ReidOutput, labels: Tensor, centres: Mapping[str, Tensor]
+    config: Mapping[str, LossConfig],
+    output: ReidOutput,
+    labels: Tensor,
+    centres: Mapping[str, Tensor],
+    epoch: float = 0.0,
 ) -> dict[str, Tensor]:
     """What is minimised, by name, already weighted; each is the mean over its outputs, in float32.
 
@@ -31,6 +36,7 @@ def loss_parts(
         output: Of the network, for a batch of B.
         labels: (B,) people; pictures of `NOBODY` do not count.
         centres: (people, E) of each output, by its name; empty where there is no centre loss.
+        epoch: When this is; parts may begin late or end early.
     """
     shows_somebody = labels != NOBODY
     labels = labels[shows_somebody]
@@ -43,13 +49,25 @@ def loss_parts(
     output = ReidOutput(output.embedding[shows_somebody], features, logits)
     parts = {}
     for name, part in config.items():
-        if part.weight:
+        ends = part.until_epoch if part.until_epoch is not None else float("inf")
+        if part.weight and part.from_epoch <= epoch < ends:
             each = [
                 loss_of(part, acted_on, labels, centres.get(of))
                 for of, acted_on in outputs_of(name, part, output).items()
             ]
             parts[name] = part.weight * torch.stack(each).mean()
     return parts
+
+
+def joined(outputs: Sequence[ReidOutput]) -> ReidOutput:
+    """What a network said about pictures one after the other, as if it had seen them at once."""
+    if len(outputs) == 1:
+        return outputs[0]
+    features, logits = (
+        {name: torch.cat([each[name] for each in named]) for name in named[0]}
+        for named in ([it.features for it in outputs], [it.logits for it in outputs])
+    )
+    return ReidOutput(torch.cat([it.embedding for it in outputs]), features, logits)
 
 
 def outputs_of(name: str, part: LossConfig, output: ReidOutput) -> dict[str, Tensor]:

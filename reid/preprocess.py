@@ -12,6 +12,9 @@ from foundation.errors import ReuniteError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+MIN_SIDE = 32
+"""No side of a picture becomes shorter: networks halve it five times."""
+
 PREPROCESS_KEY = "reunite_preprocess"
 """In the metadata of our ONNX, OpenVINO and TorchScript files: a `Preprocess` as JSON."""
 
@@ -25,12 +28,15 @@ class Preprocess:
         width: Columns of the network's input.
         mean: Of red, green and blue, in [0, 1].
         std: Of red, green and blue, above 0.
+        keep_aspect: Pictures keep their proportions: the larger side becomes the larger of height and width,
+            and only pictures of equal size go together.
     """
 
     height: int
     width: int
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    keep_aspect: bool = False
 
     def __post_init__(self) -> None:
         sides = (self.height, self.width)
@@ -52,18 +58,33 @@ class Preprocess:
             (N, 3, height, width) RGB, normalised. N may be 0.
 
         Raises:
-            ReuniteError: A picture is empty, or is not (H, W, 3) of uint8; its place is named.
+            ReuniteError: A picture is empty, or is not (H, W, 3) of uint8, or has another size than the
+                others in the end; its place is named.
         """
-        resized = np.empty((len(images), self.height, self.width, 3), np.uint8)
+        resized = np.empty((len(images), *self._size(images[0] if len(images) else None), 3), np.uint8)
         for place, image in enumerate(images):
             try:
-                resized[place] = self.resize(image)
+                made = self.resize(image)
             except ReuniteError as error:
                 raise ReuniteError(f"picture {place} of {len(images)}: {error}") from None
+            if made.shape != resized.shape[1:]:
+                raise ReuniteError(
+                    f"picture {place} of {len(images)}: has other proportions than the first; this network "
+                    "takes pictures as they are, one at a time"
+                )
+            resized[place] = made
         return self.normalise(resized)
 
+    def _size(self, image: NDArray[np.uint8] | None) -> tuple[int, int]:
+        """Height and width that a picture gets; at least `MIN_SIDE`."""
+        if not self.keep_aspect or image is None or 0 in image.shape:
+            return self.height, self.width
+        scale = max(self.height, self.width) / max(image.shape[:2])
+        height, width = (max(MIN_SIDE, round(side * scale)) for side in image.shape[:2])
+        return height, width
+
     def resize(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """One (H, W, 3) picture as (height, width, 3), its proportions not kept.
+        """One (H, W, 3) picture as (height, width, 3), its proportions not kept unless ``keep_aspect``.
 
         Pixels are averaged where both sides shrink, so that no stripe of a shirt falls between
         samples, and interpolated otherwise.
@@ -73,10 +94,10 @@ class Preprocess:
                 f"a picture must be uint8 of shape (H, W, 3) with H and W above 0, "
                 f"got {image.dtype} of shape {image.shape}"
             )
-        height, width = image.shape[:2]
-        shrinks = height >= self.height and width >= self.width
+        height, width = self._size(image)
+        shrinks = image.shape[0] >= height and image.shape[1] >= width
         method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        return cv2.resize(image, (self.width, self.height), interpolation=method).astype(np.uint8, copy=False)
+        return cv2.resize(image, (width, height), interpolation=method).astype(np.uint8, copy=False)
 
     def normalise(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, height, width, 3) BGR as (N, 3, height, width) RGB with ``mean`` and ``std`` taken out."""
@@ -90,7 +111,7 @@ class Preprocess:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it; ``from_dict`` reads it back."""
-        return asdict(self)
+        return {name: it for name, it in asdict(self).items() if name != "keep_aspect" or it}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -99,7 +120,7 @@ class Preprocess:
         Raises:
             ReuniteError: A key is missing or unknown, or a value cannot be.
         """
-        if set(values) != set(cls.__dataclass_fields__):
+        if {*values, "keep_aspect"} != set(cls.__dataclass_fields__):
             raise ReuniteError(
                 f"preprocess: needs exactly {', '.join(cls.__dataclass_fields__)}, "
                 f"got {', '.join(map(str, values)) or 'nothing'}"
@@ -110,7 +131,7 @@ class Preprocess:
             raise ReuniteError(
                 f"preprocess: mean and std must be three numbers, got {values['mean']} and {values['std']}"
             ) from None
-        return cls(values["height"], values["width"], mean, std)  # type: ignore[arg-type]
+        return cls(values["height"], values["width"], mean, std, bool(values.get("keep_aspect", False)))  # type: ignore[arg-type]
 
 
 DEFAULT = Preprocess(height=160, width=64)

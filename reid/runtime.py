@@ -49,6 +49,10 @@ class EmbedderError(ReuniteError):
     """A network that cannot be opened or used."""
 
 
+class PytorchOnlyError(EmbedderError):
+    """A network that runs on PyTorch, and was opened on another runtime."""
+
+
 @dataclass(frozen=True, slots=True)
 class Embedder:
     """A network that is ready for pictures.
@@ -60,6 +64,8 @@ class Embedder:
         infer: From that to (B, D).
         batch_size: The most pictures that are given to ``infer`` at a time.
         embedding_length: D.
+        outputs: Where each of several embeddings was asked for, their names, and D is the sum of their equal
+            lengths; else empty.
     """
 
     name: str
@@ -68,6 +74,7 @@ class Embedder:
     infer: Callable[[EmbeddingArray], EmbeddingArray]
     batch_size: int
     embedding_length: int
+    outputs: tuple[str, ...] = ()
 
     def embed(self, images: Sequence[Image]) -> EmbeddingArray:
         """(N, D) embeddings of length 1 of N pictures, each (H, W, 3) BGR of any size; N may be 0.
@@ -92,6 +99,7 @@ def open_embedder(
     convention: str | None = None,
     batch_size: int = 32,
     exact: bool = False,
+    each_output: bool = False,
 ) -> Embedder:
     """Open a network.
 
@@ -104,6 +112,7 @@ def open_embedder(
         batch_size: The most pictures at a time.
         exact: Compute in 32 bits, as judging does, so that figures do not depend on the machine. Otherwise
             OpenVINO takes 16 where the CPU has instructions for it.
+        each_output: Of a ``.safetensors`` with several embeddings, as DaRe's of each stage, give them all.
 
     Raises:
         EmbedderError: The file is not there, is none of these, takes no pictures, or does not say what to do
@@ -123,13 +132,19 @@ def open_embedder(
         raise EmbedderError(f"{path}: runs on {', '.join(openers)}, not on '{runtime}'")
     chosen = runtime if runtime != "auto" else _fastest(list(openers))
     try:
-        network = openers[chosen](path, exact)
+        network = openers[chosen](path, How(chosen, exact, each_output))
+    except PytorchOnlyError:
+        if runtime != "auto":
+            raise
+        network = openers["pytorch"](path, How("pytorch", exact, each_output))
     except ImportError as error:
         raise EmbedderError(
             f"{path}: runtime '{chosen}' is not installed ({error}): {install_hint('reid')}"
         ) from None
     prepare, size = _preparation(path, network, convention)
     limit = network.fixed_batch or batch_size
+    if network.preprocess is not None and network.preprocess.keep_aspect:
+        limit = 1
     pictures = network.fixed_batch or 1
     try:
         probe = network.infer(np.zeros((pictures, 3, *size), np.float32))
@@ -140,7 +155,7 @@ def open_embedder(
     if probe.ndim != 2 or len(probe) != pictures:
         raise EmbedderError(f"{path}: must give ({pictures}, D) for {pictures} pictures, gave {probe.shape}")
     infer = _pad_to(network.fixed_batch, network.infer) if network.fixed_batch else network.infer
-    return Embedder(path.name, network.runtime, prepare, infer, limit, probe.shape[1])
+    return Embedder(path.name, network.runtime, prepare, infer, limit, probe.shape[1], network.outputs)
 
 
 class _Network(NamedTuple):
@@ -151,6 +166,31 @@ class _Network(NamedTuple):
     preprocess: Preprocess | None
     input_shape: Sequence[int | None]
     fixed_batch: int = 0
+    outputs: tuple[str, ...] = ()
+
+
+class How(NamedTuple):
+    """What was asked of `open_embedder`."""
+
+    runtime: str
+    exact: bool
+    each_output: bool
+
+
+def _load_ours(path: Path, how: How) -> tuple[Any, Preprocess, tuple[str, ...]]:
+    """A network of ours, what pictures go through, and the outputs that its embedding is made of."""
+    from reid.checkpoint import load_model
+    from reid.convert import EachOutput
+
+    model, preprocess, _ = load_model(path)
+    if preprocess.keep_aspect and how.runtime != "pytorch":
+        raise PytorchOnlyError(
+            f"{path}: takes pictures in their own proportions, which runs on pytorch only, not on "
+            f"'{how.runtime}'"
+        )
+    if how.each_output and hasattr(model, "outputs"):
+        return EachOutput(model), preprocess, model.outputs
+    return model, preprocess, ()
 
 
 def _preparation(
@@ -198,15 +238,14 @@ def _fastest(runtimes: list[str]) -> str:
     return next(name for name in runtimes if name in ("pytorch", "onnx") or find_spec(name))
 
 
-def _torch_from_ours(path: Path, _exact: bool) -> _Network:
-    from reid.checkpoint import load_model
+def _torch_from_ours(path: Path, how: How) -> _Network:
     from reid.convert import EmbeddingOnly
 
-    model, preprocess, _ = load_model(path)
-    return _run_torch(EmbeddingOnly(model), preprocess, ())
+    model, preprocess, outputs = _load_ours(path, how)
+    return _run_torch(EmbeddingOnly(model), preprocess, ())._replace(outputs=outputs)
 
 
-def _torch_from_torchscript(path: Path, _exact: bool) -> _Network:
+def _torch_from_torchscript(path: Path, _how: How) -> _Network:
     from reid.convert import load_torchscript
 
     try:
@@ -230,15 +269,14 @@ def _run_torch(network: Any, preprocess: Preprocess | None, shape: Sequence[int 
     return _Network(f"pytorch {device}", infer, preprocess, shape)
 
 
-def _onnx_from_ours(path: Path, _exact: bool) -> _Network:
-    from reid.checkpoint import load_model
+def _onnx_from_ours(path: Path, how: How) -> _Network:
     from reid.convert import to_onnx
 
-    model, preprocess, _ = load_model(path)
-    return _run_onnx(path, to_onnx(model, preprocess))
+    model, preprocess, outputs = _load_ours(path, how)
+    return _run_onnx(path, to_onnx(model, preprocess))._replace(outputs=outputs)
 
 
-def _onnx_from_onnx(path: Path, _exact: bool) -> _Network:
+def _onnx_from_onnx(path: Path, _how: How) -> _Network:
     return _run_onnx(path)
 
 
@@ -257,23 +295,23 @@ def _run_onnx(path: Path, content: bytes | None = None) -> _Network:
     return _Network(name, infer, _parse(path, text), shape, (shape[0] or 0) if shape else 0)
 
 
-def _openvino_from_ours(path: Path, exact: bool) -> _Network:
-    from reid.checkpoint import load_model
+def _openvino_from_ours(path: Path, how: How) -> _Network:
     from reid.convert import to_openvino
 
     openvino = load_openvino()
-    model, preprocess, _ = load_model(path)
-    return _run_openvino(path, openvino.Core(), to_openvino(model, preprocess), exact)
+    model, preprocess, outputs = _load_ours(path, how)
+    network = _run_openvino(path, openvino.Core(), to_openvino(model, preprocess), how.exact)
+    return network._replace(outputs=outputs)
 
 
-def _openvino_from_file(path: Path, exact: bool) -> _Network:
+def _openvino_from_file(path: Path, how: How) -> _Network:
     openvino = load_openvino()
     core = openvino.Core()
     try:
         model = core.read_model(path)
     except RuntimeError as error:
         raise EmbedderError(f"{path}: OpenVINO cannot open it ({_first_line(error)})") from None
-    return _run_openvino(path, core, model, exact)
+    return _run_openvino(path, core, model, how.exact)
 
 
 def _run_openvino(path: Path, core: Any, model: Any, exact: bool) -> _Network:
@@ -333,7 +371,7 @@ def _first_line(error: Exception) -> str:
     return (said or lines or [type(error).__name__])[0]
 
 
-OPENERS: dict[str, dict[str, Callable[[Path, bool], _Network]]] = {
+OPENERS: dict[str, dict[str, Callable[[Path, How], _Network]]] = {
     ".safetensors": {"openvino": _openvino_from_ours, "pytorch": _torch_from_ours, "onnx": _onnx_from_ours},
     ".onnx": {"onnx": _onnx_from_onnx, "openvino": _openvino_from_file},
     ".xml": {"openvino": _openvino_from_file},

@@ -1,16 +1,22 @@
 """Batches of P people with K pictures each, so that every picture meets its person and others."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation.arrays import EmbeddingArray
 from foundation.errors import ReuniteError
 from reid.config import BatchConfig
 
 NOBODY = -1
 """Label of a picture without an identity."""
+
+EmbedAll = Callable[[], EmbeddingArray]
+"""(N, D) embeddings of length 1 of all training pictures, not augmented, by the network as it is now."""
+
+TRIPLET = 3
 
 
 class PersonSampler:
@@ -105,7 +111,7 @@ class Sampler:
         self._batches = max(1, len(labels) // size)
         self._is_simple = len(self._streams) == 1 and has_identity.all()
 
-    def batches(self, epoch: int) -> list[list[int]]:
+    def batches(self, epoch: int, embed: EmbedAll | None = None) -> list[list[int]]:
         """Indices of the pictures of each batch; depends on (seed, epoch) only."""
         if self._is_simple:
             [(_, sampler)] = self._streams
@@ -126,6 +132,63 @@ class Sampler:
             endless = (row for _ in count() for row in rng.permutation(rows).tolist())
             while True:
                 yield list(islice(endless, sampler))
+
+
+class TripletSampler:
+    """Triplets of a query, another picture of the person, and a picture of somebody else who looks like it.
+
+    Source: "Re-ID done right" (Almazan et al. 2018, arXiv:1801.05339), section 3.2, hard triplet mining: the
+    negatives are drawn from the nearest ones in the whole set, which is embedded anew for each epoch.
+    """
+
+    def __init__(self, labels: NDArray[np.int64], batch: BatchConfig, seed: int) -> None:
+        """Prepare the deal.
+
+        Args:
+            labels: (N,) person of each picture; who has one picture, and `NOBODY`, is never a query.
+            batch: How many triplets, and among how many nearest ones.
+            seed: Other seeds deal otherwise.
+
+        Raises:
+            ReuniteError: Nobody has two pictures, or there is one person alone.
+        """
+        self._labels, self._seed = labels, seed
+        people, counts = np.unique(labels[labels != NOBODY], return_counts=True)
+        self._queries = np.flatnonzero(np.isin(labels, people[counts > 1]))
+        self._others = np.flatnonzero(labels != NOBODY)
+        if len(people) < 2 or not len(self._queries):
+            raise ReuniteError("batch.triplets: needs two people, one of them with two pictures; add data")
+        self._triplets, self._hard = batch.triplets, batch.hard_negatives
+        self._steps = batch.steps or max(1, len(labels) // (TRIPLET * batch.triplets))
+
+    def batches(self, epoch: int, embed: EmbedAll | None = None) -> list[list[int]]:
+        """Rows of the pictures of each batch, three a triplet; depends on (seed, epoch, embeddings)."""
+        rng = np.random.default_rng((self._seed, epoch))
+        embeddings = embed() if embed is not None and self._hard else None
+        wanted = self._steps * self._triplets
+        order = np.concatenate(
+            [rng.permutation(self._queries) for _ in range(-(-wanted // len(self._queries)))]
+        )[:wanted]
+        rows = [row for query in order.tolist() for row in self._triplet(query, embeddings, rng)]
+        size = TRIPLET * self._triplets
+        return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+    def _triplet(
+        self, query: int, embeddings: EmbeddingArray | None, rng: np.random.Generator
+    ) -> tuple[int, int, int]:
+        same = np.flatnonzero(self._labels == self._labels[query])
+        others = self._others[self._labels[self._others] != self._labels[query]]
+        if embeddings is not None and self._hard < len(others):
+            cosines = embeddings[others] @ embeddings[query]
+            others = others[np.argpartition(-cosines, self._hard - 1)[: self._hard]]
+        return query, int(rng.choice(same[same != query])), int(rng.choice(np.sort(others)))
+
+
+def make_sampler(
+    labels: NDArray[np.int64], sources: Sequence[str], batch: BatchConfig, seed: int
+) -> Sampler | TripletSampler:
+    """The sampler that a config asks for; arguments and errors as of `Sampler` and `TripletSampler`."""
+    return TripletSampler(labels, batch, seed) if batch.triplets else Sampler(labels, sources, batch, seed)
 
 
 def _shared_out(

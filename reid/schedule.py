@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from reid.config import CosineSchedule, StepsSchedule, TrainConfig
+from reid.config import CosineSchedule, ExponentialSchedule, StepsSchedule, TrainConfig
 
 
 def warmup_steps_lr(
@@ -34,6 +34,16 @@ def warmup_cosine_lr(
         return start_lr + (lr - start_lr) * epoch / warmup_epochs
     share = (epoch - warmup_epochs) / (epochs - warmup_epochs) if epochs > warmup_epochs else 1.0
     return end_lr + (lr - end_lr) * (1 + math.cos(math.pi * share)) / 2
+
+
+def exponential_lr(epoch: float, epochs: float, lr: float, hold_epochs: float, end_factor: float) -> float:
+    """Stay at ``lr`` until ``hold_epochs``, then fall exponentially to ``end_factor`` of it at ``epochs``.
+
+    Source: Hermans et al. 2017 (arXiv:1703.07737), equation 9.
+    """
+    if epoch <= hold_epochs:
+        return lr
+    return float(lr * end_factor ** ((epoch - hold_epochs) / (epochs - hold_epochs)))
 
 
 def cosine_cycles_lr(epoch: float, cycle_epochs: int, lr: float, decay: float) -> float:
@@ -72,6 +82,10 @@ def learning_rate(config: TrainConfig, epoch: float) -> float:
                 schedule.warmup_epochs,
                 schedule.start_lr,
                 schedule.end_lr,
+            )
+        case ExponentialSchedule():
+            return exponential_lr(
+                epoch, schedule.epochs, schedule.lr, schedule.hold_epochs, schedule.end_factor
             )
 
 

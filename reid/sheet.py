@@ -1,12 +1,14 @@
 """A picture sheet: queries and what was found for them, right in green, wrong in red."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from foundation.arrays import EmbeddingArray, Image
+from foundation.errors import ReuniteError
 from reid.data import Dataset
 from reid.judging import Embedded
 from reid.retrieval import Ints, People, RetrievalScores, rank_gallery, right_and_junk
@@ -99,6 +101,18 @@ def draw_sheet(parts: Sequence[tuple[str, Sequence[SheetRow]]]) -> Image:
         _write(strips[-1], title, (GAP, LINE + GAP), GREY, size=0.55)
         strips.extend(_draw_row(row, width) for row in rows)
     return np.concatenate(strips) if strips else _strip(width, LINE)
+
+
+def write_picture(path: Path, image: Image) -> None:
+    """Write a sheet as PNG.
+
+    Raises:
+        ReuniteError: OpenCV cannot.
+    """
+    done, data = cv2.imencode(".png", image)
+    if not done:
+        raise ReuniteError(f"{path}: OpenCV cannot write the sheet as PNG")
+    path.write_bytes(data.tobytes())
 
 
 def _draw_row(row: SheetRow, width: int) -> Image:

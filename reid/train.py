@@ -5,11 +5,11 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.console import Console
 from torch import nn
 
@@ -26,12 +26,18 @@ from reid.judging import judge
 from reid.learner import Learner
 from reid.models import build_model
 from reid.preprocess import Preprocess
-from reid.sampling import NOBODY, Sampler
+from reid.sampling import NOBODY, make_sampler
 from reid.schedule import ends_cycle, learning_rate
 from reid.training_averages import averaged_model, with_weights
 from reid.training_log import TrainingLog
 from reid.training_parts import open_teacher, start_from_imagenet, start_from_weights
-from reid.training_pictures import Batch, TrainingPictures, augmented_batches, read_training_pictures
+from reid.training_pictures import (
+    Batch,
+    TrainingPictures,
+    augmented_batches,
+    embed_with,
+    read_training_pictures,
+)
 from reid.training_state import check_fits, load_training_state, save_training_state
 
 log = logging.getLogger(__name__)
@@ -42,9 +48,6 @@ CHECKPOINT, CONFIG, WEIGHTS, AVERAGED = (
     "weights.safetensors",
     "averaged.safetensors",
 )
-
-EMBED_AT_ONCE = 128
-"""Pictures of one forward pass where nothing is learnt."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -176,9 +179,8 @@ def train(config: TrainConfig, folder: Path, console: Console) -> None:
     if (folder / CHECKPOINT).exists():
         state = load_training_state(folder / CHECKPOINT)
         check_fits(state, folder, config, pictures)
-    sampler = Sampler(
-        pictures.labels, [dataset.name for dataset, _ in pictures.sources], config.batch, config.seed
-    )
+    names = [dataset.name for dataset, _ in pictures.sources]
+    sampler = make_sampler(pictures.labels, names, config.batch, config.seed)
     augment = Augmenter(config.augment, fill=[round(255 * channel) for channel in preprocess.mean[::-1]])
     teacher = open_teacher(config, pictures, folder.parent, device)
     torch.manual_seed(config.seed)  # only now: what comes before may draw, or find its work done already
@@ -200,18 +202,21 @@ def train(config: TrainConfig, folder: Path, console: Console) -> None:
     with TrainingLog(console, folder, config.epochs, rows) as progress:
         for epoch in range(len(rows), config.epochs):
             torch.manual_seed(config.seed * 1_000_003 + epoch)
-            model.train()
             progress.start_epoch()
-            batches = sampler.batches(epoch)
+            batches = sampler.batches(epoch, partial(learner.embed_all, pictures))
+            model.train()
             view = epoch % views if views else epoch
-            made = augmented_batches(pictures, batches, augment, preprocess, config.seed, view)
+            made = augmented_batches(
+                pictures, batches, augment.at(epoch), preprocess, config.seed, view, config.batch.triplets > 0
+            )
             for step, batch in enumerate(made):
-                lr = learning_rate(config, epoch + (step + 1) / len(batches))
-                values = learner.step(forward, batch, view, lr)
+                now = epoch + (step + 1) / len(batches)
+                lr = learning_rate(config, now)
+                values = learner.step(forward, batch, view, now, lr)
                 is_last = step == len(batches) - 1
                 if not np.isfinite(sum(values.values())) or (is_last and not learner.is_finite()):
                     raise not_finite(folder, config.precision, epoch, step, values, pictures, batch)
-                progress.step(values, len(batch.labels), epoch + (step + 1) / len(batches))
+                progress.step(values, len(batch.labels), now)
 
             done = epoch + 1
             if isinstance(learner.average, Swa) and ends_cycle(config, done):
@@ -287,7 +292,6 @@ def check_can_be_learnt_from(config: TrainConfig, pictures: TrainingPictures) ->
         )
 
 
-@torch.no_grad()
 def judge_all(
     model: nn.Module,
     datasets: Iterable[Dataset],
@@ -301,16 +305,7 @@ def judge_all(
     read; training goes on.
     """
 
-    def embed(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        inputs = torch.from_numpy(preprocess(images)).to(device, memory_format=torch.channels_last)
-        return (
-            torch.cat([model(part).embedding for part in torch.split(inputs, EMBED_AT_ONCE)])
-            .float()
-            .cpu()
-            .numpy()
-        )
-
-    model.eval()
+    embed = embed_with(model, preprocess, device)
     found = []
     for dataset in datasets:
         if dataset.query:

@@ -14,6 +14,9 @@ from reid.training_pictures import TrainingPictures
 
 log = logging.getLogger(__name__)
 
+TRUNK = "trunk."
+"""Weights under this name have the names after it in the network that the trunk is a part of."""
+
 
 def open_teacher(
     config: TrainConfig, pictures: TrainingPictures, cache_folder: Path, device: torch.device
@@ -55,7 +58,12 @@ def start_from_weights(model: nn.Module, path: Path) -> None:
     """
     weights = load_model(path)[0].state_dict()
     own = model.state_dict()
-    taken = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+    stored = {name: name.removeprefix(TRUNK) if name not in weights else name for name in own}
+    taken = {
+        name: weights[other]
+        for name, other in stored.items()
+        if other in weights and weights[other].shape == own[name].shape
+    }
     if 2 * len(taken) < len(own):
         raise ReuniteError(
             f"model.start_from {path}: only {len(taken)} of {len(own)} weights of this network are there; "
@@ -68,7 +76,7 @@ def start_from_weights(model: nn.Module, path: Path) -> None:
 
 
 def start_from_imagenet(model: nn.Module, source: str) -> None:
-    """Fill the backbone of a ResNet-50 with weights that know ImageNet.
+    """Fill the backbone of a network with weights that know ImageNet.
 
     Args:
         model: Changed in place.
@@ -78,13 +86,14 @@ def start_from_imagenet(model: nn.Module, source: str) -> None:
         ReuniteError: It is another network, or the weights cannot be had.
     """
     # Only here: torchvision takes a second to import.
-    from reid.models.resnet50 import Resnet50, load_imagenet_weights
+    from reid.models.imagenet import imagenet_backbone, load_imagenet_weights
 
-    if not isinstance(model, Resnet50):
+    if (backbone := imagenet_backbone(model)) is None:
         raise ReuniteError(
-            f"model.imagenet '{source}': only resnet50-bnneck starts from ImageNet; leave it out"
+            f"model.imagenet '{source}': only networks on ResNet-50 or DenseNet-201 start from ImageNet; "
+            "leave it out"
         )
-    load_imagenet_weights(model, None if source == "download" else Path(source))
+    load_imagenet_weights(backbone, None if source == "download" else Path(source))
 
 
 def make_optimiser(

@@ -6,23 +6,29 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from os import cpu_count
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from foundation.arrays import EmbeddingArray
 from foundation.errors import ReuniteError
 from reid.augment import Augmenter
 from reid.data import Dataset, ImageStore, PictureError, Record
+from reid.judging import Embed
 from reid.preprocess import Preprocess
 from reid.retrieval import DISTRACTOR
-from reid.sampling import NOBODY
+from reid.sampling import NOBODY, TRIPLET
 
 log = logging.getLogger(__name__)
 
 SKIPPED_SHOWN = 10
 """This many unreadable pictures are named; the others are counted."""
+
+EMBED_AT_ONCE = 128
+"""Pictures of one forward pass where nothing is learnt."""
 
 BATCHES_AHEAD = 4
 """This many batches wait for the network, made by as many threads at most."""
@@ -33,12 +39,13 @@ class TrainingPictures:
     """The N pictures to learn from, in memory.
 
     Attributes:
-        images: (N, H, W, 3) BGR, at the size at which they are augmented.
+        images: (N, H, W, 3) BGR, at the size at which they are augmented; of a network that takes pictures as
+            they are, N objects (H, W, 3) each of its own size.
         labels: (N,) person of each, from 0 without gaps over all datasets; `NOBODY` without an identity.
         sources: (N,) where each comes from.
     """
 
-    images: NDArray[np.uint8]
+    images: NDArray[Any]
     labels: NDArray[np.int64]
     sources: tuple[tuple[Dataset, Record], ...]
 
@@ -65,16 +72,26 @@ class Batch:
     """What one step sees.
 
     Attributes:
-        images: (B, H, W, 3) uint8 BGR, augmented, at the size of the network's input.
+        images: (B, H, W, 3) uint8 BGR, augmented, at the size of the network's input; in parts where they
+            have several sizes or shall not be seen at once.
         labels: (B,) person of each; `NOBODY` without an identity, or where two pictures are mixed.
         rows: (B,) which pictures of the training set.
         augmented: (B, H, W, 3) the same at the size at which they were augmented.
     """
 
-    images: Tensor
+    images: tuple[Tensor, ...]
     labels: Tensor
     rows: Tensor
-    augmented: NDArray[np.uint8]
+    augmented: Sequence[NDArray[np.uint8]]
+
+    def groups(self) -> Iterator["Batch"]:
+        """What has a loss of its own: all of it, or each triplet where pictures come one after the other."""
+        if len(self.images) == 1:
+            yield self
+            return
+        for start in range(0, len(self.images), TRIPLET):
+            part = slice(start, start + TRIPLET)
+            yield Batch(self.images[part], self.labels[part], self.rows[part], self.augmented[part])
 
 
 def read_training_pictures(
@@ -89,6 +106,8 @@ def read_training_pictures(
         ReuniteError: Nothing is left to learn from.
     """
     sources = [(dataset, record) for dataset in datasets for record in (*dataset.train, *dataset.unlabelled)]
+    if preprocess.keep_aspect and size:
+        raise ReuniteError("augment.size: this network takes pictures in their own proportions; leave it out")
     kept_at = replace(preprocess, height=size[0], width=size[1]) if size else preprocess
     with ThreadPoolExecutor(cpu_count()) as pool:
         results = list(pool.map(lambda source: _read(source[0].images, source[1], kept_at), sources))
@@ -106,7 +125,11 @@ def read_training_pictures(
     labels = np.full(len(kept), NOBODY)
     shows_somebody = people[:, 1] > DISTRACTOR
     labels[shows_somebody] = np.unique(people[shows_somebody], axis=0, return_inverse=True)[1].ravel()
-    return TrainingPictures(images=np.stack(images), labels=labels, sources=tuple(kept))
+    if not preprocess.keep_aspect:
+        return TrainingPictures(images=np.stack(images), labels=labels, sources=tuple(kept))
+    of_any_size = np.empty(len(images), np.object_)
+    of_any_size[:] = images
+    return TrainingPictures(images=of_any_size, labels=labels, sources=tuple(kept))
 
 
 def _read(images: ImageStore, record: Record, preprocess: Preprocess) -> NDArray[np.uint8] | str:
@@ -123,23 +146,30 @@ def augmented_batches(
     preprocess: Preprocess,
     seed: int,
     view: int,
+    one_by_one: bool = False,
 ) -> Iterator[Batch]:
     """The batches of an epoch in order, made ahead by threads.
 
     A picture is changed by a generator of its own from (seed, view, picture), so neither threads nor a
     resumed run change what is drawn, and in another epoch with the same view it looks the same again.
+    ``one_by_one``, and pictures in their own proportions, come in parts of one.
     """
 
     def make(number: int) -> Batch:
         chosen = np.asarray(rows[number])
         labels = pictures.labels[chosen]
-        augmented = np.empty((len(chosen), *pictures.images.shape[1:]), np.uint8)
+        augmented = []
         for place, row in enumerate(chosen):
             rng = np.random.default_rng((seed, view, row))
             changed = augment(pictures.images[row], rng)
-            augmented[place], is_mixed = augment.mixed(changed, pictures.images, rng)
+            image, is_mixed = augment.mixed(changed, pictures.images, rng)
+            augmented.append(image)
             labels[place] = NOBODY if is_mixed else labels[place]
-        images = torch.from_numpy(_resized(augmented, preprocess))
+        if preprocess.keep_aspect or one_by_one:
+            parts = [preprocess.resize(image)[None] for image in augmented]
+        else:
+            parts = [_resized(np.stack(augmented), preprocess)]
+        images = tuple(map(torch.from_numpy, parts))
         return Batch(images, torch.from_numpy(labels), torch.from_numpy(chosen), augmented)
 
     with ThreadPoolExecutor(min(BATCHES_AHEAD, cpu_count() or 1)) as pool:
@@ -173,3 +203,20 @@ def network_input(images: Tensor, preprocess: Preprocess) -> Tensor:
         for values in (preprocess.mean, preprocess.std)
     )
     return (images.flip(-1).permute(0, 3, 1, 2).float() / 255 - mean) / std
+
+
+def embed_with(model: nn.Module, preprocess: Preprocess, device: torch.device) -> Embed:
+    """How a network in training embeds pictures of any size; it is put into eval mode."""
+
+    @torch.no_grad()
+    def embed(images: Sequence[NDArray[np.uint8]]) -> EmbeddingArray:
+        model.eval()
+        at_once = 1 if preprocess.keep_aspect else EMBED_AT_ONCE
+        found = []
+        for start in range(0, len(images), at_once):
+            prepared = torch.from_numpy(preprocess(images[start : start + at_once]))
+            inputs = prepared.to(device, memory_format=torch.channels_last)
+            found.append(model(inputs).embedding.float().cpu().numpy())
+        return np.concatenate(found)
+
+    return embed

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from foundation.errors import ReuniteError
 from reid.checkpoint import load_model, save_weights
 from reid.models import build_model
-from reid.models.resnet50 import Resnet50, load_imagenet_weights
+from reid.models.imagenet import load_imagenet_weights
+from reid.models.resnet50 import Resnet50
 from reid.preprocess import Preprocess
 
 NAME = "robust-reid-025x"
@@ -194,7 +195,7 @@ def test_a_resnet_starts_from_a_file_of_imagenet(tmp_path: Path, suffix: str) ->
     else:
         torch.save(weights, tmp_path / "r.pth")
     model = resnet()
-    load_imagenet_weights(model, tmp_path / f"r{suffix}")
+    load_imagenet_weights(model.backbone, tmp_path / f"r{suffix}")
     for key, value in model.backbone.named_parameters():
         assert torch.equal(value, source[key]), key
 
@@ -210,14 +211,14 @@ def test_a_resnet_starts_from_a_file_of_imagenet(tmp_path: Path, suffix: str) ->
 def test_other_weights_than_a_resnets_are_refused(tmp_path: Path, weights: Any, message: str) -> None:
     torch.save(weights, tmp_path / "r.pth")
     with pytest.raises(ReuniteError, match=message):
-        load_imagenet_weights(resnet(), tmp_path / "r.pth")
+        load_imagenet_weights(resnet().backbone, tmp_path / "r.pth")
 
 
 def test_a_resnet_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "r.safetensors").write_bytes(b"no")
     for name in ("r.safetensors", "none.pth"):
         with pytest.raises(ReuniteError, match=f"{name}: cannot read the weights"):
-            load_imagenet_weights(resnet(), tmp_path / name)
+            load_imagenet_weights(resnet().backbone, tmp_path / name)
 
 
 def test_a_download_that_fails_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,4 +227,4 @@ def test_a_download_that_fails_says_what_to_do(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", fail)
     with pytest.raises(ReuniteError, match=r"download failed \(no route to host\); .* give the file"):
-        load_imagenet_weights(resnet(), None)
+        load_imagenet_weights(resnet().backbone, None)

@@ -25,6 +25,11 @@ def refusal(folder: Path, text: str, *overrides: str) -> str:
 
 def test_the_recipes_of_the_papers_are_there() -> None:
     assert {path.stem for path in RECIPES} == {
+        "dare-025x",
+        "dare-densenet201",
+        "dare-resnet50",
+        "reid-done-right",
+        "reid-done-right-025x",
         "ha-cnn",
         "robust-reid-025x",
         "robust-reid-025x-distilled",

@@ -12,7 +12,7 @@ from foundation.arrays import EmbeddingArray, Image
 from foundation.errors import ReuniteError
 from reid import evaluate, judging
 from reid.data import Dataset, FolderImages, Record, open_dataset
-from reid.judging import embed_records, judge
+from reid.judging import embed_records, judge, over_views
 from reid.retrieval import normalise
 from reid.runtime import RUNTIMES, open_embedder
 from reid.sheet import GREEN, RED, Found, SheetRow, chosen_queries, draw_sheet
@@ -81,7 +81,8 @@ def test_flip_averages_a_picture_with_its_mirror_image(tmp_path: Path) -> None:
     dataset = Dataset("half", (), (), (), FolderImages(tmp_path))
     records = [Record("half.png", 1, 1)]
     plain, flipped = (
-        embed_records(embed_left_colour, dataset, records, flip).embeddings[0] for flip in (False, True)
+        embed_records(over_views(embed_left_colour, flip=flip), dataset, records).embeddings[0]
+        for flip in (False, True)
     )
     assert plain == pytest.approx(normalise(np.array([BLUE_PERSON]))[0])
     assert flipped == pytest.approx(normalise(np.array([BLUE_PERSON]) + np.array([RED_PERSON]))[0])

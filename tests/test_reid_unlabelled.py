@@ -215,7 +215,7 @@ def test_data_without_what_the_losses_need_is_refused(
 ) -> None:
     only_crops = tiny_config(market).model_copy(update={"data": (f"unlabelled={crops}",)})
     with pytest.raises(
-        ReuniteError, match=r"the data has no identities, which losses\.cross_entropy, metric"
+        ReuniteError, match=r"the data has no identities, which losses\.cross_entropy and losses\.metric"
     ):
         run(tmp_path / "a", only_crops)
     without_teacher = taught(market, crops, teacher, distillation=None, augment={})

@@ -29,6 +29,7 @@ COMMANDS = {
     "judge": "judge such a network: rank-1, mAP, mINP",
     "export": "write such a network as ONNX, OpenVINO or TorchScript",
     "embed": "write the embeddings of people",
+    "explain": "draw why two pictures show one person to such a network",
     "user": "say who may sign in to the live application",
     "config": "print the settings, and say what they mean",
 }
@@ -68,6 +69,8 @@ def load_command(name: str) -> Command:
             from reid.export import COMMAND
         case "embed":
             from reid.embed import COMMAND
+        case "explain":
+            from reid.explain import COMMAND
         case _:
             from tracker.config.command import COMMAND
     return COMMAND

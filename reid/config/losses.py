@@ -16,6 +16,7 @@ LossKind = Literal[
     "quadruplet",
     "contrastive",
     "margin_sample_mining",
+    "ranking",
     "centre",
 ]
 """Functions of `reid.losses`; `reid.objective` says what each is given."""
@@ -42,6 +43,12 @@ class LossConfig(Section):
 
     weight: float = Field(default=1.0, ge=0)
     """Its share in the loss; 0 leaves it out. Bag of Tricks takes 0.0005 for centre."""
+
+    from_epoch: float = Field(default=0.0, ge=0)
+    """It counts from then on."""
+
+    until_epoch: float | None = Field(default=None, gt=0)
+    """It counts until then; null is to the end. Classification before ranking, for example."""
 
     margin: float | None = Field(default=None, gt=0)
     """Distance by which others must be farther away; null is softplus, in the two batch triplets only."""

@@ -36,6 +36,17 @@ class BatchConfig(Section):
     pictures: int = Field(default=4, ge=2)
     """Of each person; whoever has fewer is shown some of them twice."""
 
+    triplets: int = Field(default=0, ge=0)
+    """Above 0 a batch is this many triplets instead: two pictures of one person and one of another. The
+    network sees one picture after the other, of any size, and gradients are summed up to the batch."""
+
+    hard_negatives: int = Field(default=25, ge=0)
+    """Of triplets: the other picture is one of this many nearest ones of all people, by the network as it is
+    when the epoch begins; 0 takes any. Short epochs look anew more often."""
+
+    steps: int = Field(default=0, ge=0)
+    """Of triplets: batches of an epoch; 0 is as many as see as many pictures as there are."""
+
     shares: dict[str, float] = Field(default={})
     """Share of each data set in a batch, by its name; they add up to 1. Without any, people of all data sets
     are drawn alike, and pictures without identities in proportion to their number."""
@@ -64,6 +75,12 @@ class ErasingConfig(Section):
 
     max_aspect: float = Field(default=3.3, gt=0)
     """Height over width of the tallest rectangle."""
+
+    noise: bool = False
+    """What is erased becomes noise, as cut-out of "Re-ID done right" has it, not the mean colour."""
+
+    grow_epochs: float = Field(default=0.0, ge=0)
+    """Until then the largest area grows from the smallest to ``max_area``, so that pictures become harder."""
 
 
 class AugmentConfig(Section):
@@ -219,6 +236,24 @@ class CosineSchedule(Section):
     """The rate of the last step."""
 
 
+class ExponentialSchedule(Section):
+    """A constant rate, then an exponential fall (Hermans et al. 2017, arXiv:1703.07737, equation 9)."""
+
+    kind: Literal["exponential"] = "exponential"
+
+    epochs: int = Field(ge=1)
+    """Passes over the training set."""
+
+    lr: float = Field(gt=0)
+    """The rate until ``hold_epochs``."""
+
+    hold_epochs: float = Field(default=0, ge=0)
+    """From then on the rate falls."""
+
+    end_factor: float = Field(default=0.001, gt=0, lt=1)
+    """What the rate of the last step is, as a share of ``lr``."""
+
+
 class CyclesConfig(Section):
     """Further training after the schedule: cosine cycles, each lower than the one before."""
 
@@ -302,7 +337,7 @@ class TrainConfig(Section):
     optimiser: Annotated[SgdConfig | AdamConfig | AdamWConfig, Field(discriminator="kind")] = SgdConfig()
     """How a step changes the weights."""
 
-    schedule: Annotated[StepsSchedule | CosineSchedule, Field(discriminator="kind")]
+    schedule: Annotated[StepsSchedule | CosineSchedule | ExponentialSchedule, Field(discriminator="kind")]
     """How the learning rate goes over the epochs."""
 
     cycles: CyclesConfig | None = None

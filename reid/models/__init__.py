@@ -6,7 +6,10 @@ from typing import Any, TypeVar
 from torch import nn
 
 from foundation.errors import ReuniteError
+from reid.models.dare import DareSettings, build_dare
+from reid.models.done_right import DoneRightSettings, build_done_right
 from reid.models.ha_cnn import HaCnnSettings, build_ha_cnn
+from reid.models.harmonious import HarmoniousNetwork
 from reid.models.heads import ReidOutput
 from reid.models.robust_reid import (
     ROBUST_REID_025X,
@@ -17,7 +20,15 @@ from reid.models.robust_reid import (
 
 __all__ = ["MODEL_NAMES", "ReidOutput", "build_model"]
 
-MODEL_NAMES = ("robust-reid-1x", "robust-reid-2x", "robust-reid-025x", "ha-cnn", "resnet50-bnneck")
+MODEL_NAMES = (
+    "robust-reid-1x",
+    "robust-reid-2x",
+    "robust-reid-025x",
+    "ha-cnn",
+    "resnet50-bnneck",
+    "dare",
+    "done-right",
+)
 
 S = TypeVar("S")
 
@@ -32,7 +43,7 @@ def build_model(name: str, num_classes: int | None = None, **settings: Any) -> n
 
     Returns:
         A module of (B, 3, H, W) to `ReidOutput`, with ``preprocess``, ``embedding_length`` and
-        ``head_lengths``.
+        ``head_lengths``; where it gives several embeddings that can be compared, ``outputs`` names them.
 
     Raises:
         ReuniteError: No such network, or no such setting.
@@ -51,8 +62,16 @@ def build_model(name: str, num_classes: int | None = None, **settings: Any) -> n
             from reid.models.resnet50 import Resnet50, Resnet50Settings
 
             return Resnet50(_change(name, Resnet50Settings(), settings), num_classes)
+        case "dare":
+            return build_dare(_change(name, DareSettings(), settings), num_classes, _compact)
+        case "done-right":
+            return build_done_right(_change(name, DoneRightSettings(), settings), num_classes, _compact)
         case _:
             raise ReuniteError(f"network {name!r}: no such network, known are {', '.join(MODEL_NAMES)}")
+
+
+def _compact(settings: dict[str, Any]) -> HarmoniousNetwork:
+    return build_robust_reid(_change("robust-reid-025x", ROBUST_REID_025X, settings), None)
 
 
 def _change(name: str, default: S, settings: dict[str, Any]) -> S:

@@ -166,13 +166,16 @@ class HarmoniousNetwork(nn.Module):
         self.head_lengths = (head_length, head_length)
         self.embedding_length = 2 * head_length
         self.unit_heads = unit_heads
+        self.widths = tuple(widths)
         self.stem = conv_norm(3, stem_width, kernel=3, stride=2)
         if instance_stem:
             self.stem[1] = nn.InstanceNorm2d(stem_width, affine=True)
         self.stages = nn.ModuleList(stages)
         self.attentions = nn.ModuleList(HarmoniousAttention(width) for width in widths)
         self.local_blocks = nn.ModuleList(local_blocks)
-        self.global_pool, self.local_pool = (make_pool(widths[-1], gem) for _ in range(2))
+        self.global_pool, self.local_pool = (
+            make_pool(widths[-1], "gem" if gem else "average") for _ in range(2)
+        )
         self.global_head = Head(widths[-1], head_length, head_relu)
         self.local_head = Head(REGIONS * widths[-1], head_length, head_relu)
         initialise(self)

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from foundation.errors import ReuniteError
+
 
 class ReidOutput(NamedTuple):
     """What a network says about B pictures; losses act on its outputs by their names.
@@ -55,9 +57,32 @@ class AveragePool(nn.Module):
         return maps.mean(dim=(2, 3))
 
 
-def make_pool(channels: int, gem: bool) -> nn.Module:
-    """`GeM`, or the average: (B, C, H, W) to (B, C)."""
-    return GeM(channels) if gem else AveragePool()
+class MaxPool(nn.Module):
+    """The largest value of each map: (B, C, H, W) to (B, C)."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Of maps of any size."""
+        return maps.amax(dim=(2, 3))
+
+
+POOLS = ("average", "gem", "max")
+
+
+def make_pool(channels: int, kind: str) -> nn.Module:
+    """One of `POOLS`: (B, C, H, W) to (B, C).
+
+    Raises:
+        ReuniteError: There is no such pooling.
+    """
+    match kind:
+        case "average":
+            return AveragePool()
+        case "gem":
+            return GeM(channels)
+        case "max":
+            return MaxPool()
+        case _:
+            raise ReuniteError(f"network: pool must be one of {', '.join(POOLS)}, got {kind!r}")
 
 
 class Head(nn.Module):

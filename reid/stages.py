@@ -1,0 +1,118 @@
+"""What each stage of a network costs and finds: anytime and budgeted re-identification, as figures."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from foundation.errors import ReuniteError
+from foundation.figures import drawing, write_figure
+from reid.budget import Point, Rule, curve, make_stream, training_sides
+from reid.data import Dataset
+from reid.judging import Embed, Embedded, embed_records
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MAX_TRAINING_PICTURES = 4000
+"""Of the people that limits are learnt on; more make limits no better and take time."""
+
+RULES: tuple[Rule, ...] = ("random", "distance", "margin")
+
+
+def split_outputs(embedded: Embedded, outputs: Sequence[str]) -> dict[str, Embedded]:
+    """Each of the embeddings that stand one behind the other; all under "" where there is one alone."""
+    if not outputs:
+        return {"": embedded}
+    parts = np.split(embedded.embeddings, len(outputs), axis=1)
+    return {name: replace(embedded, embeddings=part) for name, part in zip(outputs, parts, strict=True)}
+
+
+def exits_of(outputs: Mapping[str, Embedded]) -> list[Embedded]:
+    """What is compared at each exit: the stage, and at the last the sum of all, which costs no more."""
+    *early, _, fused = outputs.values()
+    return [*early, fused]
+
+
+def stage_costs(path: Path) -> list[int]:
+    """Multiply-adds of a picture up to each stage, of a network in stages.
+
+    Raises:
+        ReuniteError: The file is no such network.
+    """
+    from reid.checkpoint import load_model
+    from reid.models.counting import count_multiply_adds
+    from reid.models.dare import Dare, StagesUpTo
+
+    if path.suffix != ".safetensors":
+        raise ReuniteError(f"{path}: only a .safetensors of ours says where its stages end")
+    model, preprocess, _ = load_model(path)
+    if not isinstance(model, Dare):
+        raise ReuniteError(f"{path}: is a network of one stage; anytime and budget need one of 'dare'")
+    return [
+        count_multiply_adds(StagesUpTo(model, stage), preprocess.height, preprocess.width)
+        for stage in range(len(model.stage_names))
+    ]
+
+
+def budget_curves(
+    embed: Embed,
+    dataset: Dataset,
+    outputs: Sequence[str],
+    queries: Mapping[str, Embedded],
+    gallery: Mapping[str, Embedded],
+    costs: Sequence[int],
+    advance: Callable[[int], object] | None = None,
+) -> dict[Rule, list[Point]]:
+    """The three curves of rank-1 and mAP over multiply-adds; see `reid.budget`.
+
+    Raises:
+        ReuniteError: The data set has no training people to learn limits on.
+    """
+    if not dataset.train:
+        raise ReuniteError(f"{dataset.name}: has no training people, whom the limits of exits are learnt on")
+    places = np.linspace(0, len(dataset.train) - 1, min(len(dataset.train), MAX_TRAINING_PICTURES)).astype(
+        int
+    )
+    embedded = embed_records(embed, dataset, [dataset.train[place] for place in places], advance=advance)
+    rows = training_sides(embedded)
+    sides = [
+        [
+            Embedded(it.embeddings[side], tuple(it.records[row] for row in side), ())
+            for it in exits_of(split_outputs(embedded, outputs))
+        ]
+        for side in rows
+    ]
+    training = make_stream(*sides)
+    stream = make_stream(exits_of(queries), exits_of(gallery))
+    return {rule: curve(stream, training, costs, rule) for rule in RULES}
+
+
+def write_stage_curves(path: Path, title: str, curves: Mapping[str, Sequence[Point]]) -> None:
+    """Rank-1 and mAP over multiply-adds as PNG and SVG, and the numbers as JSON beside them."""
+    write_figure(_draw(title, curves), path)
+    numbers: dict[str, Any] = {
+        name: [dict(zip(("multiply_adds", "rank1", "mAP"), point, strict=True)) for point in points]
+        for name, points in curves.items()
+    }
+    path.with_suffix(".json").write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+
+
+def _draw(title: str, curves: Mapping[str, Sequence[Point]]) -> "Figure":
+    with drawing(11.0, 4.0) as figure:
+        figure.suptitle(title)
+        for axes, (place, label) in zip(
+            figure.subplots(1, 2), ((1, "rank-1, percent"), (2, "mAP, percent")), strict=True
+        ):
+            for name, points in curves.items():
+                ordered = sorted(points)
+                costs = [point.multiply_adds / 1e6 for point in ordered]
+                axes.plot(costs, [100 * point[place] for point in ordered], marker=".", label=name)
+            axes.set_xlabel("million multiply-adds a picture, mean")
+            axes.set_ylabel(label)
+            axes.grid(visible=True)
+            axes.legend()
+    return figure
