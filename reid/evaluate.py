@@ -157,7 +157,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             reports[-1]["prior"] = _prior(asked, found)
         if arguments.budget:
             console.print(f"{dataset.name}: embedding training people, for the limits", soft_wrap=True)
-            curves = budget_curves(embed, dataset, embedder.outputs, *sides, costs)
+            curves = budget_curves(embed, dataset, embedder.outputs, sides, costs)
             write_stage_curves(arguments.budget, f"{embedder.name} on {dataset.name}", curves)
         if arguments.sheet:
             write_picture(

@@ -124,7 +124,8 @@ def draw(explanation: Explanation, first: Image, second: Image) -> Image:
     ]
     rows = []
     for image, maps in zip((first, second), explanation.maps, strict=True):
-        picture = cv2.resize(image, (TILE_WIDTH, TILE_HEIGHT), interpolation=cv2.INTER_AREA)
+        size = (TILE_WIDTH, TILE_HEIGHT)
+        picture = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
         tiles = [picture, *(_heat(picture, heat) for heat in (maps.sum(axis=0), *maps))]
         strip = np.full((TILE_HEIGHT + LINE, len(tiles) * (TILE_WIDTH + GAP) + GAP, 3), 255, np.uint8)
         for place, (tile, caption) in enumerate(zip(tiles, captions, strict=True)):

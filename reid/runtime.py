@@ -189,7 +189,8 @@ def _load_ours(path: Path, how: How) -> tuple[Any, Preprocess, tuple[str, ...]]:
             f"'{how.runtime}'"
         )
     if how.each_output and hasattr(model, "outputs"):
-        return EachOutput(model), preprocess, model.outputs
+        each = EachOutput(model)
+        return each, preprocess, each.outputs
     return model, preprocess, ()
 
 

@@ -62,12 +62,19 @@ def budget_curves(
     embed: Embed,
     dataset: Dataset,
     outputs: Sequence[str],
-    queries: Mapping[str, Embedded],
-    gallery: Mapping[str, Embedded],
+    sides: Sequence[Mapping[str, Embedded]],
     costs: Sequence[int],
     advance: Callable[[int], object] | None = None,
 ) -> dict[Rule, list[Point]]:
     """The three curves of rank-1 and mAP over multiply-adds; see `reid.budget`.
+
+    Args:
+        embed: The network.
+        dataset: Its training people teach the limits.
+        outputs: Names of the embeddings that it gives one behind the other.
+        sides: Queries and gallery, each of its outputs.
+        costs: Multiply-adds up to each exit.
+        advance: Is told how many pictures were embedded.
 
     Raises:
         ReuniteError: The data set has no training people to learn limits on.
@@ -87,11 +94,11 @@ def budget_curves(
         for side in rows
     ]
     training = make_stream(*sides)
-    stream = make_stream(exits_of(queries), exits_of(gallery))
+    stream = make_stream(*map(exits_of, sides))
     return {rule: curve(stream, training, costs, rule) for rule in RULES}
 
 
-def write_stage_curves(path: Path, title: str, curves: Mapping[str, Sequence[Point]]) -> None:
+def write_stage_curves(path: Path, title: str, curves: Mapping[Rule, Sequence[Point]]) -> None:
     """Rank-1 and mAP over multiply-adds as PNG and SVG, and the numbers as JSON beside them."""
     write_figure(_draw(title, curves), path)
     numbers: dict[str, Any] = {
@@ -101,7 +108,7 @@ def write_stage_curves(path: Path, title: str, curves: Mapping[str, Sequence[Poi
     path.with_suffix(".json").write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
 
 
-def _draw(title: str, curves: Mapping[str, Sequence[Point]]) -> "Figure":
+def _draw(title: str, curves: Mapping[Rule, Sequence[Point]]) -> "Figure":
     with drawing(11.0, 4.0) as figure:
         figure.suptitle(title)
         for axes, (place, label) in zip(

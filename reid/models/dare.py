@@ -215,7 +215,7 @@ class CompactStages(nn.Module):
 
     def pooled(self, stage: int, state: State) -> Tensor:
         maps, local = state
-        stripes = self.local_pools[stage](local.flatten(0, 1)).view(len(maps), -1)
+        stripes: Tensor = self.local_pools[stage](local.flatten(0, 1)).view(len(maps), -1)
         return torch.cat((self.global_pools[stage](maps), stripes), dim=1)
 
 
