@@ -79,7 +79,7 @@ class Views:
             self._view, self._said = view, self._open(view)
         unknown = np.flatnonzero(~np.isfinite(self._said[rows]).all(axis=1))
         if len(unknown):
-            self._said[rows[unknown]] = teachers.embed([images[place] for place in unknown])
+            self._said[rows[unknown]] = teachers.embed([images[place] for place in unknown.tolist()])
         return self._said[rows].astype(np.float32)
 
     def _open(self, view: int) -> NDArray[np.float16]:

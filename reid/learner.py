@@ -105,18 +105,18 @@ class Learner:
             group["lr"] = lr
         self.optimiser.zero_grad()
         values: dict[str, float] = {}
-        for group in batch.groups():
-            output, parts = self._look(forward, group, view, epoch)
+        for part in batch.groups():
+            output, parts = self._look(forward, part, view, epoch)
             if not parts:
                 continue
-            share = len(group.labels) / len(batch.labels)
+            share = len(part.labels) / len(batch.labels)
             loss = torch.stack(list(parts.values()))
             for name, value in zip(parts, loss.tolist(), strict=True):
                 values[name] = values.get(name, 0.0) + share * value
             if not loss.detach().sum().isfinite():
                 return values
             torch.autograd.backward(self.scaler.scale(loss.sum() * share))
-            self._move_centres(output, group.labels.to(self.device))
+            self._move_centres(output, part.labels.to(self.device))
         self.scaler.step(self.optimiser)
         self.scaler.update()
         if isinstance(self.average, Ema):

@@ -86,15 +86,15 @@ def budget_curves(
     )
     embedded = embed_records(embed, dataset, [dataset.train[place] for place in places], advance=advance)
     rows = training_sides(embedded)
-    sides = [
+    asked, known = (
         [
             Embedded(it.embeddings[side], tuple(it.records[row] for row in side), ())
             for it in exits_of(split_outputs(embedded, outputs))
         ]
         for side in rows
-    ]
-    training = make_stream(*sides)
-    stream = make_stream(*map(exits_of, sides))
+    )
+    queries, gallery = map(exits_of, sides)
+    stream, training = make_stream(queries, gallery), make_stream(asked, known)
     return {rule: curve(stream, training, costs, rule) for rule in RULES}
 
 

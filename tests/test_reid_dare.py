@@ -9,16 +9,24 @@ import pytest
 import torch
 
 from foundation.errors import ReuniteError
+from foundation.onnx_session import open_onnx
 from reid import budget, evaluate, export
 from reid.checkpoint import load_model
 from reid.config import load_config
 from reid.models import build_model
-from reid.models.dare import FUSED, Dare, StagesUpTo
+from reid.models.dare import FUSED, Dare, StagesUpTo, build_trunk
+from reid.models.torchvision_stages import DENSENET_LENGTHS, RESNET_LENGTHS
 from reid.retrieval import People
 from tests.drawn_people import TINY, draw_market, run, run_and_kill, weights
 from tests.test_reid_config import RECIPES
 
-SETTINGS = {"base": "robust-reid-025x", "base_settings": TINY, "hidden": 0, "length": 8, "unit": True}
+SETTINGS: dict[str, Any] = {
+    "base": "robust-reid-025x",
+    "base_settings": TINY,
+    "hidden": 0,
+    "length": 8,
+    "unit": True,
+}
 PICTURES = torch.rand(2, 3, 160, 64, generator=torch.Generator().manual_seed(0))
 
 
@@ -79,6 +87,21 @@ def test_a_trunk_has_the_names_of_the_network_that_it_comes_from() -> None:
     assert [name for name in shared if trunk[name].shape != own[name].shape] == []
 
 
+@pytest.mark.parametrize(
+    ("base", "lengths"), [("resnet50", RESNET_LENGTHS), ("densenet201", DENSENET_LENGTHS)]
+)
+def test_the_last_stage_of_torchvision_is_what_torchvision_pools(base: str, lengths: tuple[int, ...]) -> None:
+    trunk = build_trunk(base, "average", {}, build_compact=lambda _: pytest.fail("not compact")).eval()
+    state: tuple[torch.Tensor, ...] = (torch.rand(1, 3, 64, 32),)
+    with torch.inference_mode():
+        expected = trunk.backbone(state[0])  # type: ignore[operator]
+        for stage, length in enumerate(lengths):
+            state = trunk.advance(stage, state)  # type: ignore[operator]
+            pooled = trunk.pooled(stage, state)  # type: ignore[operator]
+            assert pooled.shape == (1, length)
+    torch.testing.assert_close(pooled, expected)
+
+
 def test_a_base_that_is_not_there_is_named() -> None:
     with pytest.raises(ReuniteError, match="base must be resnet50, densenet201 or robust-reid-025x, got 'x'"):
         build_model("dare", base="x")
@@ -98,7 +121,8 @@ def test_judging_has_a_row_for_each_stage_and_draws_budgets(
     options = ["--runtime", "pytorch", "--crops", "--flip", "--budget", str(path), "--json", str(table)]
     assert evaluate.main([str(trained / "weights.safetensors"), "--data", market, *options]) == 0
     outputs = ("stage1", "stage2", "stage3", "fused")
-    assert all(f"market1501 {name}" in capsys.readouterr().out or name for name in outputs)
+    said = capsys.readouterr().out
+    assert [name for name in outputs if f"market1501 {name}" not in said] == []
     assert [row["output"] for row in json.loads(table.read_text())["results"]] == list(outputs)
     curves = json.loads(path.with_suffix(".json").read_text())
     assert set(curves) == {"random", "distance", "margin"}
@@ -116,7 +140,7 @@ def test_exported_stages_share_their_work(trained: Path, tmp_path: Path) -> None
     assert [path.name for path, _ in written] == [f"dare-stage{number}.onnx" for number in (1, 2, 3)]
     given = [PICTURES.numpy()]
     for path, _ in written:
-        session = export.open_onnx(path, gpu=False)
+        session = open_onnx(path, gpu=False)
         names = [entrance.name for entrance in session.get_inputs()]
         embedding, *given = session.run(None, dict(zip(names, given, strict=True)))
     with torch.inference_mode():

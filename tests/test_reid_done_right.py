@@ -21,7 +21,7 @@ from reid.training_pictures import augmented_batches
 from tests.drawn_people import TINY, draw_market, run, run_and_kill, weights
 from tests.test_reid_config import RECIPES
 
-SETTINGS = {"base": "robust-reid-025x", "base_settings": TINY, "length": 8, "side_px": 96}
+SETTINGS: dict[str, Any] = {"base": "robust-reid-025x", "base_settings": TINY, "length": 8, "side_px": 96}
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_gradients_of_pictures_one_by_one_are_those_of_the_batch() -> None:
     model = build_model("done-right", **SETTINGS).train()
     pictures, labels = torch.rand(6, 3, 64, 32), torch.tensor([0, 0, 1, 2, 2, 0])
     half = [losses.ranking(model(pictures[at : at + 3]).embedding, labels[at : at + 3], 0.5) for at in (0, 3)]
-    torch.autograd.backward(sum(half) / 2)
+    torch.autograd.backward(torch.stack(half).mean())
     expected = {name: it.grad.clone() for name, it in model.named_parameters() if it.grad is not None}
     model.zero_grad()
     for at in (0, 3):

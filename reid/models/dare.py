@@ -122,10 +122,11 @@ class StagesUpTo(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) to the embedding of length 1; of the last stage the fused one."""
         given: State = (images,)
+        said: State = ()
         for stage in range(self.last + 1):
-            embedding, *given_next = StageOnly(self.model, stage)(*given)
-            given = tuple(given_next)
-        return embedding
+            said = StageOnly(self.model, stage)(*given)
+            given = said[1:]
+        return said[0]
 
 
 class StageOnly(nn.Module):
