@@ -134,6 +134,7 @@ def test_judging_has_a_row_for_each_stage_and_draws_budgets(
     assert path.exists()
 
 
+@pytest.mark.slow
 def test_exported_stages_share_their_work(trained: Path, tmp_path: Path) -> None:
     model, preprocess, _ = load_model(trained / "weights.safetensors")
     written = export.export_stages(model, preprocess, "onnx", tmp_path / "dare.onnx")
