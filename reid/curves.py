@@ -1,11 +1,13 @@
-"""The course of a training as a figure: loss and scores over the epochs."""
+"""Curves as figures: loss and scores over the epochs of a training, scores over the cost of stages."""
 
+import json
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from foundation.figures import drawing, write_figure
+from reid.budget import Point, Rule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,4 +48,32 @@ def draw_curves(rows: Sequence[Mapping[str, float]]) -> "Figure":
             axes.legend(loc="upper left", bbox_to_anchor=(1, 1), title="at the end", alignment="left")
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    return figure
+
+
+def write_stage_curves(path: Path, title: str, curves: Mapping[Rule, Sequence[Point]]) -> None:
+    """Rank-1 and mAP over multiply-adds as PNG and SVG, and the numbers as JSON beside them."""
+    write_figure(draw_stage_curves(title, curves), path)
+    numbers: dict[str, Any] = {
+        name: [dict(zip(("multiply_adds", "rank1", "mAP"), point, strict=True)) for point in points]
+        for name, points in curves.items()
+    }
+    path.with_suffix(".json").write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+
+
+def draw_stage_curves(title: str, curves: Mapping[Rule, Sequence[Point]]) -> "Figure":
+    """On the left rank-1, on the right mAP, in percent; a line for each rule."""
+    with drawing(11.0, 4.0) as figure:
+        figure.suptitle(title)
+        for axes, (place, label) in zip(
+            figure.subplots(1, 2), ((1, "rank-1, percent"), (2, "mAP, percent")), strict=True
+        ):
+            for name, points in curves.items():
+                ordered = sorted(points)
+                costs = [point.multiply_adds / 1e6 for point in ordered]
+                axes.plot(costs, [100 * point[place] for point in ordered], marker=".", label=name)
+            axes.set_xlabel("million multiply-adds a picture, mean")
+            axes.set_ylabel(label)
+            axes.grid(visible=True)
+            axes.legend()
     return figure

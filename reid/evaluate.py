@@ -21,6 +21,7 @@ from foundation.command import Command
 from foundation.cosine_prior import CosinePrior
 from foundation.errors import ReuniteError
 from foundation.weights import weights_folder
+from reid.curves import write_stage_curves
 from reid.data import Dataset, open_datasets
 from reid.judging import MANIFOLDS, Embedded, WayOfRanking, embed_both_sides, embed_known, over_views, rank
 from reid.lomo import LOMO_NAMES, open_lomo
@@ -30,7 +31,7 @@ from reid.prior import measure_prior
 from reid.retrieval import RetrievalScores
 from reid.runtime import CONVENTIONS, RUNTIMES, Embedder, open_embedder
 from reid.sheet import make_sheet, write_picture
-from reid.stages import budget_curves, split_outputs, stage_costs, write_stage_curves
+from reid.stages import budget_curves, split_outputs, stage_costs
 from reid.zoo import Network, find_network
 
 

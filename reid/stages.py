@@ -1,21 +1,15 @@
-"""What each stage of a network costs and finds: anytime and budgeted re-identification, as figures."""
+"""What each stage of a network costs and finds: anytime and budgeted re-identification."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from foundation.errors import ReuniteError
-from foundation.figures import drawing, write_figure
 from reid.budget import Point, Rule, curve, make_stream, training_sides
 from reid.data import Dataset
 from reid.judging import Embed, Embedded, embed_records
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 MAX_TRAINING_PICTURES = 4000
 """Of the people that limits are learnt on; more make limits no better and take time."""
@@ -96,30 +90,3 @@ def budget_curves(
     queries, gallery = map(exits_of, sides)
     stream, training = make_stream(queries, gallery), make_stream(asked, known)
     return {rule: curve(stream, training, costs, rule) for rule in RULES}
-
-
-def write_stage_curves(path: Path, title: str, curves: Mapping[Rule, Sequence[Point]]) -> None:
-    """Rank-1 and mAP over multiply-adds as PNG and SVG, and the numbers as JSON beside them."""
-    write_figure(_draw(title, curves), path)
-    numbers: dict[str, Any] = {
-        name: [dict(zip(("multiply_adds", "rank1", "mAP"), point, strict=True)) for point in points]
-        for name, points in curves.items()
-    }
-    path.with_suffix(".json").write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
-
-
-def _draw(title: str, curves: Mapping[Rule, Sequence[Point]]) -> "Figure":
-    with drawing(11.0, 4.0) as figure:
-        figure.suptitle(title)
-        for axes, (place, label) in zip(
-            figure.subplots(1, 2), ((1, "rank-1, percent"), (2, "mAP, percent")), strict=True
-        ):
-            for name, points in curves.items():
-                ordered = sorted(points)
-                costs = [point.multiply_adds / 1e6 for point in ordered]
-                axes.plot(costs, [100 * point[place] for point in ordered], marker=".", label=name)
-            axes.set_xlabel("million multiply-adds a picture, mean")
-            axes.set_ylabel(label)
-            axes.grid(visible=True)
-            axes.legend()
-    return figure

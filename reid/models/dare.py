@@ -215,6 +215,7 @@ class CompactStages(nn.Module):
         return out * soft, local.unflatten(0, (-1, REGIONS))
 
     def pooled(self, stage: int, state: State) -> Tensor:
+        """(B, lengths[stage]) of the whole map and of each stripe."""
         maps, local = state
         stripes: Tensor = self.local_pools[stage](local.flatten(0, 1)).view(len(maps), -1)
         return torch.cat((self.global_pools[stage](maps), stripes), dim=1)

@@ -24,12 +24,14 @@ class ResnetStages(nn.Module):
         self.pools = nn.ModuleList(make_pool(length, pool) for length in self.lengths)
 
     def advance(self, stage: int, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Leaves its map; see `reid.models.dare.Trunk`."""
         body, (maps,) = self.backbone, state
         if stage == 0:
             maps = body.maxpool(body.relu(body.bn1(body.conv1(maps))))
         return ((body.layer1, body.layer2, body.layer3, body.layer4)[stage](maps),)
 
     def pooled(self, stage: int, state: tuple[Tensor, ...]) -> Tensor:
+        """(B, lengths[stage]) of the map."""
         pooled: Tensor = self.pools[stage](state[0])
         return pooled
 
@@ -46,6 +48,7 @@ class DenseNetStages(nn.Module):
         self.pools = nn.ModuleList(make_pool(length, pool) for length in self.lengths)
 
     def advance(self, stage: int, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Leaves its map; see `reid.models.dare.Trunk`."""
         body, (maps,) = self.backbone.features, state
         if stage == 0:
             maps = body.pool0(body.relu0(body.norm0(body.conv0(maps))))
@@ -55,5 +58,6 @@ class DenseNetStages(nn.Module):
         return (functional.relu(body.norm5(maps)) if stage == 3 else maps,)
 
     def pooled(self, stage: int, state: tuple[Tensor, ...]) -> Tensor:
+        """(B, lengths[stage]) of the map."""
         pooled: Tensor = self.pools[stage](state[0])
         return pooled
