@@ -30,10 +30,12 @@ class Columns:
 
 def check_shape(name: str, array: NDArray[Any], shape: Sequence[int | None]) -> None:
     """Raise ValueError unless ``array`` has this shape; None stands for any length."""
-    # A loop, as this runs some twenty times a frame and a generator would take twice as long.
-    is_right = len(array.shape) == len(shape)
-    for want, have in zip(shape, array.shape, strict=False):
-        is_right = is_right and (want is None or want == have)
-    if not is_right:
-        wanted = ", ".join("any" if want is None else str(want) for want in shape)
-        raise ValueError(f"{name} must have shape ({wanted}), got {tuple(array.shape)}")
+    have = array.shape
+    if len(have) == len(shape):
+        for place, want in enumerate(shape):  # a loop, as this runs some twenty times a frame
+            if want is not None and want != have[place]:
+                break
+        else:
+            return
+    wanted = ", ".join("any" if want is None else str(want) for want in shape)
+    raise ValueError(f"{name} must have shape ({wanted}), got {tuple(have)}")

@@ -20,7 +20,7 @@ MAX_COST = 0.7
 def _both_ways(request: pytest.FixtureRequest) -> Iterator[None]:
     """Every test of this file once as with many people and once as with few."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(association, "DENSE_BELOW", request.param)
+        patch.setattr(association, "SOLVED_AT_ONCE", request.param)
         yield
 
 
@@ -86,14 +86,15 @@ def test_who_gave_way_to_a_sure_pair_is_paired_elsewhere() -> None:
 
 
 def test_sure_pairs_of_many_people_need_no_solver(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Everybody has a rival, who is dearer; 118 is sure once both neighbours are gone.
+    # Everybody has a rival, who is dearer; 118 and 119 want the same column, which 119 gains so much by that
+    # 118 stays apart, as 117 is sure of its own.
     cost = np.full((120, 120), np.inf)
     np.fill_diagonal(cost, 0.1)
     np.fill_diagonal(cost[1:], 0.55)
-    cost[[118, 119], [117, 118]] = 0.3
-    expected = [(row, row) for row in range(120)]
+    cost[118, 118], cost[119, 118], cost[119, 119] = 0.4, 0.05, 0.6
+    expected = [*((row, row) for row in range(118)), (119, 118)]
     assert chosen_of(cost) == expected
-    monkeypatch.setattr(association, "DENSE_BELOW", 0)
+    monkeypatch.setattr(association, "SOLVED_AT_ONCE", 0)
     monkeypatch.setattr(association, "_solved_pairs", lambda *_: pytest.fail("the solver was called"))
     assert chosen_of(cost) == expected
 
@@ -134,6 +135,15 @@ def test_order_of_rows_and_columns_does_not_matter(seed: int) -> None:
     rows, columns = random.permutation(12), random.permutation(9)
     mixed = chosen_of(cost[rows][:, columns])
     assert sorted((rows[row], columns[column]) for row, column in mixed) == chosen_of(cost)
+
+
+def test_the_best_pairs_of_all_rows_are_taken_if_their_columns_differ(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(association, "_solved_pairs", lambda *_: pytest.fail("the solver was called"))
+    cost = np.array([[0.1, 0.2, 0.6], [0.3, 0.2, 0.6], [0.6, 0.5, 0.4]])
+    assert chosen_of(cost) == [(0, 0), (1, 1), (2, 2)]
+    assert chosen_of(cost[:, ::-1]) == [(0, 2), (1, 1), (2, 0)]
 
 
 def test_a_pair_that_costs_as_much_as_the_gate_is_made_if_nobody_else_wants_either() -> None:

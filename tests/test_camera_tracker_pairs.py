@@ -14,12 +14,13 @@ from tracker.camera_tracker import CameraTracker
 from tracker.camera_tracker.pairs import (
     UNSURE,
     Candidates,
+    CostedPairs,
     covered_shares,
     fuse_appearance,
     fuse_score,
     stage_cost,
 )
-from tracker.camera_tracker.track_states import TRACKED, Prediction, TrackStates, boxes_of, coordinates
+from tracker.camera_tracker.track_states import TRACKED, Prediction, TrackStates, coordinates
 from tracker.config import AssociationStage, TrackingConfig
 from tracker.geometry import feet_of
 from tracker.kalman import BoxNoise, start_moments
@@ -77,9 +78,12 @@ def stage_of(**fields: object) -> AssociationStage:
 def costs(tracks: TrackStates, found: Observations, **fields: object) -> dict[tuple[int, int], float]:
     """What each pair costs that a stage of these fields allows."""
     stage, prediction = stage_of(**fields), Prediction(0.0, -np.inf, tracks)
-    candidates = Candidates(prediction, boxes_of(tracks.moments), found, MEASURED_SD)
-    pairs = candidates.of(stage)
-    cost = stage_cost(stage, candidates.motion_cost(stage, pairs), tracks, found, pairs)
+    candidates = Candidates(prediction, found, MEASURED_SD)
+    pairs = candidates.of(stage, np.ones(len(tracks), np.bool_), np.ones(len(found), np.bool_))
+    if stage.max_cost == 1:  # what costs more than all, too
+        all_pairs = candidates.pairs_of(stage)
+        pairs = CostedPairs(all_pairs.rows, all_pairs.columns, candidates.motion_cost(stage))
+    cost = stage_cost(stage, tracks, found, pairs)
     places = zip(pairs.rows.tolist(), pairs.columns.tolist(), strict=True)
     return dict(zip(places, cost.tolist(), strict=True))
 
@@ -259,7 +263,7 @@ def test_stages_that_compare_other_boxes_get_other_pairs() -> None:
     person = tracks_at([60, 0, 100, 100], seen=PERSON)
     prediction = Prediction(0.0, -np.inf, person)
     found = found_at(PERSON, [105, 0, 145, 100])
-    candidates = Candidates(prediction, boxes_of(person.moments), found, MEASURED_SD)
+    candidates = Candidates(prediction, found, MEASURED_SD)
     expected: list[tuple[dict[str, object], list[int]]] = [
         ({}, []),
         ({"boxes": "last_seen"}, [0]),
@@ -270,7 +274,7 @@ def test_stages_that_compare_other_boxes_get_other_pairs() -> None:
         ({}, []),
     ]
     for fields, columns in expected:
-        assert sorted(candidates.of(stage_of(**fields)).columns.tolist()) == columns
+        assert sorted(candidates.pairs_of(stage_of(**fields)).columns.tolist()) == columns
 
 
 # Appearance
@@ -302,8 +306,9 @@ def test_appearance_counts_by_its_weight_within_both_gates(
     person, half = tracks_at(PERSON, embeddings=RED[None]), [0.0, 0.0, 40.0, 50.0]
     found = found_at(half, half, half, embeddings=np.stack((RED, PURPLE, 0 * RED)))
     cost = costs(person, found, **fields)
-    assert [cost[0, 0], cost[0, 1]] == pytest.approx([red, purple])
-    assert cost[0, 2] == 0.5, "nobody looked, so motion alone counts"
+    assert [cost.get((0, column), np.inf) for column in range(2)] == pytest.approx([red, purple])
+    if "max_cost" not in fields or red == 0:
+        assert cost[0, 2] == 0.5, "nobody looked, so motion alone counts"
 
 
 @pytest.mark.parametrize("weight", [0.3, 1.0])
@@ -368,8 +373,8 @@ def test_a_crowd_is_followed_alike_however_its_pairs_are_found(
     frames = [np.concatenate((it, it + sizes), axis=1)[random.random(60) < 0.9] for it in corners]
     tables = []
     for limit in (0, 10**9):
-        for module in (association, geometry):
-            monkeypatch.setattr(module, "DENSE_BELOW", limit)
+        monkeypatch.setattr(geometry, "DENSE_BELOW", limit)
+        monkeypatch.setattr(association, "SOLVED_AT_ONCE", limit)
         tracker = tracker_of(stage_of(**{"max_cost": 0.9, **fields}))
         tracks = [
             follow(tracker, number * FRAME_S, found_at(*boxes.tolist()))

@@ -11,12 +11,12 @@ from hypothesis.extra.numpy import arrays
 from foundation.arrays import FloatArray
 from tracker import geometry
 from tracker.geometry import (
-    grow,
-    height_iou_of_pairs,
     iou_matrix,
     iou_of_pairs,
     move_boxes,
     overlapping_pairs,
+    overlaps_of_pairs,
+    plain_and_grown,
     xywh_to_xyxy,
     xyxy_to_xywh,
 )
@@ -42,7 +42,11 @@ def matrix_of_pairs(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 def height_matrix_of_pairs(a: FloatArray, b: FloatArray) -> FloatArray:
-    return height_iou_of_pairs(*all_pairs(a, b)).reshape(len(a), len(b))
+    return overlap_of_heights(*all_pairs(a, b)).reshape(len(a), len(b))
+
+
+def overlap_of_heights(a: FloatArray, b: FloatArray) -> FloatArray:
+    return overlaps_of_pairs(plain_and_grown(a, 0.3), plain_and_grown(b, 0.3))[1]
 
 
 def overlapping(a: FloatArray, b: FloatArray) -> list[tuple[int, int]]:
@@ -101,7 +105,9 @@ def test_overlap_by_hand(other: list[float], iou: float, height_iou: float) -> N
     boxes = np.array([other], dtype=np.float64)
     assert iou_matrix(BOX, boxes) == pytest.approx(iou)
     assert iou_of_pairs(BOX, boxes) == pytest.approx(iou)
-    assert height_iou_of_pairs(BOX, boxes) == pytest.approx(height_iou)
+    assert overlap_of_heights(BOX, boxes) == pytest.approx(height_iou)
+    both, others = plain_and_grown(BOX, 0.0), plain_and_grown(boxes, 0.0)
+    assert overlaps_of_pairs(both, others)[0] == pytest.approx(iou)
 
 
 def test_boxes_without_area_overlap_nothing() -> None:
@@ -213,6 +219,8 @@ def test_boxes_come_back(seed: int, angle: float, scale: float) -> None:
 def test_grown_boxes_by_hand() -> None:
     boxes = np.array([[0.0, 0.0, 40.0, 100.0], [-10.0, 5.0, 0.0, 10.0]])
     before = boxes.copy()
-    assert grow(boxes, 0.1) == pytest.approx(np.array([[-4.0, -10.0, 44.0, 110.0], [-11.0, 4.5, 1.0, 10.5]]))
-    assert grow(boxes, 0.0).tolist() == boxes.tolist() == before.tolist()
-    assert grow(np.empty((0, 4)), 0.3).shape == (0, 4)
+    plain, grown = plain_and_grown(boxes, 0.1)
+    by_hand = np.array([[-4.0, -10.0, 44.0, 110.0], [-11.0, 4.5, 1.0, 10.5]])
+    np.testing.assert_allclose(grown.T, by_hand)
+    assert plain.T.tolist() == boxes.tolist() == before.tolist()
+    assert plain_and_grown(np.empty((0, 4)), 0.3).shape == (2, 4, 0)

@@ -7,9 +7,8 @@ import numpy as np
 
 from foundation.arrays import FloatArray, IntArray
 
-DENSE_BELOW = 10_000
-"""Of fewer than this many pairs, M x N, all go to the solver: measured to be
-faster than to sort out the sure ones."""
+SOLVED_AT_ONCE = 100
+"""No more pairs than this all go to the solver: measured to be faster than to sort out the sure ones."""
 
 SURE_ROUNDS = 2
 """Of 1,000 boxes on 1080p two leave a sixth of the allowed pairs to the solver; a third finds hardly more."""
@@ -28,10 +27,11 @@ def cheapest_pairs(
     not listed is forbidden. The gate acts before the solver: filtering its answer afterwards would let a
     forbidden pair push out an allowed one.
 
-    Most pairs need no solver. A pair *gains* ``max_cost`` less its cost. One that gains as much as the best
-    other pair of its row and the best other pair of its column together is in an answer of lowest cost:
-    an answer without it can take it and drop at most one pair in its row and one in its column. Who is left
-    once these are taken is solved as a plain assignment, where apart gains 0.
+    A pair *gains* ``max_cost`` less its cost. A pair without a rival is in every answer. Where the pairs that
+    gain most of each row have columns of their own, as in most frames, they are the answer. A pair that gains
+    as much as the best other pair of its row and the best other pair of its column together is in an answer
+    of lowest cost: an answer without it can take it and drop at most one pair in its row and one in its
+    column. What is left is solved as a plain assignment, where apart gains 0.
 
     Args:
         rows: (P,) tracks, below M.
@@ -50,36 +50,44 @@ def cheapest_pairs(
     """
     if not math.isfinite(max_cost):
         raise ValueError(f"max_cost must be finite, got {max_cost}")
-    if not (cost > -np.inf).all():
+    if not cost.min(initial=np.inf) > -np.inf:
         place = int(np.argmin(cost > -np.inf))
         raise ValueError(
             f"cost of row {rows[place]}, column {columns[place]} is {cost[place]}; inf forbids a pair"
         )
     places = (cost <= max_cost).nonzero()[0]
-    if not len(places):  # lap 0.5.13 writes beyond its memory if a side is empty.
-        return places
     rows, columns = rows.take(places), columns.take(places)
-    if np.bincount(rows).max() == 1 == np.bincount(columns).max():  # no pair has a rival
+    has_rival = np.bincount(rows).take(rows) > 1
+    has_rival |= np.bincount(columns).take(columns) > 1
+    contested = has_rival.nonzero()[0]
+    if not len(contested):
         return places
-    gain = np.maximum(max_cost - cost.take(places), LEAST_GAIN)
-    if shape[0] * shape[1] < DENSE_BELOW:
-        return places.take(_solved_pairs(rows, columns, gain, shape))
-    chosen = []
-    for _ in range(SURE_ROUNDS):
+    is_chosen = ~has_rival
+    rows, columns = rows.take(contested), columns.take(contested)
+    gain = np.maximum(max_cost - cost.take(places.take(contested)), LEAST_GAIN)
+    is_chosen[contested.take(_pairs_of_most_gain(rows, columns, gain, shape))] = True
+    return places[is_chosen]
+
+
+def _pairs_of_most_gain(
+    rows: IntArray, columns: IntArray, gain: FloatArray, shape: tuple[int, int]
+) -> IntArray:
+    """Places of the pairs of highest total gain: those that are sure, then those that a solver chooses."""
+    best: IntArray = (gain == _highest(gain, rows, shape[0]).take(rows)).nonzero()[0]
+    if np.bincount(columns.take(best)).max() == 1 == np.bincount(rows.take(best)).max():
+        return best
+    places, chosen = np.arange(len(rows)), []
+    for _ in range(SURE_ROUNDS if len(rows) > SOLVED_AT_ONCE else 0):
         sure = _sure_pairs(rows, columns, gain, shape)
         chosen.append(places.take(sure))
         is_row, is_column = np.ones(shape[0], np.bool_), np.ones(shape[1], np.bool_)
         is_row[rows.take(sure)] = is_column[columns.take(sure)] = False
-        left = np.flatnonzero(is_row.take(rows) & is_column.take(columns))
-        if not len(left):
-            break
+        left = (is_row.take(rows) & is_column.take(columns)).nonzero()[0]
         places, rows, columns, gain = places.take(left), rows.take(left), columns.take(left), gain.take(left)
-    else:
-        some_rows, rows = np.unique(rows, return_inverse=True)
-        some_columns, columns = np.unique(columns, return_inverse=True)
-        solved = _solved_pairs(rows, columns, gain, (len(some_rows), len(some_columns)))
-        chosen.append(places.take(solved))
-    return np.sort(np.concatenate(chosen))
+        if not len(left):  # lap 0.5.13 writes beyond its memory if a side is empty.
+            return np.concatenate(chosen)
+    chosen.append(places.take(_solved_pairs(rows, columns, gain, shape)))
+    return np.concatenate(chosen)
 
 
 def _sure_pairs(rows: IntArray, columns: IntArray, gain: FloatArray, shape: tuple[int, int]) -> IntArray:
@@ -115,8 +123,19 @@ def lowest_of_groups(values: FloatArray, groups: IntArray, count: int) -> FloatA
 
 def _solved_pairs(rows: IntArray, columns: IntArray, gain: FloatArray, shape: tuple[int, int]) -> IntArray:
     """Places of the pairs of highest total gain, rising: a plain assignment, in which apart gains 0."""
-    cost = np.zeros(shape)
+    rows, num_rows = _numbered(rows, shape[0])
+    columns, num_columns = _numbered(columns, shape[1])
+    size = max(num_rows, num_columns)  # square, or lap makes it so, which takes twice as long
+    cost = np.zeros((size, size))
     cost[rows, columns] = -gain
-    _, column_of_row, _ = lap.lapjv(cost, extend_cost=True)
-    solved: IntArray = np.flatnonzero(column_of_row[rows] == columns)
+    _, column_of_row, _ = lap.lapjv(cost)
+    solved: IntArray = (column_of_row.take(rows) == columns).nonzero()[0]
     return solved
+
+
+def _numbered(groups: IntArray, count: int) -> tuple[IntArray, int]:
+    """(P,) groups below ``count``, numbered from 0 without those that do not occur; and how many do."""
+    occurs = np.zeros(count, np.int64)
+    occurs[groups] = 1
+    numbers = np.cumsum(occurs)
+    return numbers.take(groups) - 1, int(numbers[-1])

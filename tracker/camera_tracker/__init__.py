@@ -1,6 +1,7 @@
 """CameraTracker: the boxes of one camera, frame by frame, become tracks."""
 
-from dataclasses import fields, replace
+import math
+from dataclasses import fields
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,6 @@ from tracker.camera_tracker.continuing import continue_tracks, second_boxes, sta
 from tracker.camera_tracker.pairs import Candidates, is_contested, stage_cost
 from tracker.camera_tracker.shift import common_shift
 from tracker.camera_tracker.track_states import (
-    CENTERS,
     LOST,
     SIZES,
     STATUS_NAMES,
@@ -133,20 +133,15 @@ class CameraTracker:
         """
         boxes, scores = detections.boxes, detections.scores
         # A sum is finite only if all of it is, so most frames need no more than it and a comparison.
-        if not (np.isfinite(boxes.sum() + scores.sum()) and (boxes[:, 2:] > boxes[:, :2]).all()):
+        if not math.isfinite(boxes.sum() + scores.sum()) or np.count_nonzero(boxes[:, 2:] <= boxes[:, :2]):
             self._refuse_broken(prediction.time, detections)
-        tracks = prediction.tracks
-        predicted = boxes_of(tracks.moments)
-        if len(tracks) and self._config.common_shift:
-            likely = boxes[scores >= self._likely_score]
-            shift = common_shift(tracks.status, tracks.seen_counts, predicted, likely)
-            if shift.any():
-                moments, both_corners = tracks.moments.copy(), np.tile(shift, 2)
-                moments[:, 0, CENTERS] += shift
-                predicted += both_corners
-                tracks = tracks.at(moments, tracks.seen_boxes + both_corners)
-                prediction = replace(prediction, tracks=tracks)
-        return Candidates(prediction, predicted, detections, self._config.motion.measured_sd)
+        candidates = Candidates(prediction, detections, self._config.motion.measured_sd)
+        if len(candidates.tracks) and self._config.common_shift:
+            pairs = candidates.pairs_of(self._config.stages[0])
+            shift = common_shift(candidates, pairs, scores >= self._likely_score)
+            if np.count_nonzero(shift):
+                return candidates.moved(shift)
+        return candidates
 
     def _refuse_broken(self, time: float, detections: Detections | Observations) -> None:
         boxes, scores = detections.boxes, detections.scores
@@ -179,19 +174,12 @@ class CameraTracker:
         fits, is_needed = np.zeros(len(detections), np.bool_), np.zeros(len(detections), np.bool_)
         competes = np.zeros(len(detections), np.bool_)
         for stage, takes_part in zip(self._config.stages, self._takes_part, strict=True):
-            pairs = candidates.of(stage)
-            takes = takes_part[tracks.status].take(pairs.rows)
-            if stage.scores == "likely":
-                takes &= is_likely.take(pairs.columns)
-            pairs = pairs[np.flatnonzero(takes)]
-            cost = candidates.motion_cost(stage, pairs)
-            if stage.appearance_weight < 1:
-                allowed = np.flatnonzero(cost <= stage.max_cost)
-                pairs, cost = pairs[allowed], cost.take(allowed)
+            is_column = is_likely if stage.scores == "likely" else np.ones(len(detections), np.bool_)
+            pairs = candidates.of(stage, takes_part.take(tracks.status), is_column)
             fits[pairs.columns] = True
             is_needed[pairs.columns[is_due.take(pairs.rows)]] = True
             if stage.appearance_weight:
-                competes[pairs.columns[is_contested(stage, pairs, cost)]] = True
+                competes[pairs.columns[is_contested(stage, pairs)]] = True
         return competes | ((is_needed | ~fits) & is_likely)
 
     def update(self, candidates: Candidates, observations: Observations) -> Update:
@@ -221,14 +209,15 @@ class CameraTracker:
             self._sure_score,
         )
         is_over = (self._tracks.status == TENTATIVE) & (self._tracks.seen_times < self._time)
-        if is_over.any():
+        if np.count_nonzero(is_over):
             self._tracks = self._tracks[~is_over]
         is_new = observations.scores >= self._likely_score
         is_new[columns] = False
-        if is_new.any():
-            is_new[is_new] = ~self._repeats(observations.boxes[is_new])
-        if is_new.any():
-            found, max_iou = observations[is_new], self._config.max_confirm_iou
+        new = is_new.nonzero()[0]
+        if len(new):
+            new = new[~self._repeats(observations.boxes[new])]
+        if len(new):
+            found, max_iou = observations[new], self._config.max_confirm_iou
             status = np.full(len(found), TENTATIVE)
             if is_first or self._config.confirm_frames == 1:
                 nobody_before = np.zeros(len(found), np.bool_)
@@ -288,7 +277,7 @@ class CameraTracker:
 
     def _report(self, rows: IntArray, scores: FloatArray) -> Tracks:
         tracks = self._tracks
-        boxes = boxes_of(tracks.moments.take(rows, 0)) if len(rows) else np.empty((0, 4))
+        boxes = boxes_of(tracks.moments).take(rows, 0) if len(rows) else np.empty((0, 4))
         return Tracks(tracks.track_ids.take(rows), boxes, scores, tracks.last_embeddings.take(rows, 0))
 
     def state(self) -> State:
@@ -350,23 +339,20 @@ class CameraTracker:
         for stage, takes_part in zip(self._config.stages, self._takes_part, strict=True):
             if num_matched == min(len(tracks), len(observations)):
                 break
-            is_row = takes_part[tracks.status] & (column_of_row < 0)
+            is_row = takes_part.take(tracks.status)
+            is_row &= column_of_row < 0
             is_column = is_free & is_likely if stage.scores == "likely" else is_free
-            num_rows, num_columns = np.count_nonzero(is_row), np.count_nonzero(is_column)
-            if not num_rows or not num_columns:
+            if not np.count_nonzero(is_row) or not np.count_nonzero(is_column):
                 continue
-            pairs = candidates.of(stage)
-            if num_rows < len(is_row) or num_columns < len(is_column):
-                some = (is_row.take(pairs.rows) & is_column.take(pairs.columns)).nonzero()[0]
-                if not len(some):
-                    continue
-                pairs = pairs[some]
-            cost = stage_cost(stage, candidates.motion_cost(stage, pairs), tracks, observations, pairs)
+            pairs = candidates.of(stage, is_row, is_column)
+            if not len(pairs.rows):
+                continue
+            cost = stage_cost(stage, tracks, observations, pairs)
             shape = (len(tracks), len(observations))
             chosen = cheapest_pairs(pairs.rows, pairs.columns, cost, stage.max_cost, shape)
             columns = pairs.columns.take(chosen)
             column_of_row[pairs.rows.take(chosen)] = columns
             is_free[columns] = False
             num_matched += len(columns)
-        rows = np.nonzero(column_of_row >= 0)[0]
-        return rows, column_of_row[rows]
+        rows = (column_of_row >= 0).nonzero()[0]
+        return rows, column_of_row.take(rows)

@@ -1,8 +1,11 @@
 """What a frame makes of tracks: whoever was matched goes on, whoever was not is lost, and new ones start."""
 
-import numpy as np
+from typing import Any
 
-from foundation.arrays import BoolArray, IntArray
+import numpy as np
+from numpy.typing import NDArray
+
+from foundation.arrays import BoolArray, EmbeddingArray, FloatArray, IntArray
 from tracker.camera_tracker.pairs import covered_shares
 from tracker.camera_tracker.track_states import (
     LOST,
@@ -36,41 +39,65 @@ def continue_tracks(
         rows, columns: (K,) each track that was matched, rising, and the observation it was matched with.
         sure_score: As in `second_boxes`.
     """
-    tracks, found = predicted.copy(), observations[columns]
-    before = tracks.moments[rows]
+    found, old = observations[columns], predicted
+    before = old.moments if len(rows) == len(old) else old.moments.take(rows, 0)
+    seen_counts = old.seen_counts.take(rows) + 1
     # How far a detection may be off grows with its doubt and with what stands before it.
     doubt = 1.0 + config.score_doubt * (1.0 - np.minimum(np.maximum(found.scores, 0.0), 1.0))
     if config.cover_doubt:
-        doubt *= 1.0 + config.cover_doubt * covered_shares(observations.boxes)[columns]
-    tracks.moments[rows] = update_moments(
-        before, coordinates(found.boxes), heights_of(before) * doubt[:, None], noise
-    )
-    tracks.seen_boxes[rows] = found.boxes
-    tracks.frame_counts[:] += 1
-    tracks.seen_counts[rows] += 1
-    tracks.last_embeddings[:] = 0.0
-    if found.embeddings.any():
-        is_embedded = found.embeddings.any(axis=1)
-        tracks.last_embeddings[rows] = found.embeddings
-        seen, latest = rows[is_embedded], found.embeddings[is_embedded]
-        elapsed = time - tracks.embedded_times[seen, None]
-        weight = np.exp(-elapsed / config.embedding_ema_s)
-        mixed = weight * tracks.embeddings[seen] + (1 - weight) * latest
-        tracks.embeddings[seen] = mixed / np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-12)
-        tracks.embedded_times[seen] = time
-        tracks.num_embeddings[seen] += 1
-    tracks.status[tracks.status == TRACKED] = LOST
-    is_old = tracks.status[rows] != TENTATIVE
-    is_confirmed = is_old | (tracks.seen_counts[rows] >= config.confirm_frames)
+        doubt *= 1.0 + config.cover_doubt * covered_shares(observations.boxes).take(columns)
+    moments = update_moments(before, coordinates(found.boxes), heights_of(before) * doubt[:, None], noise)
+    is_old = old.status.take(rows) != TENTATIVE
+    is_confirmed = is_old | (seen_counts >= config.confirm_frames)
     young = (is_confirmed & ~is_old).nonzero()[0]
     if len(young) and config.max_confirm_iou < 1:
-        young = young[time - tracks.born_times[rows[young]] < config.overlapped_confirm_s - TIMES_ARE_EQUAL_S]
+        young = young[time - old.born_times[rows[young]] < config.overlapped_confirm_s - TIMES_ARE_EQUAL_S]
         is_second = second_boxes(found, is_old, config.max_confirm_iou, sure_score)
         is_confirmed[young] = ~is_second[young]
-    tracks.status[rows] = np.where(is_confirmed, TRACKED, TENTATIVE)
-    tracks.seen_times[rows] = time
-    tracks.scores[rows] = found.scores
-    return tracks
+    missed = np.where(old.status == TRACKED, LOST, old.status)
+    return TrackStates(
+        old.track_ids,
+        replaced(missed, rows, np.where(is_confirmed, TRACKED, TENTATIVE)),
+        old.born_times,
+        replaced(old.seen_times, rows, np.full(len(rows), time)),
+        replaced(old.seen_counts, rows, seen_counts),
+        old.frame_counts + 1,
+        replaced(old.scores, rows, found.scores),
+        replaced(old.moments, rows, moments),
+        replaced(old.seen_boxes, rows, found.boxes),
+        *_appearance(old, rows, found.embeddings, time, config.embedding_ema_s),
+    )
+
+
+def replaced(column: NDArray[Any], rows: IntArray, values: NDArray[Any]) -> NDArray[Any]:
+    """A column (M, ...) with ``values`` (K, ...) in place of its ``rows`` (K,), which rise."""
+    if len(rows) == len(column):
+        return values
+    column = column.copy("K")
+    column[rows] = values
+    return column
+
+
+def _appearance(
+    tracks: TrackStates, rows: IntArray, latest: EmbeddingArray, time: float, ema_s: float
+) -> tuple[EmbeddingArray, EmbeddingArray, FloatArray, IntArray]:
+    """The last four columns, after those of ``rows`` were seen with these embeddings, zeros for none."""
+    last_embeddings = np.zeros_like(tracks.embeddings)
+    if not latest.size or not latest.any():
+        return tracks.embeddings, last_embeddings, tracks.embedded_times, tracks.num_embeddings
+    last_embeddings[rows] = latest
+    is_embedded = latest.any(axis=1)
+    rows, latest = rows[is_embedded], latest[is_embedded]
+    elapsed = time - tracks.embedded_times[rows, None]
+    weight = np.exp(-elapsed / ema_s)
+    mixed = weight * tracks.embeddings[rows] + (1 - weight) * latest
+    mixed /= np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-12)
+    return (
+        replaced(tracks.embeddings, rows, mixed.astype(np.float32)),
+        last_embeddings,
+        replaced(tracks.embedded_times, rows, np.full(len(rows), time)),
+        replaced(tracks.num_embeddings, rows, tracks.num_embeddings[rows] + 1),
+    )
 
 
 def second_boxes(found: Observations, is_old: BoolArray, max_iou: float, sure_score: float) -> BoolArray:

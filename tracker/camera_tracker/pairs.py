@@ -1,6 +1,7 @@
 """Which tracks and detections may be one, and what each such pair costs in a stage."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,18 +11,16 @@ from tracker.camera_tracker.track_states import (
     CENTERS,
     Prediction,
     TrackStates,
+    boxes_of,
     coordinates,
     heights_of,
 )
 from tracker.config import AssociationStage
 from tracker.geometry import (
-    DENSE_BELOW,
-    grow,
-    height_iou_of_pairs,
-    hidden_shares,
-    iou_of_pairs,
-    overlapping_others,
+    hiding_pairs,
     overlapping_pairs,
+    overlaps_of_pairs,
+    plain_and_grown,
 )
 from tracker.types import Detections, Observations
 
@@ -46,6 +45,14 @@ class Pairs(Columns):
     feet_apart: FloatArray
 
 
+class CostedPairs(NamedTuple):
+    """P pairs of a stage: (P,) rows of the tracks, (P,) columns of the detections, (P,) what each costs."""
+
+    rows: IntArray
+    columns: IntArray
+    cost: FloatArray
+
+
 class Candidates:
     """Which tracks and detections of one frame may be one; stages that compare the same boxes share pairs.
 
@@ -56,46 +63,77 @@ class Candidates:
     """
 
     def __init__(
-        self,
-        prediction: Prediction,
-        boxes: FloatArray,
-        detections: Detections | Observations,
-        measured_sd: float,
+        self, prediction: Prediction, detections: Detections | Observations, measured_sd: float
     ) -> None:
         """Compare when first asked.
 
         Args:
-            prediction, boxes, detections: As above.
+            prediction, detections: As above.
             measured_sd: Of a detected coordinate, in box heights.
         """
-        self.prediction, self.boxes, self.detections = prediction, boxes, detections
+        self.prediction, self.detections = prediction, detections
+        self.boxes = boxes_of(prediction.tracks.moments)
         self._measured_sd = measured_sd
         self._pairs: dict[tuple[str, float, float | None], Pairs] = {}
+        self._costs: dict[tuple[object, ...], FloatArray] = {}
 
     @property
     def tracks(self) -> TrackStates:
         """The predicted tracks."""
         return self.prediction.tracks
 
-    def of(self, stage: AssociationStage) -> Pairs:
+    def of(self, stage: AssociationStage, is_row: BoolArray, is_column: BoolArray) -> CostedPairs:
+        """What a stage may choose from, appearance aside.
+
+        Args:
+            is_row: (M,) which tracks take part; is_column: (N,) which detections do.
+
+        Returns:
+            Their pairs that the stage's boxes and gates allow; motion's ``max_cost`` is one unless appearance
+            alone decides.
+        """
+        pairs, cost = self.pairs_of(stage), self.motion_cost(stage)
+        takes_part = is_row.take(pairs.rows)
+        takes_part &= is_column.take(pairs.columns)
+        if stage.appearance_weight < 1:
+            takes_part &= cost <= stage.max_cost
+        some = takes_part.nonzero()[0]
+        return CostedPairs(pairs.rows.take(some), pairs.columns.take(some), cost.take(some))
+
+    def moved(self, shift: FloatArray) -> "Candidates":
+        """The same where the camera moved the tracks by (2,) pixels more along x and y."""
+        moments, seen_boxes = self.tracks.moments.copy(), self.tracks.seen_boxes + np.tile(shift, 2)
+        moments[:, 0, CENTERS] += shift
+        prediction = replace(self.prediction, tracks=self.tracks.at(moments, seen_boxes))
+        return Candidates(prediction, self.detections, self._measured_sd)
+
+    def pairs_of(self, stage: AssociationStage) -> Pairs:
         """All pairs that the stage's boxes and gate allow, whichever tracks and scores it takes."""
         key = (stage.boxes, stage.buffer, stage.max_mahalanobis)
         if key not in self._pairs:
             self._pairs[key] = self._find(stage)
         return self._pairs[key]
 
+    def motion_cost(self, stage: AssociationStage) -> FloatArray:
+        """(P,) what all pairs of the stage cost, appearance aside."""
+        of_pairs = (stage.boxes, stage.buffer, stage.max_mahalanobis)
+        weights = (stage.similarity, stage.fuse_score, stage.feet_weight, stage.direction_weight)
+        key = (of_pairs, weights)
+        if key not in self._costs:
+            self._costs[key] = self._compute_motion_cost(stage, self.pairs_of(stage))
+        return self._costs[key]
+
     def _find(self, stage: AssociationStage) -> Pairs:
         tracks, found = self.tracks, self.detections
         boxes = tracks.seen_boxes if stage.boxes == "last_seen" else self.boxes
-        grown, others = grow(boxes, stage.buffer), grow(found.boxes, stage.buffer)
+        ours, theirs = plain_and_grown(boxes, stage.buffer), plain_and_grown(found.boxes, stage.buffer)
         if stage.max_mahalanobis is None:
-            rows, columns = overlapping_pairs(grown, others)
+            rows, columns = overlapping_pairs(ours[1].T, theirs[1].T)
         else:
-            rows, columns = self._gated_pairs(others, stage.max_mahalanobis)
-        ious = iou_of_pairs(grown.take(rows, 0), others.take(columns, 0))
-        of_tracks, of_found = boxes.take(rows, 0), found.boxes.take(columns, 0)
-        height_ious = height_iou_of_pairs(of_tracks, of_found)
-        return Pairs(rows, columns, ious, height_ious, self._feet_apart(of_tracks, of_found, rows))
+            rows, columns = self._gated_pairs(theirs[1].T, stage.max_mahalanobis)
+        ours, theirs = ours.take(rows, 2), theirs.take(columns, 2)
+        feet_apart = self._feet_apart(ours[0] - theirs[0], rows)
+        return Pairs(rows, columns, *overlaps_of_pairs(ours, theirs), feet_apart)
 
     def _gated_pairs(self, others: FloatArray, max_distance: float) -> tuple[IntArray, IntArray]:
         """Rows and columns of the pairs within a Mahalanobis distance; they need not overlap."""
@@ -108,8 +146,7 @@ class Candidates:
         kept = np.flatnonzero(np.sqrt((off * off / variances.take(rows, 0)).sum(axis=1)) <= max_distance)
         return rows.take(kept), columns.take(kept)
 
-    def motion_cost(self, stage: AssociationStage, pairs: Pairs) -> FloatArray:
-        """(P,) what pairs of ``stage`` cost, appearance aside."""
+    def _compute_motion_cost(self, stage: AssociationStage, pairs: Pairs) -> FloatArray:
         found = self.detections
         similarity = pairs.ious * pairs.height_ious if stage.similarity == "height_iou" else pairs.ious
         if stage.fuse_score:
@@ -121,11 +158,12 @@ class Candidates:
             cost += stage.direction_weight * self._turns(pairs)
         return cost
 
-    def _feet_apart(self, of_tracks: FloatArray, of_found: FloatArray, rows: IntArray) -> FloatArray:
+    def _feet_apart(self, off: FloatArray, rows: IntArray) -> FloatArray:
+        """(P,) of pairs whose boxes are ``off``, (4, P), from each other."""
         moments = self.tracks.moments
         scale = heights_of(moments)[:, 0] ** 2
         scale += UNSURE**2 * moments[:, 2, 0]
-        left, _, right, down = (of_tracks - of_found).T
+        left, _, right, down = off
         apart: FloatArray = 0.25 * (left + right) ** 2
         apart += down * down
         apart /= scale.take(rows)
@@ -148,12 +186,12 @@ class Candidates:
 
 
 def appearance_distances(
-    tracks: TrackStates, found: Observations, pairs: Pairs
+    tracks: TrackStates, found: Observations, pairs: CostedPairs
 ) -> tuple[FloatArray, BoolArray]:
     """(P,) cosine distances, and (P,) whether both of a pair have an embedding."""
     of_tracks, of_detections = tracks.embeddings, found.embeddings
     both_embedded = of_tracks.any(axis=1).take(pairs.rows) & of_detections.any(axis=1).take(pairs.columns)
-    distances = np.ones(len(pairs))
+    distances = np.ones(len(pairs.rows))
     some = both_embedded.nonzero()[0]
     a, b = of_tracks.take(pairs.rows.take(some), 0), of_detections.take(pairs.columns.take(some), 0)
     distances[some] = 1.0 - np.einsum("pd,pd->p", a, b)
@@ -161,23 +199,20 @@ def appearance_distances(
 
 
 def stage_cost(
-    stage: AssociationStage, motion_cost: FloatArray, tracks: TrackStates, found: Observations, pairs: Pairs
+    stage: AssociationStage, tracks: TrackStates, found: Observations, pairs: CostedPairs
 ) -> FloatArray:
-    """(P,) what pairs cost; where one of the two has no embedding, motion alone counts.
+    """(P,) what pairs cost with appearance; where one of the two has no embedding, motion alone counts.
 
-    inf, or above ``max_cost``, where motion alone forbids a pair, unless appearance alone decides, and where
-    embeddings are too far apart.
+    inf where embeddings are too far apart.
     """
     if not stage.appearance_weight or not found.embeddings.shape[1] or not tracks.embeddings.shape[1]:
-        return motion_cost
+        return pairs.cost
     distances, both_embedded = appearance_distances(tracks, found, pairs)
-    fused = fuse_appearance(motion_cost, distances, stage.appearance_weight, stage.max_cosine_distance)
-    if stage.appearance_weight < 1:
-        fused[motion_cost > stage.max_cost] = np.inf
-    return np.where(both_embedded, fused, motion_cost)
+    fused = fuse_appearance(pairs.cost, distances, stage.appearance_weight, stage.max_cosine_distance)
+    return np.where(both_embedded, fused, pairs.cost)
 
 
-def is_contested(stage: AssociationStage, pairs: Pairs, cost: FloatArray) -> BoolArray:
+def is_contested(stage: AssociationStage, pairs: CostedPairs) -> BoolArray:
     """(P,) which of the allowed pairs of a stage have a rival so close in motion that appearance may decide.
 
     Two pairs that appearance does not forbid differ by no more than ``max_cosine_distance`` in their
@@ -185,7 +220,8 @@ def is_contested(stage: AssociationStage, pairs: Pairs, cost: FloatArray) -> Boo
     """
     weight = stage.appearance_weight
     margin = np.inf if weight == 1 else weight / (1 - weight) * stage.max_cosine_distance
-    contested = np.zeros(len(pairs), np.bool_)
+    cost = pairs.cost
+    contested = np.zeros(len(cost), np.bool_)
     for groups in (pairs.rows, pairs.columns):
         lowest = lowest_of_groups(cost, groups, groups.max(initial=-1) + 1)
         is_close = cost <= lowest.take(groups) + margin
@@ -218,15 +254,10 @@ def fuse_appearance(
 
 def covered_shares(boxes: FloatArray) -> FloatArray:
     """(N,) which share of each box the one of the boxes hides that hides most of it."""
-    if len(boxes) ** 2 < DENSE_BELOW:
-        return hidden_shares(boxes, boxes)
     covered = np.zeros(len(boxes))
-    rows, others = overlapping_others(boxes)
-    if len(rows):
-        is_first = boxes[:, 3].take(rows) < boxes[:, 3].take(others)
-        behind, before = np.where(is_first, (rows, others), (others, rows))
+    behind, before = hiding_pairs(boxes)
+    if len(behind):
         a, b = boxes.take(behind, 0).T, boxes.take(before, 0).T
         shared, sizes = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), a[2:] - a[:2]
-        shares = np.where(a[3] < b[3], shared[0] * shared[1] / (sizes[0] * sizes[1]), 0.0)
-        np.maximum.at(covered, behind, shares)
+        np.maximum.at(covered, behind, shared[0] * shared[1] / (sizes[0] * sizes[1]))
     return covered

@@ -121,6 +121,8 @@ class Prediction:
 
 TO_COORDINATES = np.kron([[0.5, -1.0], [0.5, 1.0]], np.eye(2))
 """(4, 4) what a row x1, y1, x2, y2 is multiplied with: one product instead of five small steps."""
+TO_CORNERS = np.kron([[1.0, 1.0], [-0.5, 0.5]], np.eye(2))
+AT_LEAST_A_PIXEL = np.array([-np.inf, -np.inf, 1.0, 1.0])
 
 
 def coordinates(boxes: FloatArray) -> FloatArray:
@@ -130,10 +132,7 @@ def coordinates(boxes: FloatArray) -> FloatArray:
 
 def boxes_of(moments: FloatArray) -> FloatArray:
     """(M, 5, 4) moments -> (M, 4) x1, y1, x2, y2, at least a pixel wide and high."""
-    centers, half = moments[:, 0, CENTERS], np.maximum(0.5 * moments[:, 0, SIZES], 0.5)
-    boxes = np.empty((len(moments), 4))
-    np.subtract(centers, half, out=boxes[:, :2])
-    np.add(centers, half, out=boxes[:, 2:])
+    boxes: FloatArray = np.maximum(moments[:, 0], AT_LEAST_A_PIXEL) @ TO_CORNERS
     return boxes
 
 
