@@ -12,7 +12,7 @@ from foundation.errors import ReuniteError
 from tracker.simulate.config import SimulationConfig
 from tracker.simulate.simulation import simulate
 
-_OPTIONS = {"frame_rate": "--fps", "width": "--size", "height": "--size"}
+_OPTIONS = {"frame_rate": "--fps", "width": "--size", "height": "--size", "crops_every_s": "--crops"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +66,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pictures.add_argument(
         "--no-video", action="store_true", help="text files only, about a hundred times faster"
     )
+    pictures.add_argument(
+        "--crops",
+        type=float,
+        default=default.crops_every_s,
+        metavar="S",
+        help="also write a crop of everybody every S seconds to people/, with joints and attributes, to "
+        "train an embedding network with: --data market1501=OUT/people",
+    )
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -85,7 +93,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             simulate(out, config, arguments.force, lambda done: progress.update(task, completed=done))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted; nothing was left in {out}") from None
-    written = f"{'videos, ' if config.video else ''}ground truth, detections, calibration.json"
+    drawn = {"videos": config.video, "crops": config.crops_every_s > 0}
+    files = [name for name, is_wanted in drawn.items() if is_wanted]
+    written = ", ".join([*files, "ground truth", "detections", "calibration.json"])
     console.print(
         f"{out}: {config.cameras} camera(s), {config.frames} frames each: {written}", soft_wrap=True
     )
@@ -98,6 +108,7 @@ def _config(arguments: argparse.Namespace) -> SimulationConfig:
         raise ReuniteError(f"--size {arguments.size}: write WIDTHxHEIGHT in pixels, for example 640x360")
     values = {name: getattr(arguments, name) for name in ("cameras", "people", "seconds", "seed", "layout")}
     values |= {"frame_rate": arguments.fps, "width": width, "height": height, "video": not arguments.no_video}
+    values |= {"crops_every_s": arguments.crops}
     try:
         return SimulationConfig.model_validate(values)
     except ValidationError as error:

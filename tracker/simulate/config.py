@@ -48,7 +48,16 @@ class SimulationConfig(Section):
     video: bool = True
     """Draw and encode the pictures; without them only the text files are written, a hundred times faster."""
 
+    crops_every_s: float = Field(default=0.0, ge=0)
+    """Seconds from one crop of a person by a camera to the next, written to people/ with joints and
+    attributes; 0 writes none."""
+
     detection: DetectionNoise = DetectionNoise()
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether pictures are needed."""
+        return self.video or self.crops_every_s > 0
 
     @property
     def frames(self) -> int:

@@ -1,13 +1,14 @@
 """From a configuration to files: the loop over time, readable on one screen."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
 
 from tracker.simulate.body import Bodies, draw_looks, pose
 from tracker.simulate.config import SimulationConfig
+from tracker.simulate.crops import CropWriter
 from tracker.simulate.figure import paint
 from tracker.simulate.layout import build_site
 from tracker.simulate.noise import NoisyDetector
@@ -27,7 +28,8 @@ def simulate(
     """Write a simulated world to a folder.
 
     For each camera camN: camN/gt/gt.txt, camN/det/det.txt, camN/seqinfo.ini and, with ``config.video``,
-    camN.mp4; for all of them calibration.json. Everything or, after an error or Ctrl-C, nothing is left.
+    camN.mp4; for all of them calibration.json and, with ``config.crops_every_s``, people/. Everything or,
+    after an error or Ctrl-C, nothing is left.
 
     Args:
         out: The folder; made where it does not exist.
@@ -58,11 +60,15 @@ def simulate(
             detectors.append(
                 NoisyDetector(config.detection, camera, room.spots, config.people, config.frame_rate, rng)
             )
-            if config.video:
+            if config.is_drawn:
                 # Cameras of one room start from the room's seed, so they see the same floor and walls.
                 room_rng = np.random.default_rng(room_seeds[camera.room])
                 rng = np.random.default_rng(picture_seeds[number])
                 renderers.append(Renderer(camera, room, view, room_rng, rng))
+        crops = None
+        if config.crops_every_s:
+            every = max(1, round(config.crops_every_s * config.frame_rate))
+            crops = stack.enter_context(closing(CropWriter(folder / "people", looks, every)))
         first = 0
         for motion in world.run(config.frames, config.frame_rate):
             frames = len(motion.room)
@@ -75,8 +81,13 @@ def simulate(
                     truth = see(poses, at + first, bodies, camera, views[index])
                     writers[index].write_truth(truth)
                     writers[index].write_detections(detectors[index].detect(truth, first, frames))
-                    for frame in range(frames if config.video else 0):
-                        writers[index].write_frame(renderers[index].draw(poses[at == frame], bodies, paints))
+                    for frame in range(frames if config.is_drawn else 0):
+                        seen = poses[at == frame]
+                        image = renderers[index].draw(seen, bodies, paints)
+                        if config.video:
+                            writers[index].write_frame(image)
+                        if crops is not None:
+                            crops.write(image, first + frame, index, camera, truth, seen)
             first += frames
             if on_progress:
                 on_progress(first)

@@ -20,7 +20,7 @@ from tracker.simulate.cameras import Camera
 from tracker.simulate.config import SimulationConfig
 from tracker.simulate.truth import Truth
 
-_OURS = re.compile(r"cam\d+(\.mp4)?|calibration\.json|\.unfinished-.*")
+_OURS = re.compile(r"people|cam\d+(\.mp4)?|calibration\.json|\.unfinished-.*")
 """What ``overwrite`` may remove; the last one is what a killed run leaves."""
 
 
