@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from foundation.errors import ReuniteError
 from foundation.quiet_openvino import load_openvino
 from reid.models.dare import StageOnly
 from reid.models.heads import ReidOutput, to_unit_length
@@ -46,6 +47,27 @@ class EachOutput(nn.Module):
         """(B, 3, H, W) to (B, outputs * D)."""
         features = self.model(pictures).features
         joined = torch.cat([to_unit_length(features[name]) for name in self.outputs], dim=1)
+        return ReidOutput(joined, {}, {})
+
+
+class EmbeddingAnd(nn.Module):
+    """A network whose embedding is followed by another of its outputs, such as stripes, flattened."""
+
+    def __init__(self, name: str, model: nn.Module, beside: str) -> None:
+        """Raises ReuniteError: The network has no such output."""
+        super().__init__()
+        self.model, self.beside = model.eval(), beside
+        preprocess: Preprocess = model.preprocess  # type: ignore[assignment]
+        with torch.no_grad():
+            others = model(torch.zeros(1, 3, preprocess.height, preprocess.width)).others
+        if beside not in others:
+            raise ReuniteError(f"{name}: gives no {beside}; train it with model.settings.parts={beside}")
+        self.shape = tuple(others[beside].shape[1:])
+
+    def forward(self, pictures: Tensor) -> ReidOutput:
+        """(B, 3, H, W) to (B, D and the numbers of ``shape``)."""
+        output = self.model(pictures)
+        joined = torch.cat([output.embedding, output.others[self.beside].flatten(1)], dim=1)
         return ReidOutput(joined, {}, {})
 
 

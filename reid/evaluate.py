@@ -6,7 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,17 @@ from foundation.errors import ReuniteError
 from foundation.weights import weights_folder
 from reid.curves import write_stage_curves
 from reid.data import Dataset, open_datasets
-from reid.judging import MANIFOLDS, Embedded, WayOfRanking, embed_both_sides, embed_known, over_views, rank
+from reid.judging import (
+    MANIFOLDS,
+    POOLS,
+    Embedded,
+    WayOfRanking,
+    embed_both_sides,
+    embed_known,
+    over_tracklets,
+    over_views,
+    rank,
+)
 from reid.lomo import LOMO_NAMES, open_lomo
 from reid.outputs import check_output
 from reid.pair_metrics import METRICS
@@ -77,6 +87,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="take the mean embedding of each camera out, as the tracker does",
     )
+    neighbours.add_argument(
+        "--aligned",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="add so much of the aligned distance of stripes, of a network that gives them (parts: stripes)",
+    )
+    ranking.add_argument(
+        "--pool",
+        choices=POOLS,
+        default="mean",
+        help="what the pictures of a tracklet weigh: alike, by how sharp they are, or by what a network with "
+        "parts: quality says (default: mean)",
+    )
     network = parser.add_argument_group("the network")
     network.add_argument("--runtime", choices=RUNTIMES, default="auto", help="what to run on (default: auto)")
     network.add_argument(
@@ -125,13 +149,19 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         center_cameras=arguments.center_cameras,
         manifold=arguments.manifold,
         metric=arguments.metric,
+        aligned=arguments.aligned,
     )
     if arguments.write:
         _refuse_to_write(arguments, network.path)
     datasets = open_datasets(arguments.data)
     embedder = _open(arguments, network)
+    way = replace(way, stripes=embedder.beside)
     costs = stage_costs(network.path) if arguments.budget else []
-    embed = over_views(embedder.embed, flip=arguments.flip, crops=arguments.crops)
+    embed = over_tracklets(
+        over_views(embedder.embed, flip=arguments.flip, crops=arguments.crops),
+        arguments.pool,
+        math.prod(embedder.beside) if embedder.beside else 0,
+    )
     reports: list[dict[str, Any]] = []
     skipped: list[str] = []
     for dataset in datasets:
@@ -218,13 +248,24 @@ def _open(arguments: argparse.Namespace, network: Network) -> Embedder:
     if arguments.weights in LOMO_NAMES:
         return open_lomo(arguments.weights, arguments.batch)
     convention = arguments.preprocess or network.convention
+    beside = "stripes" if arguments.aligned else "quality" if arguments.pool == "attention" else ""
     return open_embedder(
-        network.path, arguments.runtime, convention, arguments.batch, exact=True, each_output=True
+        network.path,
+        arguments.runtime,
+        convention,
+        arguments.batch,
+        exact=True,
+        each_output=True,
+        beside=beside,
     )
 
 
 def _check(arguments: argparse.Namespace) -> None:
     """Say before all the work what does not go together."""
+    if arguments.aligned < 0:
+        raise ReuniteError(f"--aligned {arguments.aligned}: must not be negative")
+    if arguments.aligned and (arguments.pool == "attention" or arguments.prior):
+        raise ReuniteError("--aligned: goes neither with --pool attention nor with --prior; leave one out")
     if arguments.query_expansion < 0:
         raise ReuniteError(f"--query-expansion {arguments.query_expansion}: must not be negative")
     if arguments.sheet and len(arguments.data) > 1:

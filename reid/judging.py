@@ -1,11 +1,13 @@
 """How well a network finds people again: pictures are embedded, ranked and scored."""
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, NamedTuple
 
+import cv2
 import numpy as np
 
 from foundation.arrays import EmbeddingArray, Image
@@ -30,6 +32,14 @@ MANIFOLDS: tuple[Manifold, ...] = ("plain", "supervised")
 
 CROP_SHARE = 1 / 1.125
 """Of each side of a picture that a crop shows: DaRe cuts it from a picture that was made larger by 1.125."""
+
+Pool = Literal["mean", "quality", "attention"]
+POOLS: tuple[Pool, ...] = ("mean", "quality", "attention")
+
+MAX_QUALITY = 20.0
+"""Beyond, other pictures of a tracklet do not count anyway, and the exponential grows too large."""
+
+SHARPNESS_SIZE = (64, 128)
 
 READ_AT_ONCE = 256
 """Pictures that are in memory together."""
@@ -83,6 +93,8 @@ class WayOfRanking:
         center_cameras: Take the mean of each camera out (`reid.retrieval.center_cameras`).
         manifold: Rank on the smoothed manifold (`reid.manifold`); ``supervised`` by the training people.
         metric: Rank by a metric that is learnt from the training people (`reid.pair_metrics`).
+        aligned: What the aligned distance of stripes (`reid.alignment`) adds to that of the whole person.
+        stripes: How many follow an embedding, and the length of each.
     """
 
     rerank: bool = False
@@ -90,6 +102,8 @@ class WayOfRanking:
     center_cameras: bool = False
     manifold: Manifold | None = None
     metric: MetricKind | None = None
+    aligned: float = 0.0
+    stripes: tuple[int, ...] = ()
 
 
 COSINES = WayOfRanking()
@@ -140,6 +154,9 @@ def embed_known(embed: Embed, dataset: Dataset, way: WayOfRanking) -> Embedded |
 
 def rank(queries: Embedded, gallery: Embedded, way: WayOfRanking, known: Embedded | None = None) -> Ranking:
     """What `judge` does once pictures are embedded; ``known`` are the training people."""
+    if way.aligned:
+        distances = _aligned(queries.embeddings, gallery.embeddings, way)
+        return Ranking(score_distances(distances, queries.people, gallery.people), lambda: distances)
     if way.center_cameras:
         queries, gallery = center_both_sides(queries, gallery)
     expanded = queries.embeddings
@@ -158,6 +175,32 @@ def rank(queries: Embedded, gallery: Embedded, way: WayOfRanking, known: Embedde
         scores = score_embeddings(expanded, gallery.embeddings, queries.people, gallery.people)
         return Ranking(scores, partial(cosine_distances, expanded, gallery.embeddings))
     return Ranking(score_distances(distances, queries.people, gallery.people), lambda: distances)
+
+
+def _aligned(queries: EmbeddingArray, gallery: EmbeddingArray, way: WayOfRanking) -> EmbeddingArray:
+    """(Q, G) Euclidean distances of whole people and, weighed, the aligned ones of their stripes."""
+    import torch
+
+    from reid.alignment import aligned_distances
+
+    (whole, parts), (others, other_parts) = (
+        split_beside(side, math.prod(way.stripes)) for side in (queries, gallery)
+    )
+    local = aligned_distances(
+        *(torch.from_numpy(it).view(-1, *way.stripes) for it in (parts, other_parts))
+    ).numpy()
+    plain = np.sqrt(np.maximum(2 - 2 * whole @ others.T, 0))
+    return np.asarray(plain + way.aligned * local, np.float32)
+
+
+def split_beside(joined: EmbeddingArray, beside: int) -> tuple[EmbeddingArray, EmbeddingArray]:
+    """Embeddings of length 1, and the ``beside`` numbers that follow each, in their own scale.
+
+    The network gave them joined; whoever brought the row to length 1 since has divided both by one number.
+    """
+    whole, rest = np.split(joined, [joined.shape[1] - beside], axis=1)
+    scale = np.linalg.norm(whole, axis=1, keepdims=True)
+    return whole / scale, rest / scale
 
 
 def center_both_sides(queries: Embedded, gallery: Embedded) -> tuple[Embedded, Embedded]:
@@ -225,6 +268,31 @@ def embed_records(
     except ValueError as error:
         raise ReuniteError(f"{dataset.name}: {error}; are these weights whole?") from None
     return Embedded(embeddings, tuple(firsts), tuple(skipped))
+
+
+def over_tracklets(embed: Embed, pool: Pool, beside: int) -> Embed:
+    """Embed pictures so long that the sum over a tracklet, as `embed_records` takes it, weighs them.
+
+    ``quality`` counts sharp pictures more: the variance of the Laplacian at one size. ``attention`` counts
+    them by the exponential of the quality that the network gives behind the embedding (``beside`` is 1).
+    """
+    if pool == "mean":
+        return embed
+
+    def embed_weighed(images: Sequence[Image]) -> EmbeddingArray:
+        embeddings, rest = split_beside(embed(images), beside)
+        if pool == "attention":
+            weights = np.exp(np.clip(rest[:, 0], -MAX_QUALITY, MAX_QUALITY))
+        else:
+            weights = np.array([_sharpness(image) for image in images], np.float32)
+        return np.asarray(embeddings * weights[:, None], np.float32)
+
+    return embed_weighed
+
+
+def _sharpness(image: Image) -> float:
+    grey = cv2.cvtColor(cv2.resize(image, SHARPNESS_SIZE), cv2.COLOR_BGR2GRAY)
+    return float(cv2.Laplacian(grey, cv2.CV_32F).var()) + 1.0
 
 
 def over_views(embed: Embed, *, flip: bool = False, crops: bool = False) -> Embed:

@@ -14,7 +14,14 @@ from reid.config import TrainConfig
 from reid.distillation import Teacher
 from reid.losses import moved_centres
 from reid.models import ReidOutput
-from reid.objective import centre_rates, distillation_parts, joined, loss_parts, outputs_of
+from reid.objective import (
+    centre_rates,
+    distillation_parts,
+    joined,
+    loss_parts,
+    mutual_parts,
+    outputs_of,
+)
 from reid.preprocess import Preprocess
 from reid.sampling import NOBODY
 from reid.training_averages import make_average
@@ -134,7 +141,11 @@ class Learner:
             with torch.autocast(self.device.type, getattr(torch, precision), precision != "float32"):
                 outputs.append(forward(images))
         output = joined(outputs)
-        parts = loss_parts(self.config.losses, output, batch.labels.to(self.device), self.centres, epoch)
+        labels = batch.labels.to(self.device)
+        known = {kind: values.to(self.device) for kind, values in batch.known.items()}
+        parts = loss_parts(self.config.losses, output, labels, self.centres, epoch, known)
+        if self.config.mutual is not None:
+            parts |= mutual_parts(self.config.mutual, output)
         if self.config.distillation is not None and self.teacher is not None:
             assert self.projection is not None
             targets = self.teacher.targets(batch, view)

@@ -49,7 +49,7 @@ def batch_soft_triplet(embeddings: Tensor, labels: Tensor, margin: float | None 
     distances, positive, negative = distances[anchors], positive[anchors], negative[anchors]
     near = distances.masked_fill(~positive, -torch.inf).softmax(dim=1)
     far = (-distances).masked_fill(~negative, -torch.inf).softmax(dim=1)
-    return _exceeding((near * distances).sum(dim=1) - (far * distances).sum(dim=1), margin).mean()
+    return hinge((near * distances).sum(dim=1) - (far * distances).sum(dim=1), margin).mean()
 
 
 def batch_hard_triplet(embeddings: Tensor, labels: Tensor, margin: float | None = None) -> Tensor:
@@ -61,14 +61,24 @@ def batch_hard_triplet(embeddings: Tensor, labels: Tensor, margin: float | None 
 
     Source: Robust-ReID, equation 3; Hermans et al. 2017, arXiv:1703.07737, equation 5.
     """
-    distances = pairwise_distances(embeddings)
-    positive, negative = _positives(labels), _negatives(labels)
-    anchors = positive.any(dim=1) & negative.any(dim=1)
-    if not anchors.any():
+    anchors, farthest, nearest = hardest_pairs(embeddings, labels)
+    if not len(anchors):
         return embeddings.sum() * 0
-    farthest = distances.masked_fill(~positive, -torch.inf).amax(dim=1)
-    nearest = distances.masked_fill(~negative, torch.inf).amin(dim=1)
-    return _exceeding((farthest - nearest)[anchors], margin).mean()
+    distances = pairwise_distances(embeddings)
+    return hinge(distances[anchors, farthest] - distances[anchors, nearest], margin).mean()
+
+
+def hardest_pairs(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows of the anchors, of the farthest picture of each one's person and of the nearest of another.
+
+    An anchor alone of its person, or without others, is left out.
+    """
+    distances = pairwise_distances(embeddings.detach())
+    positive, negative = _positives(labels), _negatives(labels)
+    farthest = distances.masked_fill(~positive, -torch.inf).argmax(dim=1)
+    nearest = distances.masked_fill(~negative, torch.inf).argmin(dim=1)
+    anchors = torch.nonzero(positive.any(dim=1) & negative.any(dim=1)).flatten()
+    return anchors, farthest[anchors], nearest[anchors]
 
 
 def triplet(embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
@@ -88,7 +98,7 @@ def ranking(embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
     """
     squared = pairwise_distances(embeddings).square()
     values = (margin + squared[:, :, None] - squared[:, None, :]).clamp(min=0) / 2
-    return _mean(values, _positives(labels)[:, :, None] & _negatives(labels)[:, None, :])
+    return _mean(values, triplet_masks(labels))
 
 
 def improved_triplet(embeddings: Tensor, labels: Tensor, margin: float, max_positive: float = 0.1) -> Tensor:
@@ -225,11 +235,15 @@ def _negatives(labels: Tensor) -> Tensor:
 def _triplets(embeddings: Tensor, labels: Tensor, margin: float) -> tuple[Tensor, Tensor]:
     """(B, B, B) hinge of each anchor, positive and negative, and where they are what they are called."""
     distances = pairwise_distances(embeddings)
-    values = (distances[:, :, None] - distances[:, None, :] + margin).clamp(min=0)
-    return values, _positives(labels)[:, :, None] & _negatives(labels)[:, None, :]
+    return hinge(distances[:, :, None] - distances[:, None, :], margin), triplet_masks(labels)
 
 
-def _exceeding(difference: Tensor, margin: float | None) -> Tensor:
+def triplet_masks(labels: Tensor) -> Tensor:
+    """(B, B, B): where an anchor, another picture of its person and one of somebody else come together."""
+    return _positives(labels)[:, :, None] & _negatives(labels)[:, None, :]
+
+
+def hinge(difference: Tensor, margin: float | None) -> Tensor:
     """The hinge, or softplus where there is no margin."""
     return functional.softplus(difference) if margin is None else (difference + margin).clamp(min=0)
 

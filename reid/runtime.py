@@ -66,6 +66,7 @@ class Embedder:
         embedding_length: D.
         outputs: Where each of several embeddings was asked for, their names, and D is the sum of their equal
             lengths; else empty.
+        beside: Shape of the output that follows each embedding, where one was asked for; D counts it.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Embedder:
     batch_size: int
     embedding_length: int
     outputs: tuple[str, ...] = ()
+    beside: tuple[int, ...] = ()
 
     def embed(self, images: Sequence[Image]) -> EmbeddingArray:
         """(N, D) embeddings of length 1 of N pictures, each (H, W, 3) BGR of any size; N may be 0.
@@ -100,6 +102,7 @@ def open_embedder(
     batch_size: int = 32,
     exact: bool = False,
     each_output: bool = False,
+    beside: str = "",
 ) -> Embedder:
     """Open a network.
 
@@ -113,6 +116,7 @@ def open_embedder(
         exact: Compute in 32 bits, as judging does, so that figures do not depend on the machine. Otherwise
             OpenVINO takes 16 where the CPU has instructions for it.
         each_output: Of a ``.safetensors`` with several embeddings, as DaRe's of each stage, give them all.
+        beside: Of a ``.safetensors`` of ours, another output that follows the embedding, such as ``stripes``.
 
     Raises:
         EmbedderError: The file is not there, is none of these, takes no pictures, or does not say what to do
@@ -130,13 +134,15 @@ def open_embedder(
         raise EmbedderError(f"{path}: must end in {', '.join(OPENERS)}; pickled weights are never opened")
     if runtime != "auto" and runtime not in openers:
         raise EmbedderError(f"{path}: runs on {', '.join(openers)}, not on '{runtime}'")
+    if beside and path.suffix != ".safetensors":
+        raise EmbedderError(f"{path}: only a .safetensors of ours gives {beside} beside the embedding")
     chosen = runtime if runtime != "auto" else _fastest(list(openers))
     try:
-        network = openers[chosen](path, How(chosen, exact, each_output))
+        network = openers[chosen](path, How(chosen, exact, each_output, beside))
     except PytorchOnlyError:
         if runtime != "auto":
             raise
-        network = openers["pytorch"](path, How("pytorch", exact, each_output))
+        network = openers["pytorch"](path, How("pytorch", exact, each_output, beside))
     except ImportError as error:
         raise EmbedderError(
             f"{path}: runtime '{chosen}' is not installed ({error}): {install_hint('reid')}"
@@ -155,7 +161,9 @@ def open_embedder(
     if probe.ndim != 2 or len(probe) != pictures:
         raise EmbedderError(f"{path}: must give ({pictures}, D) for {pictures} pictures, gave {probe.shape}")
     infer = _pad_to(network.fixed_batch, network.infer) if network.fixed_batch else network.infer
-    return Embedder(path.name, network.runtime, prepare, infer, limit, probe.shape[1], network.outputs)
+    return Embedder(
+        path.name, network.runtime, prepare, infer, limit, probe.shape[1], network.outputs, network.beside
+    )
 
 
 class _Network(NamedTuple):
@@ -167,6 +175,7 @@ class _Network(NamedTuple):
     input_shape: Sequence[int | None]
     fixed_batch: int = 0
     outputs: tuple[str, ...] = ()
+    beside: tuple[int, ...] = ()
 
 
 class How(NamedTuple):
@@ -175,12 +184,13 @@ class How(NamedTuple):
     runtime: str
     exact: bool
     each_output: bool
+    beside: str
 
 
-def _load_ours(path: Path, how: How) -> tuple[Any, Preprocess, tuple[str, ...]]:
-    """A network of ours, what pictures go through, and the outputs that its embedding is made of."""
+def _load_ours(path: Path, how: How) -> tuple[Any, Preprocess, tuple[str, ...], tuple[int, ...]]:
+    """A network of ours, what pictures go through, and what `Embedder` says of its embeddings."""
     from reid.checkpoint import load_model
-    from reid.convert import EachOutput
+    from reid.convert import EachOutput, EmbeddingAnd
 
     model, preprocess, _ = load_model(path)
     if preprocess.keep_aspect and how.runtime != "pytorch":
@@ -188,10 +198,15 @@ def _load_ours(path: Path, how: How) -> tuple[Any, Preprocess, tuple[str, ...]]:
             f"{path}: takes pictures in their own proportions, which runs on pytorch only, not on "
             f"'{how.runtime}'"
         )
+    if how.runtime != "pytorch" and getattr(model, "pytorch_only", False):
+        raise PytorchOnlyError(f"{path}: a network of parts runs on pytorch only, not on '{how.runtime}'")
+    if how.beside:
+        joined = EmbeddingAnd(str(path), model, how.beside)
+        return joined, preprocess, (), joined.shape
     if how.each_output and hasattr(model, "outputs"):
         each = EachOutput(model)
-        return each, preprocess, each.outputs
-    return model, preprocess, ()
+        return each, preprocess, each.outputs, ()
+    return model, preprocess, (), ()
 
 
 def _preparation(
@@ -242,8 +257,8 @@ def _fastest(runtimes: list[str]) -> str:
 def _torch_from_ours(path: Path, how: How) -> _Network:
     from reid.convert import EmbeddingOnly
 
-    model, preprocess, outputs = _load_ours(path, how)
-    return _run_torch(EmbeddingOnly(model), preprocess, ())._replace(outputs=outputs)
+    model, preprocess, outputs, beside = _load_ours(path, how)
+    return _run_torch(EmbeddingOnly(model), preprocess, ())._replace(outputs=outputs, beside=beside)
 
 
 def _torch_from_torchscript(path: Path, _how: How) -> _Network:
@@ -273,8 +288,8 @@ def _run_torch(network: Any, preprocess: Preprocess | None, shape: Sequence[int 
 def _onnx_from_ours(path: Path, how: How) -> _Network:
     from reid.convert import to_onnx
 
-    model, preprocess, outputs = _load_ours(path, how)
-    return _run_onnx(path, to_onnx(model, preprocess))._replace(outputs=outputs)
+    model, preprocess, outputs, beside = _load_ours(path, how)
+    return _run_onnx(path, to_onnx(model, preprocess))._replace(outputs=outputs, beside=beside)
 
 
 def _onnx_from_onnx(path: Path, _how: How) -> _Network:
@@ -300,9 +315,9 @@ def _openvino_from_ours(path: Path, how: How) -> _Network:
     from reid.convert import to_openvino
 
     openvino = load_openvino()
-    model, preprocess, outputs = _load_ours(path, how)
+    model, preprocess, outputs, beside = _load_ours(path, how)
     network = _run_openvino(path, openvino.Core(), to_openvino(model, preprocess), how.exact)
-    return network._replace(outputs=outputs)
+    return network._replace(outputs=outputs, beside=beside)
 
 
 def _openvino_from_file(path: Path, how: How) -> _Network:

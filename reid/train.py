@@ -20,17 +20,17 @@ from foundation.files import write_whole
 from reid.augment import Augmenter
 from reid.averaging import Swa, Swag
 from reid.checkpoint import save_weights
-from reid.config import RECIPES, ModelConfig, SwagAverage, TrainConfig, dump_config, load_config
+from reid.config import RECIPES, SwagAverage, TrainConfig, dump_config, load_config
 from reid.data import Dataset, open_datasets
 from reid.judging import judge
 from reid.learner import Learner
-from reid.models import build_model
+from reid.models.students import first_student
 from reid.preprocess import Preprocess
-from reid.sampling import NOBODY, make_sampler
+from reid.sampling import make_sampler
 from reid.schedule import ends_cycle, learning_rate
 from reid.training_averages import averaged_model, with_weights
 from reid.training_log import TrainingLog
-from reid.training_parts import open_teacher, start_from_imagenet, start_from_weights
+from reid.training_parts import build_network, check_can_be_learnt_from, open_teacher, start_from
 from reid.training_pictures import (
     Batch,
     TrainingPictures,
@@ -172,7 +172,7 @@ def train(config: TrainConfig, folder: Path, console: Console) -> None:
         for remark in dataset.remarks():
             log.warning("%s", remark)
 
-    preprocess: Preprocess = build_model(config.model.name, None, **config.model.settings).preprocess  # type: ignore[assignment]
+    preprocess: Preprocess = build_network(config, None).preprocess  # type: ignore[assignment]
     pictures = read_training_pictures(datasets, preprocess, config.augment.size)
     check_can_be_learnt_from(config, pictures)
     state = None
@@ -184,9 +184,9 @@ def train(config: TrainConfig, folder: Path, console: Console) -> None:
     augment = Augmenter(config.augment, fill=[round(255 * channel) for channel in preprocess.mean[::-1]])
     teacher = open_teacher(config, pictures, folder.parent, device)
     torch.manual_seed(config.seed)  # only now: what comes before may draw, or find its work done already
-    model = build_model(config.model.name, pictures.people, **config.model.settings)
+    model = build_network(config, pictures.people)
     if state is None:
-        start_from(config.model, model)
+        start_from(config, model)
     learner = Learner.start(config, model, pictures.people, teacher, preprocess, device)
     if state is not None:
         learner.restore(state)
@@ -236,14 +236,6 @@ def train(config: TrainConfig, folder: Path, console: Console) -> None:
     save_averages(folder, learner, pictures)
 
 
-def start_from(config: ModelConfig, model: nn.Module) -> None:
-    """Give a new network the weights that the config says, if it says any."""
-    if config.imagenet is not None:
-        start_from_imagenet(model, config.imagenet)
-    if config.start_from is not None:
-        start_from_weights(model, Path(config.start_from))
-
-
 def judge_learner(
     learner: Learner, datasets: Sequence[Dataset], pictures: TrainingPictures
 ) -> dict[str, float]:
@@ -272,24 +264,6 @@ def save_averages(folder: Path, learner: Learner, pictures: TrainingPictures) ->
             save_network(
                 folder / f"sample{number}.safetensors", drawn, config, learner.preprocess, config.epochs
             )
-
-
-def check_can_be_learnt_from(config: TrainConfig, pictures: TrainingPictures) -> None:
-    """Refuse data without what the losses need.
-
-    Raises:
-        ReuniteError: Says what is missing.
-    """
-    needy = [f"losses.{name}" for name, loss in config.losses.items() if loss.weight]
-    if not pictures.people and needy:
-        raise ReuniteError(
-            f"the data has no identities, which {' and '.join(needy)} learn from: add labelled data, or set "
-            "their weights to 0"
-        )
-    if config.distillation is None and (pictures.labels == NOBODY).any():
-        raise ReuniteError(
-            "unlabelled data teaches nothing without a teacher: set distillation.teacher, or leave it out"
-        )
 
 
 def judge_all(
@@ -330,7 +304,7 @@ def save_network(
     """Write the weights as they are used: with name, settings and preprocessing."""
     # Not the whole config: it holds paths of this machine, and the file may be given away.
     extra = {"recipe": config.name, "epochs": epochs}
-    save_weights(path, model, config.model.name, config.model.settings, preprocess, extra)
+    save_weights(path, first_student(model), config.model.name, config.model.settings, preprocess, extra)
 
 
 def not_finite(

@@ -1,15 +1,19 @@
 """What a configuration asks for, as objects: teacher, first weights, optimiser."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from foundation.errors import ReuniteError
 from reid.checkpoint import load_model
-from reid.config import AdamConfig, AdamWConfig, SgdConfig, TrainConfig
+from reid.config import LABELS, AdamConfig, AdamWConfig, SgdConfig, TrainConfig
 from reid.distillation import Teacher, Views, fingerprint, open_teachers, teacher_embeddings
+from reid.models import build_model
+from reid.models.students import Students
+from reid.sampling import NOBODY
 from reid.training_pictures import TrainingPictures
 
 log = logging.getLogger(__name__)
@@ -50,14 +54,61 @@ def open_teacher(
     return Teacher(bank.to(device), live, views)
 
 
-def start_from_weights(model: nn.Module, path: Path) -> None:
-    """Begin with the weights of another network, where names and shapes agree; say what does not.
+def build_network(config: TrainConfig, people: int | None) -> nn.Module:
+    """What is trained: the network, or several that learn from each other."""
+    models = [config.model, *(config.mutual.models if config.mutual is not None else ())]
+    networks = [build_model(model.name, people, **model.settings) for model in models]
+    return Students(networks) if config.mutual is not None else networks[0]
+
+
+def start_from(config: TrainConfig, model: nn.Module) -> None:
+    """Give new networks the weights that the config says, if it says any."""
+    networks = model.networks if isinstance(model, Students) else [model]
+    models = [config.model, *(config.mutual.models if config.mutual is not None else ())]
+    for of, network in zip(models, networks, strict=True):
+        if of.imagenet is not None:
+            start_from_imagenet(network, of.imagenet)
+        if of.start_from is not None:
+            paths = [of.start_from] if isinstance(of.start_from, str) else of.start_from
+            start_from_weights(network, [Path(path) for path in paths])
+
+
+def check_can_be_learnt_from(config: TrainConfig, pictures: TrainingPictures) -> None:
+    """Refuse data without what the losses need.
 
     Raises:
-        ReuniteError: The file cannot be read, or has next to nothing in common with this network.
+        ReuniteError: Says what is missing.
     """
-    weights = load_model(path)[0].state_dict()
-    own = model.state_dict()
+    needy = [f"losses.{name}" for name, loss in config.losses.items() if loss.weight]
+    if not pictures.people and needy:
+        raise ReuniteError(
+            f"the data has no identities, which {' and '.join(needy)} learn from: add labelled data, or set "
+            "their weights to 0"
+        )
+    for name, kind in ((name, LABELS.get(loss.kind)) for name, loss in config.losses.items() if loss.weight):
+        if kind is not None and kind not in pictures.known:
+            raise ReuniteError(
+                f"losses.{name}: of no picture {kind.replace('_', ' ')} are known; put a labels.json or the "
+                "published attribute file beside them (docs/training.md), or set its weight to 0"
+            )
+    if config.distillation is None and (pictures.labels == NOBODY).any():
+        raise ReuniteError(
+            "unlabelled data teaches nothing without a teacher: set distillation.teacher, or leave it out"
+        )
+
+
+def start_from_weights(model: nn.Module, paths: Sequence[Path]) -> None:
+    """Begin with the weights of other networks, where names and shapes agree; say what does not.
+
+    What several files have is taken from the last of them.
+
+    Raises:
+        ReuniteError: A file cannot be read, or they have next to nothing in common with this network.
+    """
+    weights: dict[str, Tensor] = {}
+    for path in paths:
+        weights |= load_model(path)[0].state_dict()
+    names, own = ", ".join(map(str, paths)), model.state_dict()
     stored = {name: name.removeprefix(TRUNK) if name not in weights else name for name in own}
     taken = {
         name: weights[other]
@@ -66,13 +117,13 @@ def start_from_weights(model: nn.Module, path: Path) -> None:
     }
     if 2 * len(taken) < len(own):
         raise ReuniteError(
-            f"model.start_from {path}: only {len(taken)} of {len(own)} weights of this network are there; "
+            f"model.start_from {names}: only {len(taken)} of {len(own)} weights of this network are there; "
             "give the weights of a network like it"
         )
     model.load_state_dict(taken, strict=False)
     anew = [name for name in own if name not in taken]
     if anew:
-        log.info("not in %s, so beginning anew: %s", path, ", ".join(anew))
+        log.info("not in %s, so beginning anew: %s", names, ", ".join(anew))
 
 
 def start_from_imagenet(model: nn.Module, source: str) -> None:

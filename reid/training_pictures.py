@@ -1,7 +1,7 @@
 """The pictures that a training sees, decoded once, and the batches made of them."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from foundation.arrays import EmbeddingArray
 from foundation.errors import ReuniteError
 from reid.augment import Augmenter
-from reid.data import Dataset, ImageStore, PictureError, Record
+from reid.data import Dataset, ImageStore, Known, PictureError, Record
 from reid.judging import Embed
 from reid.preprocess import Preprocess
 from reid.retrieval import DISTRACTOR
@@ -43,11 +43,14 @@ class TrainingPictures:
             they are, N objects (H, W, 3) each of its own size.
         labels: (N,) person of each, from 0 without gaps over all datasets; `NOBODY` without an identity.
         sources: (N,) where each comes from.
+        known: (N, ...) labels by kind, NaN where nothing is known; ``attribute_shares`` says in every row of
+            how many pictures each attribute is true.
     """
 
     images: NDArray[Any]
     labels: NDArray[np.int64]
     sources: tuple[tuple[Dataset, Record], ...]
+    known: Mapping[str, NDArray[np.float32]]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -77,12 +80,14 @@ class Batch:
         labels: (B,) person of each; `NOBODY` without an identity, or where two pictures are mixed.
         rows: (B,) which pictures of the training set.
         augmented: (B, H, W, 3) the same at the size at which they were augmented.
+        known: (B, ...) of `TrainingPictures.known`.
     """
 
     images: tuple[Tensor, ...]
     labels: Tensor
     rows: Tensor
     augmented: Sequence[NDArray[np.uint8]]
+    known: Mapping[str, Tensor]
 
     def groups(self) -> Iterator["Batch"]:
         """What has a loss of its own: all of it, or each triplet where pictures come one after the other."""
@@ -91,7 +96,8 @@ class Batch:
             return
         for start in range(0, len(self.images), TRIPLET):
             part = slice(start, start + TRIPLET)
-            yield Batch(self.images[part], self.labels[part], self.rows[part], self.augmented[part])
+            known = {kind: values[part] for kind, values in self.known.items()}
+            yield Batch(self.images[part], self.labels[part], self.rows[part], self.augmented[part], known)
 
 
 def read_training_pictures(
@@ -125,11 +131,38 @@ def read_training_pictures(
     labels = np.full(len(kept), NOBODY)
     shows_somebody = people[:, 1] > DISTRACTOR
     labels[shows_somebody] = np.unique(people[shows_somebody], axis=0, return_inverse=True)[1].ravel()
+    known = labels_beside_people(kept)
     if not preprocess.keep_aspect:
-        return TrainingPictures(images=np.stack(images), labels=labels, sources=tuple(kept))
+        return TrainingPictures(np.stack(images), labels, tuple(kept), known)
     of_any_size = np.empty(len(images), np.object_)
     of_any_size[:] = images
-    return TrainingPictures(images=of_any_size, labels=labels, sources=tuple(kept))
+    return TrainingPictures(of_any_size, labels, tuple(kept), known)
+
+
+def labels_beside_people(sources: Sequence[tuple[Dataset, Record]]) -> dict[str, NDArray[np.float32]]:
+    """What `TrainingPictures.known` says of these pictures.
+
+    Raises:
+        ReuniteError: Data sets name different key points or attributes.
+    """
+    found: dict[str, NDArray[np.float32]] = {}
+    for kind in ("key_points", "attributes"):
+        named = {dataset.known.names[kind] for dataset, _ in sources if kind in dataset.known.names}
+        if len(named) > 1:
+            raise ReuniteError(f"the data sets have different {kind}: give data that agree, or one at a time")
+        for names in named:
+            nothing = Known({kind: names})
+            rows = [
+                (dataset.known if kind in dataset.known.names else nothing).row(kind, record)
+                for dataset, record in sources
+            ]
+            found[kind] = np.stack(rows)
+    if "attributes" in found:
+        values = found["attributes"]
+        is_known = np.isfinite(values)
+        shares = np.nan_to_num(values).sum(axis=0) / np.maximum(is_known.sum(axis=0), 1)
+        found["attribute_shares"] = np.broadcast_to(shares.astype(np.float32), values.shape)
+    return found
 
 
 def _read(images: ImageStore, record: Record, preprocess: Preprocess) -> NDArray[np.uint8] | str:
@@ -170,7 +203,8 @@ def augmented_batches(
         else:
             parts = [_resized(np.stack(augmented), preprocess)]
         images = tuple(map(torch.from_numpy, parts))
-        return Batch(images, torch.from_numpy(labels), torch.from_numpy(chosen), augmented)
+        known = {kind: torch.from_numpy(values[chosen]) for kind, values in pictures.known.items()}
+        return Batch(images, torch.from_numpy(labels), torch.from_numpy(chosen), augmented, known)
 
     with ThreadPoolExecutor(min(BATCHES_AHEAD, cpu_count() or 1)) as pool:
         numbers = iter(range(len(rows)))

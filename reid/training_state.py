@@ -68,12 +68,19 @@ def check_fits(
             )
 
 
+START = {"imagenet", "start_from"}
+"""Where a network began, which matters no more."""
+
+
 def _what_is_learnt(config: TrainConfig) -> dict[str, Any]:
     """The settings that the tensors of a checkpoint depend on."""
     settings = config.model_dump(
-        mode="json", include={"model", "optimiser", "average"}, exclude={"model": {"imagenet", "start_from"}}
+        mode="json", include={"model", "optimiser", "average"}, exclude={"model": START}
     )
     return settings | {
         "losses.centre on": any(part.kind == "centre" and part.weight for part in config.losses.values()),
+        "mutual.models": [model.model_dump(mode="json", exclude=START) for model in config.mutual.models]
+        if config.mutual is not None
+        else None,
         "distillation on": config.distillation is not None,
     }

@@ -157,7 +157,7 @@ def test_a_teacher_says_what_it_knows_or_what_it_sees() -> None:
     images = torch.randint(
         1, 255, (2, 8, 4, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
     )
-    batch = Batch((images,), torch.tensor([0, 0]), torch.tensor([3, 1]), list(images.numpy()))
+    batch = Batch((images,), torch.tensor([0, 0]), torch.tensor([3, 1]), list(images.numpy()), {})
     assert Teacher(bank, None).targets(batch, 0).tolist() == bank[[3, 1]].tolist()
     live = Embedder("mean", "none", np.stack, lambda seen: seen.mean(axis=(1, 2)).astype(np.float32), 8, 3)
     colours = images.double().mean(dim=(1, 2))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from foundation.config import dump_config, read_config
 from foundation.config_names import find_config
-from reid.config.losses import LossConfig, Losses
+from reid.config.losses import LABELS, NEEDS, LossConfig, Losses
 from reid.config.sections import (
     AdamConfig,
     AdamWConfig,
@@ -17,6 +17,7 @@ from reid.config.sections import (
     ErasingConfig,
     ExponentialSchedule,
     ModelConfig,
+    MutualConfig,
     NoAverage,
     SgdConfig,
     StepsSchedule,
@@ -26,6 +27,8 @@ from reid.config.sections import (
 )
 
 __all__ = [
+    "LABELS",
+    "NEEDS",
     "RECIPES",
     "AdamConfig",
     "AdamWConfig",
@@ -39,6 +42,7 @@ __all__ = [
     "LossConfig",
     "Losses",
     "ModelConfig",
+    "MutualConfig",
     "NoAverage",
     "SgdConfig",
     "StepsSchedule",
@@ -50,7 +54,7 @@ __all__ = [
 ]
 
 
-RECIPES = ("reid/*.yaml",)
+RECIPES = ("reid/*.yaml", "reid/ablation/*.yaml")
 """Those of ``configs/`` that `load_config` takes by their names."""
 
 

@@ -18,17 +18,37 @@ LossKind = Literal[
     "margin_sample_mining",
     "ranking",
     "centre",
+    "aligned_triplet",
+    "tracklet_triplet",
+    "attributes",
+    "attribute_triplet",
+    "key_points",
 ]
 """Functions of `reid.losses`; `reid.objective` says what each is given."""
 
 SETTINGS: Mapping[str, tuple[str, ...]] = {
     "cross_entropy": ("smoothing", "scale"),
     "centre": ("rate",),
+    "attributes": (),
+    "attribute_triplet": ("margin", "scale"),
+    "key_points": (),
 }
 """What can be set of a kind beside outputs and weight; all others have a margin."""
 
-NO_MARGIN = ("batch_soft_triplet", "batch_hard_triplet")
+NO_MARGIN = ("batch_soft_triplet", "batch_hard_triplet", "tracklet_triplet")
 """They do without one, as softplus."""
+
+NEEDS: Mapping[str, str] = {
+    "aligned_triplet": "stripes",
+    "tracklet_triplet": "quality",
+    "attributes": "attributes",
+    "attribute_triplet": "attributes",
+    "key_points": "key_points",
+}
+"""What a network must give for a loss beside features: `parts` of `reid.models.part_network`."""
+
+LABELS: Mapping[str, str] = {"attributes": "attributes", "key_points": "key_points"}
+"""What must be known of the pictures, beside who is on them, for a loss."""
 
 
 class LossConfig(Section):
@@ -51,13 +71,14 @@ class LossConfig(Section):
     """It counts until then; null is to the end. Classification before ranking, for example."""
 
     margin: float | None = Field(default=None, gt=0)
-    """Distance by which others must be farther away; null is softplus, in the two batch triplets only."""
+    """Distance by which others must be farther away; null is softplus, in the batch and tracklet triplets."""
 
     smoothing: float = Field(default=0.1, ge=0, lt=1)
     """Of the labels of cross_entropy; 0.1 as in Bag of Tricks (Luo et al. 2019, arXiv:1903.07071)."""
 
     scale: float = Field(default=1.0, gt=0)
-    """Logits are multiplied by it. A feature of length 1 moves them little; 16 lets it be sure at once."""
+    """Logits are multiplied by it. A feature of length 1 moves them little; 16 lets it be sure at once. Of
+    attribute_triplet: what attributes count beside features."""
 
     rate: float = Field(default=0.5, gt=0, le=1)
     """How far a centre moves to the pictures of a batch (Wen et al. 2016)."""

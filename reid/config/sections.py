@@ -17,9 +17,10 @@ class ModelConfig(Section):
     settings: dict[str, Any] = Field(default={})
     """What ``build_model`` takes beside the name, such as another width."""
 
-    start_from: str | None = None
-    """A .safetensors of this project whose weights the network begins with, where names and shapes agree;
-    classifiers always begin anew. Null is random weights."""
+    start_from: str | tuple[str, ...] | None = None
+    """A .safetensors of this project whose weights the network begins with, where names and shapes agree, or
+    several, of which the last that has a weight gives it; classifiers always begin anew. Null is random
+    weights."""
 
     imagenet: str | None = None
     """Where resnet50-bnneck starts: a .pth or .safetensors file, or ``download`` for torchvision's.
@@ -161,6 +162,25 @@ class DistillationConfig(Section):
     """Cosines are divided by it before softmax; the smaller, the fewer neighbours count."""
 
 
+class MutualConfig(Section):
+    """Other networks that are trained on the same batches, each learning from what the others say."""
+
+    models: tuple[ModelConfig, ...] = Field(min_length=1)
+    """The students beside ``model``, which alone is kept; every loss acts on all of them."""
+
+    classes: float = Field(default=1.0, ge=0)
+    """Share of the loss that copies the classes (Zhang et al. 2017, arXiv:1706.00384)."""
+
+    distances: float = Field(default=1.0, ge=0)
+    """Share of the loss that copies the distances in the batch (reid-tutorial, metric mutual learning)."""
+
+    ranks_soft: float = Field(default=0.0, ge=0)
+    """Share of the loss that copies who is nearer, all orders weighed (DarkRank, arXiv:1707.01220)."""
+
+    ranks_hard: float = Field(default=0.0, ge=0)
+    """Share of the loss that copies the one order that the other sees (DarkRank)."""
+
+
 class SgdConfig(Section):
     """Stochastic gradient descent with Nesterov momentum."""
 
@@ -300,6 +320,10 @@ class SwagAverage(Section):
     """This many networks drawn from the Gaussian are written beside the mean, to embed with all of them."""
 
 
+MOVE_PICTURES = ("flip_probability", "pad_px", "scale", "mix_probability", "autoaugment_probability")
+"""What of `AugmentConfig` moves what a picture shows."""
+
+
 class TrainConfig(Section):
     """One training from beginning to end."""
 
@@ -334,6 +358,7 @@ class TrainConfig(Section):
     batch-soft triplet) are among them, on all outputs."""
 
     distillation: DistillationConfig | None = None
+    mutual: MutualConfig | None = None
     optimiser: Annotated[SgdConfig | AdamConfig | AdamWConfig, Field(discriminator="kind")] = SgdConfig()
     """How a step changes the weights."""
 
@@ -354,6 +379,11 @@ class TrainConfig(Section):
             raise ValueError(
                 "augment.mix_probability: only a teacher that sees augmented pictures can say what a mixed "
                 "one shows: set distillation.sees_augmented=true"
+            )
+        moved = [name for name in MOVE_PICTURES if getattr(self.augment, name)]
+        if moved and any(loss.weight and loss.kind == "key_points" for loss in self.losses.values()):
+            raise ValueError(
+                f"augment.{moved[0]}: key points do not move with the picture; set it to 0 to learn them"
             )
         if not taught and not any(part.weight for part in self.losses.values()):
             raise ValueError("losses: every weight is 0, so nothing is learnt; give one, or a teacher")

@@ -1,6 +1,7 @@
 """Pictures of people and who is on them."""
 
 from reid.data.dataset import Dataset, count_people
+from reid.data.known import Known
 from reid.data.layouts import open_dataset, open_datasets
 from reid.data.pictures import (
     PICTURE_SUFFIXES,
@@ -21,6 +22,7 @@ __all__ = [
     "Dataset",
     "FolderImages",
     "ImageStore",
+    "Known",
     "PictureError",
     "Pictures",
     "Record",

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from reid.data.known import NOTHING, Known
 from reid.data.pictures import ImageStore, Record
 from reid.retrieval import DISTRACTOR, UNKNOWN_CAMERA
 
@@ -17,6 +18,7 @@ class Dataset:
         query, gallery: Who is to be found, and where.
         images: Where the pictures lie.
         unlabelled: Pictures of people without identities, which only a teacher can say something of.
+        known: What is known of pictures beside who is on them.
     """
 
     name: str
@@ -25,6 +27,7 @@ class Dataset:
     gallery: tuple[Record, ...]
     images: ImageStore
     unlabelled: tuple[Record, ...] = ()
+    known: Known = NOTHING
 
     def remarks(self) -> list[str]:
         """What a user should know before training, one sentence each."""

@@ -18,6 +18,7 @@ from scipy.io.matlab import MatReadError
 
 from foundation.images import is_hidden, list_files
 from reid.data.dataset import Dataset
+from reid.data.known import read_known
 from reid.data.pictures import (
     PICTURE_SUFFIXES,
     DataError,
@@ -136,7 +137,8 @@ def _read_market(kind: str, path: Path) -> Dataset:
     has_train = (root / "bounding_box_train").exists()
     train = _market_records(root, "bounding_box_train") if has_train else ()
     query, gallery = (_market_records(root, folder) for folder in ("query", "bounding_box_test"))
-    return Dataset(kind, _somebody(train), query, gallery, FolderImages(root))
+    known = read_known(kind, root)
+    return Dataset(kind, _somebody(train), query, gallery, FolderImages(root), known=known)
 
 
 def _read_market_tar(kind: str, path: Path) -> Dataset:
@@ -162,7 +164,7 @@ def _read_market_tar(kind: str, path: Path) -> Dataset:
     query, gallery = chosen("query"), chosen("gallery")
     if shared := people & {record.person for record in query}:
         raise DataError(f"{split_file}: person {min(shared)} is both to be trained on and a query")
-    return Dataset(kind, train, query, gallery, images)
+    return Dataset(kind, train, query, gallery, images, known=read_known(kind, path.parent))
 
 
 def _read_cuhk03(kind: str, path: Path) -> Dataset:
@@ -266,11 +268,12 @@ def _read_folder(kind: str, path: Path) -> Dataset:
     """A folder for each person; without ``train``, ``query`` or ``gallery`` below, all to be trained on."""
     if not any((path / part).is_dir() for part in PARTS):
         people = {folder.name: number for number, folder in enumerate(_folders_in(path), start=1)}
-        return Dataset(kind, _people_in(path, ".", people), (), (), FolderImages(path))
+        train, known = _people_in(path, ".", people), read_known(kind, path)
+        return Dataset(kind, train, (), (), FolderImages(path), known=known)
     names = {folder.name for part in PARTS if (path / part).is_dir() for folder in _folders_in(path / part)}
     people = {name: number for number, name in enumerate(sorted(names), start=1)}
     train, query, gallery = (_people_in(path, part, people) for part in PARTS)
-    return Dataset(kind, train, query, gallery, FolderImages(path))
+    return Dataset(kind, train, query, gallery, FolderImages(path), known=read_known(kind, path))
 
 
 def _read_folder_test(kind: str, path: Path) -> Dataset:

@@ -24,6 +24,9 @@ class HaCnnSettings:
     gem: bool = False
     """GeM pooling; off takes the average, as published."""
 
+    both_pools: bool = False
+    """Average and maximum side by side, instead; section 3.3 of Robust-ReID."""
+
     unit_heads: bool = False
     """Losses see both features at length 1; off as published."""
 
@@ -95,6 +98,6 @@ def build_ha_cnn(settings: HaCnnSettings, num_classes: int | None) -> Harmonious
         head_length=settings.head_length,
         head_relu=True,
         unit_heads=settings.unit_heads,
-        gem=settings.gem,
+        pool="both" if settings.both_pools else "gem" if settings.gem else "average",
         num_classes=num_classes,
     )

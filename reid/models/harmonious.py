@@ -142,7 +142,8 @@ class HarmoniousNetwork(nn.Module):
         head_length: int,
         head_relu: bool,
         unit_heads: bool,
-        gem: bool,
+        pool: str,
+        neck: bool = False,
         instance_stem: bool = False,
         num_classes: int | None,
     ) -> None:
@@ -157,7 +158,8 @@ class HarmoniousNetwork(nn.Module):
             head_relu: Whether a head ends in ReLU.
             unit_heads: Whether losses see the two features at length 1; the embedding is made of unit
                 features either way.
-            gem: Whether both branches end in `GeM` instead of the average.
+            pool: What both branches end in, one of `reid.models.heads.POOLS`.
+            neck: Whether a batch norm stands between what metric losses and what classifiers see.
             instance_stem: Whether instance norm follows the first convolution.
             num_classes: People to classify; None builds no classifiers.
         """
@@ -173,11 +175,11 @@ class HarmoniousNetwork(nn.Module):
         self.stages = nn.ModuleList(stages)
         self.attentions = nn.ModuleList(HarmoniousAttention(width) for width in widths)
         self.local_blocks = nn.ModuleList(local_blocks)
-        self.global_pool, self.local_pool = (
-            make_pool(widths[-1], "gem" if gem else "average") for _ in range(2)
-        )
-        self.global_head = Head(widths[-1], head_length, head_relu)
-        self.local_head = Head(REGIONS * widths[-1], head_length, head_relu)
+        self.global_pool, self.local_pool = (make_pool(widths[-1], pool) for _ in range(2))
+        pooled = widths[-1] * (2 if pool == "both" else 1)
+        self.global_head = Head(pooled, head_length, head_relu)
+        self.local_head = Head(REGIONS * pooled, head_length, head_relu)
+        self.necks = nn.ModuleList(nn.BatchNorm1d(head_length) for _ in range(2 if neck else 0))
         initialise(self)
         for attention in self.attentions:
             assert isinstance(attention, HarmoniousAttention)
@@ -198,7 +200,10 @@ class HarmoniousNetwork(nn.Module):
         assert local is not None
         pooled = self.local_pool(local).view(-1, self.local_head.linear.in_features)
         features = {"global": self.global_head(self.global_pool(maps)), "local": self.local_head(pooled)}
-        units = {name: to_unit_length(feature) for name, feature in features.items()}
-        heads = units if self.unit_heads else features
+        after = dict(features)
+        for (name, feature), neck in zip(features.items(), self.necks, strict=False):
+            after[name] = neck(feature)
+        units = {name: to_unit_length(feature) for name, feature in after.items()}
         embedding = to_unit_length(torch.cat(list(units.values()), dim=1))
-        return ReidOutput(embedding, heads, classify(self.classifiers, heads))
+        heads = units if self.unit_heads else features
+        return ReidOutput(embedding, heads, classify(self.classifiers, units if self.unit_heads else after))

@@ -1,6 +1,7 @@
 """What every network ends in: pooling, heads, and the three things it gives."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -18,11 +19,13 @@ class ReidOutput(NamedTuple):
         features: By the name of a head, stage or part, (B, E) on which metric losses act; a map of local
             features is (B, parts, E).
         logits: By the same names, (B, classes); empty where the network was built without classes.
+        others: Outputs that show no person by themselves, for losses of their own: stripes, key points.
     """
 
     embedding: Tensor
     features: dict[str, Tensor]
     logits: dict[str, Tensor]
+    others: Mapping[str, Tensor] = MappingProxyType({})
 
 
 class GeM(nn.Module):
@@ -65,11 +68,19 @@ class MaxPool(nn.Module):
         return maps.amax(dim=(2, 3))
 
 
-POOLS = ("average", "gem", "max")
+class BothPools(nn.Module):
+    """Mean and largest value side by side: (B, C, H, W) to (B, 2 C)."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Of maps of any size."""
+        return torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
+
+
+POOLS = ("average", "gem", "max", "both")
 
 
 def make_pool(channels: int, kind: str) -> nn.Module:
-    """One of `POOLS`: (B, C, H, W) to (B, C).
+    """One of `POOLS`: (B, C, H, W) to (B, C), of ``both`` to (B, 2 C).
 
     Raises:
         ReuniteError: There is no such pooling.
@@ -81,6 +92,8 @@ def make_pool(channels: int, kind: str) -> nn.Module:
             return GeM(channels)
         case "max":
             return MaxPool()
+        case "both":
+            return BothPools()
         case _:
             raise ReuniteError(f"network: pool must be one of {', '.join(POOLS)}, got {kind!r}")
 

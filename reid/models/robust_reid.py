@@ -35,6 +35,10 @@ class RobustReidSettings:
     unit_heads: bool = True
     """Losses see both features at length 1; off is column c of the paper's Table 2."""
 
+    neck: bool = False
+    """A batch norm between what metric losses and what classifiers see, as in Bag of Tricks; with
+    ``unit_heads`` off it is what the paper's section 3.3 tried."""
+
     head_relu: bool = True
     """Heads end in ReLU, as in HA-CNN; the paper does not say."""
 
@@ -116,17 +120,22 @@ class ShuffleB(nn.Module):
         return torch.cat((self.short(maps), self.long(maps)), dim=1)
 
 
+def make_stage(before: int, width: int, repeats: int, shuffle: Shuffle) -> nn.Sequential:
+    """One stage of Table 1 of the paper: from ``before`` channels to ``width`` at half the size."""
+    return nn.Sequential(
+        ShuffleB(before, width, stride=1),
+        *(ShuffleA(width, shuffle) for _ in range(repeats)),
+        ShuffleB(width, width, stride=2),
+    )
+
+
 def build_robust_reid(settings: RobustReidSettings, num_classes: int | None) -> HarmoniousNetwork:
     """The network of Table 1 of the paper at the given widths; 160x64 pictures."""
     widths = settings.widths
     inputs = (settings.stem_width, *widths[:-1])
     return HarmoniousNetwork(
         stages=[
-            nn.Sequential(
-                ShuffleB(before, width, stride=1),
-                *(ShuffleA(width, settings.shuffle) for _ in range(repeats)),
-                ShuffleB(width, width, stride=2),
-            )
+            make_stage(before, width, repeats, settings.shuffle)
             for before, width, repeats in zip(inputs, widths, settings.repeats, strict=True)
         ],
         local_blocks=[
@@ -137,7 +146,8 @@ def build_robust_reid(settings: RobustReidSettings, num_classes: int | None) -> 
         head_length=settings.head_length,
         head_relu=settings.head_relu,
         unit_heads=settings.unit_heads,
-        gem=settings.gem,
+        pool="gem" if settings.gem else "average",
+        neck=settings.neck,
         instance_stem=settings.instance_stem,
         num_classes=num_classes,
     )

@@ -1,0 +1,103 @@
+"""Students who learn from each other: what they say of classes, of distances, and of who is nearer.
+
+Each learns from the labels too; nobody is the teacher, so of each pair both copy the other, whose own side
+has no gradient.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import permutations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from reid.losses import pairwise_distances
+
+CANDIDATES = 4
+"""Pictures that an anchor ranks: 24 orders, all of which `ranks_soft` weighs."""
+
+SCORE_SCALE, SCORE_POWER = 3.0, 3.0
+"""A candidate's score is ``-scale * distance ** power`` (Chen et al. 2017, arXiv:1707.01220, section 4.1)."""
+
+
+def mutual_classes(logits: Sequence[Tensor]) -> Tensor:
+    """Mean over ordered pairs of students of ``KL(p_other || p_own)``, of (B, C) logits each.
+
+    Source: Zhang et al. 2017 (arXiv:1706.00384), equation 8.
+    """
+    logs = [functional.log_softmax(each, dim=1) for each in logits]
+    return _mean_of_pairs(
+        [
+            functional.kl_div(own, other.detach(), reduction="batchmean", log_target=True)
+            for own, other in _ordered(logs)
+        ],
+        logits,
+    )
+
+
+def mutual_distances(features: Sequence[Tensor]) -> Tensor:
+    """Mean over ordered pairs of students of the mean squared difference of the distances in a batch.
+
+    Source: reid-tutorial, "Metric Mutual Learning", the loss L_M; its two terms are the two orders.
+    """
+    tables = [pairwise_distances(each) for each in features]
+    return _mean_of_pairs(
+        [(own - other.detach()).square().mean() for own, other in _ordered(tables)], features
+    )
+
+
+def ranks_hard(student: Tensor, teacher: Tensor) -> Tensor:
+    """Mean over anchors of ``-log P(the teacher's order of the candidates)`` in the student's eyes.
+
+    Args:
+        student: (B, D), teacher: (B, E), of which each anchor ranks the next `CANDIDATES` pictures.
+
+    Source: DarkRank (Chen et al. 2017, arXiv:1707.01220), equation 9.
+    """
+    ours, theirs = candidate_scores(student), candidate_scores(teacher.detach())
+    order = theirs.argsort(dim=1, descending=True, stable=True)
+    return -log_likelihood(ours.gather(1, order)).mean()
+
+
+def ranks_soft(student: Tensor, teacher: Tensor) -> Tensor:
+    """Mean over anchors of the Kullback-Leibler divergence of the chances of all orders, from the teacher's.
+
+    Source: DarkRank (Chen et al. 2017, arXiv:1707.01220), equation 8.
+    """
+    ours, theirs = candidate_scores(student), candidate_scores(teacher.detach())
+    orders = torch.tensor(list(permutations(range(ours.shape[1]))), device=ours.device)
+    own, other = (log_likelihood(scores[:, orders]) for scores in (ours, theirs))
+    return functional.kl_div(own, other, reduction="batchmean", log_target=True)
+
+
+def mutual_ranks(loss: Callable[[Tensor, Tensor], Tensor], embeddings: Sequence[Tensor]) -> Tensor:
+    """The mean of `ranks_hard` or `ranks_soft` over ordered pairs of students."""
+    return _mean_of_pairs([loss(own, other) for own, other in _ordered(embeddings)], embeddings)
+
+
+def candidate_scores(embeddings: Tensor) -> Tensor:
+    """(B, K) scores of the K pictures that follow each one in the batch, round the end."""
+    total = len(embeddings)
+    count = min(CANDIDATES, total - 1)
+    rows = torch.arange(total, device=embeddings.device)
+    candidates = (rows[:, None] + 1 + torch.arange(count, device=embeddings.device)) % total
+    distances = pairwise_distances(functional.normalize(embeddings, dim=1))
+    return -SCORE_SCALE * distances.gather(1, candidates) ** SCORE_POWER
+
+
+def log_likelihood(scores: Tensor) -> Tensor:
+    """(...) logarithm of the chance of drawing K candidates in the order of their (..., K) scores.
+
+    One is drawn after the other, each with a chance in proportion to ``exp(score)`` among those left
+    (Plackett and Luce).
+    """
+    left = scores.flip(-1).logcumsumexp(dim=-1).flip(-1)
+    return (scores - left).sum(dim=-1)
+
+
+def _ordered(values: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    return list(permutations(values, 2))
+
+
+def _mean_of_pairs(parts: list[Tensor], values: Sequence[Tensor]) -> Tensor:
+    return torch.stack(parts).mean() if parts else values[0].sum() * 0
