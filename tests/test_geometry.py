@@ -46,7 +46,7 @@ def height_matrix_of_pairs(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 def overlap_of_heights(a: FloatArray, b: FloatArray) -> FloatArray:
-    return overlaps_of_pairs(plain_and_grown(a, 0.3), plain_and_grown(b, 0.3))[1]
+    return overlaps_of_pairs(*plain_and_grown((a, b), 0.3))[1]
 
 
 def overlapping(a: FloatArray, b: FloatArray) -> list[tuple[int, int]]:
@@ -106,8 +106,7 @@ def test_overlap_by_hand(other: list[float], iou: float, height_iou: float) -> N
     assert iou_matrix(BOX, boxes) == pytest.approx(iou)
     assert iou_of_pairs(BOX, boxes) == pytest.approx(iou)
     assert overlap_of_heights(BOX, boxes) == pytest.approx(height_iou)
-    both, others = plain_and_grown(BOX, 0.0), plain_and_grown(boxes, 0.0)
-    assert overlaps_of_pairs(both, others)[0] == pytest.approx(iou)
+    assert overlaps_of_pairs(*plain_and_grown((BOX, boxes), 0.0))[0] == pytest.approx(iou)
 
 
 def test_boxes_without_area_overlap_nothing() -> None:
@@ -219,8 +218,8 @@ def test_boxes_come_back(seed: int, angle: float, scale: float) -> None:
 def test_grown_boxes_by_hand() -> None:
     boxes = np.array([[0.0, 0.0, 40.0, 100.0], [-10.0, 5.0, 0.0, 10.0]])
     before = boxes.copy()
-    plain, grown = plain_and_grown(boxes, 0.1)
+    (plain, grown), nothing = plain_and_grown((boxes, np.empty((0, 4))), 0.1)
     by_hand = np.array([[-4.0, -10.0, 44.0, 110.0], [-11.0, 4.5, 1.0, 10.5]])
     np.testing.assert_allclose(grown.T, by_hand)
     assert plain.T.tolist() == boxes.tolist() == before.tolist()
-    assert plain_and_grown(np.empty((0, 4)), 0.3).shape == (2, 4, 0)
+    assert nothing.shape == (2, 4, 0)

@@ -1,6 +1,7 @@
 """Boxes: formats, and how much every box of one set overlaps every box of another."""
 
 import math
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import numpy as np
@@ -227,10 +228,11 @@ def move_boxes(boxes_xyxy: FloatArray, motion: FloatArray) -> FloatArray:
     return np.concatenate((centers - half, centers + half), axis=1)
 
 
-def plain_and_grown(boxes: FloatArray, share: float) -> FloatArray:
-    """(M, 4) boxes -> (2, 4, M) x1, y1, x2, y2 as they are, and wider and higher by a share at each side.
+def plain_and_grown(sets: Iterable[FloatArray], share: float) -> Iterator[FloatArray]:
+    """Of each set (M, 4) the boxes as they are, and wider and higher by a share at each side: (2, 4, M).
 
     Source: buffered IoU (Yang et al. 2023, C-BIoU, arXiv:2211.14317): boxes that moved apart still meet.
     """
-    both: FloatArray = (TWICE + share * SECOND_OUTWARD) @ boxes.T
-    return both.reshape(2, 4, -1)
+    growth = TWICE + share * SECOND_OUTWARD
+    for boxes in sets:
+        yield (growth @ boxes.T).reshape(2, 4, -1)

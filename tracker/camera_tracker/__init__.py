@@ -220,8 +220,9 @@ class CameraTracker:
             found, max_iou = observations[new], self._config.max_confirm_iou
             status = np.full(len(found), TENTATIVE)
             if is_first or self._config.confirm_frames == 1:
-                nobody_before = np.zeros(len(found), np.bool_)
-                status[~second_boxes(found, nobody_before, max_iou, self._sure_score)] = TRACKED
+                everybody, nobody = np.arange(len(found)), np.zeros(len(found), np.bool_)
+                is_second = second_boxes(found, everybody, nobody, max_iou, self._sure_score)
+                status[~is_second] = TRACKED
             started = start_tracks(found, status, self._time, self._next_id, self._noise)
             self._next_id += len(started)
             self._tracks = self._tracks.followed_by(started)
@@ -333,7 +334,7 @@ class CameraTracker:
     def _match(self, candidates: Candidates, observations: Observations) -> tuple[IntArray, IntArray]:
         """Run the stages. Returns rows of the tracks, rising, and the observation of each."""
         tracks = candidates.tracks
-        column_of_row, num_matched = np.full(len(tracks), -1), 0
+        column_of_row, num_matched = np.zeros(len(tracks), np.int64) - 1, 0
         is_free = np.ones(len(observations), np.bool_)
         is_likely = observations.scores >= self._likely_score
         for stage, takes_part in zip(self._config.stages, self._takes_part, strict=True):

@@ -52,8 +52,7 @@ def continue_tracks(
     young = (is_confirmed & ~is_old).nonzero()[0]
     if len(young) and config.max_confirm_iou < 1:
         young = young[time - old.born_times[rows[young]] < config.overlapped_confirm_s - TIMES_ARE_EQUAL_S]
-        is_second = second_boxes(found, is_old, config.max_confirm_iou, sure_score)
-        is_confirmed[young] = ~is_second[young]
+        is_confirmed[young] = ~second_boxes(found, young, is_old, config.max_confirm_iou, sure_score)
     missed = np.where(old.status == TRACKED, LOST, old.status)
     return TrackStates(
         old.track_ids,
@@ -82,7 +81,7 @@ def _appearance(
     tracks: TrackStates, rows: IntArray, latest: EmbeddingArray, time: float, ema_s: float
 ) -> tuple[EmbeddingArray, EmbeddingArray, FloatArray, IntArray]:
     """The last four columns, after those of ``rows`` were seen with these embeddings, zeros for none."""
-    last_embeddings = np.zeros_like(tracks.embeddings)
+    last_embeddings = np.zeros(tracks.embeddings.shape, np.float32)
     if not latest.size or not latest.any():
         return tracks.embeddings, last_embeddings, tracks.embedded_times, tracks.num_embeddings
     last_embeddings[rows] = latest
@@ -100,18 +99,18 @@ def _appearance(
     )
 
 
-def second_boxes(found: Observations, is_old: BoolArray, max_iou: float, sure_score: float) -> BoolArray:
-    """(N,) which of the observations may be a second box of a person who has one already.
+def second_boxes(
+    found: Observations, asked: IntArray, is_old: BoolArray, max_iou: float, sure_score: float
+) -> BoolArray:
+    """(K,) which of the ``asked`` (K,) observations may be a second box of a person who has one already.
 
     It overlaps one of a track that was there before (``is_old``, (N,)), or one of a higher score, by more
     than ``max_iou``, and has no score from ``sure_score`` on, which hardly any second box has.
     """
     rank = np.where(is_old, np.inf, found.scores)
-    unsure = (found.scores < sure_score).nonzero()[0]
-    overlaps = iou_matrix(found.boxes[unsure], found.boxes) > max_iou
-    is_second = np.zeros(len(found), np.bool_)
-    is_second[unsure] = (overlaps & (rank > rank[unsure, None])).any(axis=1)
-    return is_second
+    overlaps = iou_matrix(found.boxes[asked], found.boxes) > max_iou
+    overlaps &= rank > rank[asked, None]
+    return overlaps.any(axis=1) & (found.scores[asked] < sure_score)
 
 
 def start_tracks(

@@ -126,7 +126,7 @@ class Candidates:
     def _find(self, stage: AssociationStage) -> Pairs:
         tracks, found = self.tracks, self.detections
         boxes = tracks.seen_boxes if stage.boxes == "last_seen" else self.boxes
-        ours, theirs = plain_and_grown(boxes, stage.buffer), plain_and_grown(found.boxes, stage.buffer)
+        ours, theirs = plain_and_grown((boxes, found.boxes), stage.buffer)
         if stage.max_mahalanobis is None:
             rows, columns = overlapping_pairs(ours[1].T, theirs[1].T)
         else:

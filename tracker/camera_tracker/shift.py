@@ -43,6 +43,10 @@ def common_shift(candidates: Candidates, pairs: Pairs, is_likely: BoolArray) -> 
     num_steady = np.count_nonzero(is_steady)
     if min(num_steady, np.count_nonzero(is_likely)) < MIN_PEOPLE:
         return none
+    if num_steady > MAX_PEOPLE:
+        some = is_steady.nonzero()[0][:: num_steady // MAX_PEOPLE + 1]
+        is_steady, num_steady = np.zeros(len(is_steady), np.bool_), len(some)
+        is_steady[some] = True
     overlapping = _overlapping_most(pairs, is_steady, is_likely)
     if 2 * len(overlapping[0]) >= num_steady and _is_nothing(_median(_ways(candidates, *overlapping))):
         return none
@@ -83,7 +87,6 @@ def _overlapping_most(pairs: Pairs, is_row: BoolArray, is_column: BoolArray) -> 
 
 def _nearest(candidates: Candidates, rows: IntArray, columns: IntArray) -> tuple[IntArray, IntArray]:
     """Rows and columns of the pairs of which neither has anybody nearer."""
-    rows = rows[:: len(rows) // MAX_PEOPLE + 1]
     people = coordinates(candidates.boxes.take(rows, 0)).T
     found = coordinates(candidates.detections.boxes.take(columns, 0)).T
     distances = _all_apart(found[0], people[0])
