@@ -40,7 +40,7 @@ def common_shift(candidates: Candidates, pairs: Pairs, is_likely: BoolArray) -> 
     """
     tracks, none = candidates.tracks, np.zeros(2)
     is_steady = (tracks.status == TRACKED) & (tracks.seen_counts >= STEADY_FRAMES)
-    num_steady = np.count_nonzero(is_steady)
+    num_steady = int(np.count_nonzero(is_steady))
     if min(num_steady, np.count_nonzero(is_likely)) < MIN_PEOPLE:
         return none
     if num_steady > MAX_PEOPLE:
