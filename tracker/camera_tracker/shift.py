@@ -41,7 +41,7 @@ def common_shift(candidates: Candidates, pairs: Pairs, is_likely: BoolArray) -> 
     tracks, none = candidates.tracks, np.zeros(2)
     is_steady = (tracks.status == TRACKED) & (tracks.seen_counts >= STEADY_FRAMES)
     num_steady = int(np.count_nonzero(is_steady))
-    if min(num_steady, np.count_nonzero(is_likely)) < MIN_PEOPLE:
+    if num_steady < MIN_PEOPLE or np.count_nonzero(is_likely) < MIN_PEOPLE:
         return none
     if num_steady > MAX_PEOPLE:
         some = is_steady.nonzero()[0][:: num_steady // MAX_PEOPLE + 1]
