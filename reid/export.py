@@ -116,8 +116,10 @@ def export_model(model: nn.Module, preprocess: Preprocess, to: str, out: Path) -
 
     Raises:
         ReuniteError: The difference is above `MAX_DIFFERENCE`, or some number of pictures cannot be given;
-            the file is removed.
+            the file is removed. Or the network takes pictures in their own proportions.
     """
+    if preprocess.keep_aspect:
+        raise ReuniteError(f"{out}: was not written: a network for pictures of any size runs on PyTorch only")
     match to:
         case "openvino":
             openvino = load_openvino()

@@ -179,8 +179,7 @@ def train(config: TrainConfig, folder: Path, console: Console) -> None:
     if (folder / CHECKPOINT).exists():
         state = load_training_state(folder / CHECKPOINT)
         check_fits(state, folder, config, pictures)
-    names = [dataset.name for dataset, _ in pictures.sources]
-    sampler = make_sampler(pictures.labels, names, config.batch, config.seed)
+    sampler = make_sampler(pictures.labels, pictures.datasets, config.batch, config.seed)
     augment = Augmenter(config.augment, fill=[round(255 * channel) for channel in preprocess.mean[::-1]])
     teacher = open_teacher(config, pictures, folder.parent, device)
     torch.manual_seed(config.seed)  # only now: what comes before may draw, or find its work done already

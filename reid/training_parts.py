@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from foundation.errors import ReuniteError
 from reid.checkpoint import load_model
-from reid.config import LABELS, AdamConfig, AdamWConfig, SgdConfig, TrainConfig
+from reid.config import LABELS, AdamConfig, AdamWConfig, SgdConfig, SwaAverage, SwagAverage, TrainConfig
 from reid.distillation import Teacher, Views, fingerprint, open_teachers, teacher_embeddings
 from reid.models import build_model
 from reid.models.students import Students
@@ -91,6 +91,12 @@ def check_can_be_learnt_from(config: TrainConfig, pictures: TrainingPictures) ->
                 f"losses.{name}: of no picture {kind.replace('_', ' ')} are known; put a labels.json or the "
                 "published attribute file beside them (docs/training.md), or set its weight to 0"
             )
+    averages = isinstance(config.average, SwaAverage | SwagAverage)
+    if pictures.images.dtype == object and (config.augment.mix_probability or averages):
+        raise ReuniteError(
+            "pictures in their own proportions cannot be mixed, nor give SWA its batch-norm statistics: set "
+            "augment.mix_probability=0 and average.kind none or ema"
+        )
     if config.distillation is None and (pictures.labels == NOBODY).any():
         raise ReuniteError(
             "unlabelled data teaches nothing without a teacher: set distillation.teacher, or leave it out"

@@ -60,6 +60,11 @@ class TrainingPictures:
         """How many people there are."""
         return int(self.labels.max(initial=NOBODY)) + 1
 
+    @property
+    def datasets(self) -> list[str]:
+        """(N,) name of the data set of each."""
+        return [dataset.name for dataset, _ in self.sources]
+
     def at_size_of(self, preprocess: Preprocess, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """The pictures of these rows (B, height, width, 3) as a network takes them, not augmented."""
         return _resized(self.images[rows], preprocess)

@@ -1,6 +1,7 @@
 """DaRe: stages that say who it is, their sum, and who may leave early."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from reid.checkpoint import load_model
 from reid.config import load_config
 from reid.models import build_model
 from reid.models.dare import FUSED, Dare, StagesUpTo, build_trunk
+from reid.models.imagenet import imagenet_backbone, load_imagenet_weights
 from reid.models.torchvision_stages import DENSENET_LENGTHS, RESNET_LENGTHS
 from reid.retrieval import People
 from tests.drawn_people import TINY, draw_market, run, run_and_kill, weights
@@ -100,6 +102,23 @@ def test_the_last_stage_of_torchvision_is_what_torchvision_pools(base: str, leng
             pooled = trunk.pooled(stage, state)  # type: ignore[operator]
             assert pooled.shape == (1, length)
     torch.testing.assert_close(pooled, expected)
+
+
+def test_a_densenet_starts_from_weights_that_name_layers_as_they_were_published(tmp_path: Path) -> None:
+    model = build_model("dare", base="densenet201")
+    backbone = imagenet_backbone(model)
+    assert backbone is not None
+    published = {
+        re.sub(r"(denselayer\d+\.(?:norm|conv))(\d)\.", r"\1.\2.", name): value + 1
+        for name, value in backbone.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    assert "features.denseblock1.denselayer1.norm.1.weight" in published
+    before = backbone.state_dict()["features.denseblock4.denselayer32.conv2.weight"].clone()
+    torch.save(published, tmp_path / "densenet.pth")
+    load_imagenet_weights(backbone, tmp_path / "densenet.pth")
+    after = backbone.state_dict()["features.denseblock4.denselayer32.conv2.weight"]
+    torch.testing.assert_close(after, before + 1)
 
 
 def test_a_base_that_is_not_there_is_named() -> None:

@@ -12,7 +12,9 @@ from torch import Tensor
 from foundation.errors import ReuniteError
 from reid import losses
 from reid.augment import Augmenter
+from reid.checkpoint import load_model
 from reid.config import AugmentConfig, BatchConfig, load_config
+from reid.export import export_model
 from reid.models import build_model
 from reid.preprocess import Preprocess
 from reid.runtime import open_embedder
@@ -61,6 +63,9 @@ def test_a_resumed_run_ends_at_the_same_bits_and_its_network_embeds_pictures_of_
     assert together[1] == pytest.approx(embedder.embed(images[1:])[0], abs=1e-6)
     with pytest.raises(ReuniteError, match="runs on pytorch only, not on 'openvino'"):
         open_embedder(whole / "weights.safetensors", "openvino")
+    model, preprocess, _ = load_model(whole / "weights.safetensors")
+    with pytest.raises(ReuniteError, match="a network for pictures of any size runs on PyTorch only"):
+        export_model(model, preprocess, "torchscript", tmp_path / "out.torchscript")
 
 
 def test_practices_can_be_turned_off_alone(market: str, tmp_path: Path) -> None:
@@ -77,6 +82,14 @@ def test_practices_can_be_turned_off_alone(market: str, tmp_path: Path) -> None:
         },
     )
     assert (run(tmp_path / "run", without) / "weights.safetensors").exists()
+
+
+def test_what_pictures_of_any_size_cannot_do_is_said_before_the_work(market: str, tmp_path: Path) -> None:
+    cycles = {"cycles": {"count": 1, "epochs": 1, "lr": 0.1}, "average": {"kind": "swa"}}
+    with pytest.raises(ReuniteError, match="cannot be mixed, nor give SWA"):
+        run(tmp_path / "run", recipe(market, **cycles))
+    with pytest.raises(ReuniteError, match=r"augment.size: this network takes pictures in their own"):
+        run(tmp_path / "run", recipe(market, **{"augment.size": [96, 40]}))
 
 
 def slow_ranking(embeddings: Tensor, labels: Tensor, margin: float) -> float:

@@ -268,7 +268,7 @@ def test_what_is_no_part_of_the_network_may_change(
 
 def test_another_network_than_a_resnet_has_no_imagenet(market: str, tmp_path: Path) -> None:
     model = {"name": "robust-reid-025x", "settings": TINY, "imagenet": "download"}
-    with pytest.raises(ReuniteError, match="'download': only resnet50-bnneck starts from ImageNet"):
+    with pytest.raises(ReuniteError, match="'download': only networks on ResNet-50 or"):
         run(tmp_path / "run", tiny_config(market, model=model))
 
 

@@ -56,6 +56,10 @@ class BatchConfig(Section):
     def _check(self) -> Self:
         if self.shares and not (min(self.shares.values()) > 0 and abs(sum(self.shares.values()) - 1) < 1e-6):
             raise ValueError(f"shares must be above 0 and add up to 1, got {self.shares}")
+        if self.triplets and self.shares:
+            raise ValueError("triplets are drawn from all data sets alike: leave shares out")
+        if self.steps and not self.triplets:
+            raise ValueError("steps counts batches of triplets: set triplets, or leave steps out")
         return self
 
 

@@ -1,6 +1,7 @@
 """Backbones of torchvision that start from what they know of ImageNet."""
 
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from torch import nn
 from torchvision.models import DenseNet201_Weights, ResNet50_Weights
 
 from foundation.errors import ReuniteError
+
+OLD_DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d)\.")
+"""How the published weights of DenseNet name layers: ``norm.1`` is ``norm1`` today."""
 
 
 def imagenet_backbone(model: nn.Module) -> nn.Module | None:
@@ -39,7 +43,11 @@ def load_imagenet_weights(backbone: nn.Module, path: Path | None) -> None:
     weights = _read_weights(path) if path else _download_weights(published)
     if not isinstance(weights, dict):
         raise ReuniteError(f"{name}: must hold named tensors, holds a {type(weights).__name__}")
-    body = {key: value for key, value in weights.items() if not key.startswith(("fc.", "classifier."))}
+    body = {
+        OLD_DENSE_LAYER.sub(r"\1\2.", key): value
+        for key, value in weights.items()
+        if not key.startswith(("fc.", "classifier."))
+    }
     try:
         missing, unexpected = backbone.load_state_dict(body, strict=False)
     except (RuntimeError, TypeError) as error:
