@@ -252,7 +252,7 @@ def embed_with(model: nn.Module, preprocess: Preprocess, device: torch.device) -
         model.eval()
         at_once = 1 if preprocess.keep_aspect else EMBED_AT_ONCE
         found = []
-        for start in range(0, len(images), at_once):
+        for start in range(0, max(1, len(images)), at_once):  # none is a batch, too
             prepared = torch.from_numpy(preprocess(images[start : start + at_once]))
             inputs = prepared.to(device, memory_format=torch.channels_last)
             found.append(model(inputs).embedding.float().cpu().numpy())
