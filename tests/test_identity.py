@@ -13,7 +13,7 @@ from tracker.ground import GroundPlane
 from tracker.identity import UNDECIDED, IdentityLinker
 from tracker.identity.candidates import required_log_odds
 from tracker.identity.centroids import IdentityCentroids
-from tracker.identity.similarity import SimilarityCalibration
+from tracker.identity.similarity import HIDDEN, SimilarityCalibration
 from tracker.identity.table import IdentityTable
 from tracker.identity.tracklets import TrackletTable
 from tracker.identity.transit_times import TransitTimes
@@ -262,6 +262,12 @@ def test_odds_never_fall_and_rates_are_what_samples_show() -> None:
     assert similarity.stranger_rate(np.array([similarity.threshold(10, 0.01)]))[0] == pytest.approx(
         0.001, rel=0.02
     )
+
+
+def test_a_tracklet_that_shows_little_of_a_person_does_not_outweigh_where_it_was() -> None:
+    similarity = SimilarityCalibration(SimilarityConfig(), draw(-0.05, 0.12, 2_000, 3))
+    assert similarity.log_odds(np.array([-1.0, 0.0])) == pytest.approx(np.log(HIDDEN), abs=0.01)
+    assert similarity.log_odds(np.array([0.7]))[0] > 5
 
 
 def test_how_many_people_dress_alike_is_learnt_and_lifts_the_rate_of_strangers() -> None:

@@ -7,6 +7,8 @@ from foundation.arrays import EmbeddingArray, FloatArray
 from tracker.config import IdentityConfig
 from tracker.identity import IdentityLinker
 from tracker.identity.overlap import Feet, find_overlap
+from tracker.identity.tracklets import TrackletTable
+from tracker.identity.views import SharedViews, Together
 from tracker.types import CameraName, Frame, Tracks, blank_image
 
 A, B = CameraName("a"), CameraName("b")
@@ -138,3 +140,38 @@ def test_a_restored_linker_knows_which_cameras_see_one_place() -> None:
     linker.link_offline()
     again.link_offline()
     assert same_in_both(again, 12) == same_in_both(linker, 12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_crowd_in_one_hall_hides_no_overlap(seed: int) -> None:
+    """Of the pairs of tracks that are seen at once the fewer are of one person the more people there are."""
+    rng = np.random.default_rng(seed)
+    found = ways(rng, 30, 44, straight=False, bursts=False)
+    first, second = seen(found, rng, 0, np.eye(3)), seen(found, rng, 30, TO_B)
+    assert find_overlap(first, second, embeddings_of(rng, 60, uniforms=False)) is not None
+
+
+def of_two_cameras(first: FloatArray, second: FloatArray, height: float) -> Together:
+    """What is said of two tracks at these places (S, 2) of each picture, where the same floor is in both.
+
+    Others walked all over it, 100 pixels high; the box in the second picture has this height.
+    """
+    grid = np.stack(np.meshgrid(np.arange(0, 1200, 80), np.arange(0, 700, 80)), axis=-1).reshape(-1, 2)
+    places = np.column_stack((grid, np.full(len(grid), 100.0)))
+    views, tracklets = SharedViews([A, B], IdentityConfig()), TrackletTable(2)
+    state = views.state() | {"pairs": np.array([[0, 1]]), "matrices": np.eye(3)[None]}
+    views.restore(state | {"places:0": np.stack((places, places))})
+    for step, feet in enumerate(zip(first, second, strict=True)):
+        for camera, ((x, y), high) in enumerate(zip(feet, (100.0, height), strict=True)):
+            rows = tracklets.see(camera, np.array([1]), step * STEP_S, 0)
+            views.see(rows, camera, step * STEP_S, np.array([[x - 20, y - high, x + 20, y]]))
+    return views.together(tracklets, np.array([1]), 0)
+
+
+def test_who_walks_apart_is_two_people_and_who_sits_where_boxes_end_elsewhere_may_be_one() -> None:
+    way = np.linspace([100.0, 400.0], [1000.0, 400.0], 20)
+    seat, away = np.full((20, 2), 400.0), np.array([0.0, 150.0])
+    assert of_two_cameras(way, way, 100).log_odds[0] > 3
+    assert of_two_cameras(way, way + away, 100).log_odds[0] < -3
+    assert -3 <= of_two_cameras(seat, seat + away, 100).log_odds[0] < 0
+    assert of_two_cameras(way, way - away, 50).log_odds[0] == 0

@@ -75,7 +75,7 @@ def evidence(
     Returns:
         (P,) who was seen at the same time, not in cameras that see the same place; (P,) the mean log odds of
         the transitions that one person would have made, where, in the order of all, a tracklet of one follows
-        a tracklet of the other, and of where both stood at one time; and (P,) the latter alone.
+        a tracklet of the other, and of where both stood at one time; and (P,) what the latter says for it.
     """
     cannot = np.logical_or.reduceat(places.conflicts(tracklets, rows, own), starts)
     group = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(rows)))
@@ -88,8 +88,14 @@ def evidence(
     log_odds = places.log_odds(tracklets, before, after)
     whose = group[np.concatenate((into, out))]
     counts = np.bincount(whose, minlength=len(starts))
-    together = np.maximum.reduceat(places.together(tracklets, rows, own), starts)
-    return cannot, np.bincount(whose, log_odds, len(starts)) / np.maximum(counts, 1) + together, together
+    told = places.together(tracklets, rows, own)
+    together = np.maximum(np.maximum.reduceat(told, starts), 0.0)
+    against = np.minimum(np.minimum.reduceat(told, starts), 0.0)
+    return (
+        cannot,
+        np.bincount(whose, log_odds, len(starts)) / np.maximum(counts, 1) + together + against,
+        together,
+    )
 
 
 def required_log_odds(

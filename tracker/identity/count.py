@@ -26,8 +26,7 @@ class PeopleCount(NamedTuple):
     """How many people there were.
 
     Attributes:
-        expected: What is expected: the identities, less those who have come back and were not recognised,
-            and more by the strangers who were taken for somebody.
+        expected: What is expected: the identities, less those who have come back and were not recognised.
         low, high: As many were surely different, as nobody is in two places at once; and as many identities
             there are, with the strangers who may have been taken for somebody.
     """
@@ -80,7 +79,8 @@ def count_people(chances: FloatArray, num_identities: int, false_merge_rate: flo
 
     Who was seen together with everybody who came before is another person, surely: that is the least. Of
     strangers the chances are spread evenly from 0 to 1; who has come back, and was not recognised, has a low
-    one. So those above `UNLIKE` say how many are strangers in all. At most all are.
+    one. So those above `UNLIKE` say how many are strangers in all. At most all are, and those who were taken
+    for somebody: their rate is a bound that is seldom reached, so it is no part of what is expected.
 
     Args:
         chances: (P,) for each identity, or for a sample of them, that a stranger is as alike as it is to
@@ -97,6 +97,6 @@ def count_people(chances: FloatArray, num_identities: int, false_merge_rate: flo
     apart = each * (len(chances) - len(asked))
     share = min(float((asked > UNLIKE).mean()) / (1 - UNLIKE), 1.0) if len(asked) else 0.0
     taken = num_identities * false_merge_rate
-    expected = apart + share * each * len(asked) + taken
+    expected = apart + share * each * len(asked)
     low, high = round(apart), num_identities + round(taken + QUANTILE * np.sqrt(taken))
     return PeopleCount(float(expected), min(max(low, 1), high), high)

@@ -240,7 +240,8 @@ class Decisions:
         see one place: all at once while they are few, else one track after the other.
         """
         tracklets = self._tracklets
-        is_known_now = self._places.views.search_next(tracklets, self.now_s)
+        places = self._places
+        is_known_now = places.views.search_next(tracklets, self.now_s, places.transit_times.overlap)
         if not tracklets.has_embeddings:
             return
         if is_known_now or tracklets.total_embeddings >= MORE_EMBEDDINGS * self._asked_at:

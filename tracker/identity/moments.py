@@ -48,6 +48,10 @@ class MomentLog:
         self._step = np.empty(1024, np.int64)
         self._xy = np.empty((1024, length))
 
+    def __len__(self) -> int:
+        """How many positions are remembered."""
+        return self._count
+
     def add(self, rows: IntArray, time_s: float, xy: FloatArray) -> FloatArray:
         """Tracks (M,), each once, are at places (M, D), nan where it is not known.
 

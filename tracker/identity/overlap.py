@@ -43,7 +43,8 @@ MIN_SPAN_STEPS = 16
 """Nothing is said of two cameras before they were seen for this long."""
 
 NEAR_SHIFTS, FAR_SHIFTS = (-12, -6, 6, 12), 8
-"""Other times that are tried: some steps before and after, as people come in crowds; how many far away."""
+"""Other times that are tried: some steps before and after, as people come in crowds; how many far away, of
+two cameras of which nothing is known."""
 
 MIN_SCORE, MIN_RATIO, KNOWN_RATIO = 5.0, 2.0, 1.2
 """Two cameras see one place whose score is this high, and this many times higher than at all other times. The
@@ -52,9 +53,12 @@ last is for those of which it is known."""
 MIN_COMMON = 4
 """Two cameras that overlap with a third at this many places that are the same see one place."""
 
-MIN_EXPLAINED = 0.1
-"""At least this share of the pairs of tracks that were seen at once agree: a matrix that says nothing of most
-people, as of those who sit, says who is who of none."""
+MAX_HIDDEN = 1.6
+"""Boxes that are so many times higher, or less high, than of whoever walked there do not end at the feet."""
+
+MIN_EXPLAINED = 0.25
+"""At least this share of the tracks of the camera that has fewer agree with one of the other: a matrix that
+says nothing of most people, as of those who sit, says who is who of none."""
 
 
 class Feet(NamedTuple):
@@ -101,12 +105,21 @@ class Overlap(NamedTuple):
     places: FloatArray
     others: FloatArray
 
-    def holds(self, feet: FloatArray) -> BoolArray:
-        """(M,) whether feet (M, 3) of the first camera are within a height of where others agreed."""
-        near = np.zeros(len(feet), np.bool_)
-        for place in self.places:
-            near |= np.linalg.norm(feet[:, :2] - place[:2], axis=1) <= feet[:, 2]
-        return near
+    def holds(self, first: FloatArray, second: FloatArray) -> BoolArray:
+        """(M,) whether feet (M, 3) of the first camera are within a height of where others agreed.
+
+        And whether as much is seen of them in both pictures as of those: whoever sits behind a desk, or is
+        cut off by the picture, ends higher up.
+        """
+        if not len(self.places):
+            return np.zeros(len(first), np.bool_)
+        away = np.linalg.norm(first[:, None, :2] - self.places[None, :, :2], axis=2)
+        nearest = away.argmin(axis=1)
+        near = away[np.arange(len(away)), nearest] <= first[:, 2]
+        for feet, places in ((first, self.places), (second, self.others)):
+            own, others = feet[:, 2], places[nearest, 2]
+            near &= (own <= MAX_HIDDEN * others) & (others <= MAX_HIDDEN * own)
+        return np.asarray(near, np.bool_)
 
     def turned(self) -> "Overlap":
         """The same from the second camera to the first."""
@@ -158,9 +171,9 @@ def find_overlap(
         return None
     joint = join(first, second)
     found = best_fit(joint, row_embeddings)
-    if found is None or found.score < MIN_SCORE or found.agrees.mean() < MIN_EXPLAINED:
+    if found is None or found.score < MIN_SCORE or explained(joint, found) < MIN_EXPLAINED:
         return None
-    far = [span * index // (FAR_SHIFTS + 1) for index in range(1, FAR_SHIFTS + 1)]
+    far = [] if is_known else [span * index // (FAR_SHIFTS + 1) for index in range(1, FAR_SHIFTS + 1)]
     for shift in (*NEAR_SHIFTS, *far):
         moved = begin + (second.steps - begin + shift) % span
         order = np.argsort(moved, kind="stable")
@@ -208,6 +221,13 @@ def best_fit(joint: Joint, row_embeddings: EmbeddingArray) -> Fit | None:
         if better is not None and better.score <= best.score:
             break
     return best
+
+
+def explained(joint: Joint, fit: Fit) -> float:
+    """The share of the tracks that agree with one of the other camera, where it is higher."""
+    return max(
+        len(np.unique(tracks[fit.agrees])) / max(len(np.unique(tracks)), 1) for tracks in joint.tracks.T
+    )
 
 
 def agreement(

@@ -66,7 +66,7 @@ class Places:
 
     def fold(self, fold: Fold) -> None:
         """Let go of tracks."""
-        self.views.feet.fold(fold.kept, fold.place)
+        self.views.fold(fold)
         self.log.fold(fold.kept, fold.place)
 
     def conflicts(self, tracklets: TrackletTable, rows: IntArray, own: IntArray) -> BoolArray:
@@ -86,9 +86,7 @@ class Places:
             told = np.nonzero(in_two & placed & self._placed(np.array([row])))[0]
             if len(told):
                 in_two[told] = self.log.together(rows[told], row).seconds == 0
-            cannot |= (
-                np.where(in_one, shared_s >= 0, in_two) | self.views.together(tracklets, rows, row).cannot
-            )
+            cannot |= np.where(in_one, shared_s >= 0, in_two)
         return cannot
 
     @property
@@ -99,13 +97,15 @@ class Places:
     def together(self, tracklets: TrackletTable, rows: IntArray, own: IntArray) -> FloatArray:
         """(R,) log odds that tracks are of the person of ``own`` (M,), from where they stood at one time.
 
-        The surest of what homographies, found or given, say. A stranger reaches log odds g with a chance of
-        at most exp(-g): that is what a likelihood ratio means.
+        The surest of what homographies, found or given, say for it, and, of those that were found, against
+        it. A stranger reaches log odds g with a chance of at most exp(-g): that is what a likelihood ratio
+        means.
         """
-        surest = np.zeros(len(rows))
+        surest, against = np.zeros((2, len(rows)))
         placed = self._placed(rows)
         for row in own.tolist():
-            surest = np.maximum(surest, self.views.together(tracklets, rows, row).log_odds)
+            told = self.views.together(tracklets, rows, row).log_odds
+            surest, against = np.maximum(surest, told), np.minimum(against, told)
             if self._plane is None or not self._placed(np.array([row])).any():
                 continue
             shared_s = np.minimum(tracklets.end[rows], tracklets.end[row]) - np.maximum(
@@ -118,7 +118,7 @@ class Places:
                 near = self.log.together(rows[both], row)
                 log_odds = together_log_odds(near, self.log.area_m2, self._plane.config)
                 surest[both] = np.maximum(surest[both], log_odds)
-        return surest
+        return surest + against
 
     def log_odds(self, tracklets: TrackletTable, before: IntArray, after: IntArray) -> FloatArray:
         """(N,) log odds that one person had tracklets ``before`` (N,) and then ``after`` (N,)."""

@@ -33,6 +33,10 @@ TAUGHT_WEIGHT = 3.0
 """A pair that somebody corrected weighs as much as so many pairs: it is surely right, and shows what is hard
 at this site. Not more, as those that were linked rightly are corrected by nobody."""
 
+HIDDEN = 0.02
+"""Share of the tracklets that show so little of a person that they are as alike to anybody: appearance does
+not outweigh a place that says who it is."""
+
 TINY = 1e-30
 """A density below this says no more than that something never happens."""
 
@@ -98,7 +102,8 @@ class SimilarityCalibration:
         two, one = _beta(mean, unsure * self.different[1]), _beta(*self.same)
         alike = _look_alikes(mean, prior)
         density_two = (1 - share) * _density(*two) + share * _density(*alike)
-        odds = np.log(_density(*one) + TINY) - np.log(density_two + TINY)
+        density_one = (1 - HIDDEN) * _density(*one) + HIDDEN * density_two
+        odds = np.log(density_one + TINY) - np.log(density_two + TINY)
         # Both densities vanish at either end, and their ratio may be anything there. From the cosine that
         # speaks most against one person on, more alike never counts less; below it, no less either.
         least = int(np.argmin(np.where(self.same[0] >= GRID, odds, np.inf)))

@@ -8,17 +8,26 @@ import numpy as np
 from foundation.arrays import BoolArray, FloatArray, IntArray
 from tracker.config import IdentityConfig
 from tracker.identity.moments import STEP_S, MomentLog
-from tracker.identity.overlap import MAX_MOMENTS, TOLERANCE, Feet, Overlap, agreement, find_overlap
-from tracker.identity.tracklets import TrackletTable
+from tracker.identity.overlap import (
+    MAX_MOMENTS,
+    NEAR_SHIFTS,
+    TOLERANCE,
+    Feet,
+    Overlap,
+    agreement,
+    find_overlap,
+)
+from tracker.identity.tracklets import Fold, TrackletTable
 from tracker.types import CameraName, State
 
-FIRST_TEST, GROWTH = 60.0, 1.4
+FIRST_TEST, GROWTH = 60.0, 1.2
 """Two cameras are compared once two tracks were seen together at this many moments, `STEP_S` apart, and again
 when there are this many times more."""
 
 PAUSE_S = 1 / 360_000
 """After two cameras were compared, none are for this time for each of their moments and each pair of cameras:
-comparing 6,000 moments takes 0.1 s, and 16 cameras, with 120 pairs, wait 2 s."""
+comparing 6,000 moments takes 0.1 s, and 16 cameras, with 120 pairs, wait 2 s; and for as often as long where
+they see one place, as other times were tried too."""
 
 FAR = 3.0
 """Feet that are this many times farther apart than `TOLERANCE` are not of one person."""
@@ -26,20 +35,25 @@ FAR = 3.0
 MIN_TOGETHER = 4
 """At fewer moments a homography says nothing of two tracks."""
 
+MIN_NEAR, MIN_FAR = 0.5, 0.7
+"""Two tracks agree that do at this share of the moments; and are apart that are far apart at this share."""
+
+MAX_TOLD = 1_000_000
+"""What homographies say of so many pairs of tracks is remembered, until more is seen."""
+
 ONE_PLACE, ANOTHER_PLACE, MOST_PLACES = 3.0, 0.75, 5
-"""Log odds of two tracks that agree at one place, and for each further place, and how many count at most."""
+"""Log odds of two tracks that agree at one place, and for each further place, and how many count at most;
+where they are apart it speaks against it as much, and no more: boxes do not always end at the feet."""
 
 
 class Together(NamedTuple):
     """What a homography says of tracks (R,) that were seen at once with another.
 
     Attributes:
-        cannot: (R,) they stood elsewhere.
         log_odds: (R,) how much likelier they are one person than two; 0 where nothing is known.
         is_known: (R,) whether anything is.
     """
 
-    cannot: BoolArray
     log_odds: FloatArray
     is_known: BoolArray
 
@@ -62,6 +76,8 @@ class SharedViews:
         self._next_s = -np.inf
         self._in_view = np.zeros(count)
         self._step = np.full(count, -1)
+        self._told: dict[int, Together] = {}  # by track, as long as nothing more is known
+        self._told_as_of = (0, 0)
 
     def add_camera(self, cameras: Sequence[CameraName], config: IdentityConfig) -> None:
         """One more, the last of these."""
@@ -114,8 +130,13 @@ class SharedViews:
         other = self._known.get((second, first))
         return None if other is None else np.asarray(np.linalg.inv(other.matrix), np.float64)
 
-    def search_next(self, tracklets: TrackletTable, now_s: float) -> bool:
+    def search_next(self, tracklets: TrackletTable, now_s: float, overlap: BoolArray) -> bool:
         """Compare the two cameras of which most came since the last time, if it is enough, and not too soon.
+
+        Args:
+            tracklets: All tracks.
+            now_s: The newest time.
+            overlap: (C, C) which cameras see one place by another sign, so that less is asked.
 
         Returns:
             Whether anything is known otherwise now.
@@ -127,25 +148,27 @@ class SharedViews:
             return False
         first, second = (int(it) for it in np.unravel_index(grown.argmax(), grown.shape))
         self._tested[first, second] = self._joint[first, second]
+        is_other = self._search(tracklets, first, second, bool(overlap[first, second]))
         moments, pairs = (
             min(float(self._joint[first, second]), MAX_MOMENTS),
             len(grown) * (len(grown) - 1) / 2,
         )
-        self._next_s = now_s + moments * pairs * PAUSE_S
-        return self._search(tracklets, first, second)
+        searches = 1 + len(NEAR_SHIFTS) if (first, second) in self._found else 1
+        self._next_s = now_s + searches * moments * pairs * PAUSE_S
+        return is_other
 
-    def search_all(self, tracklets: TrackletTable) -> None:
-        """Compare every two cameras, with everything that was seen."""
+    def search_all(self, tracklets: TrackletTable, overlap: BoolArray) -> None:
+        """Compare every two cameras, with everything that was seen; as `search_next`."""
         for first in range(len(self._joint)):
             for second in range(first + 1, len(self._joint)):
                 if not self._forbidden[first, second] and self._joint[first, second]:
-                    self._search(tracklets, first, second)
+                    self._search(tracklets, first, second, bool(overlap[first, second]))
 
-    def _search(self, tracklets: TrackletTable, first: int, second: int) -> bool:
+    def _search(self, tracklets: TrackletTable, first: int, second: int, is_known: bool) -> bool:
         rows, steps, feet = self.feet.moments()
         camera = tracklets.camera[rows]
         one, other = (Feet(rows[it], steps[it], feet[it]) for it in (camera == first, camera == second))
-        is_known = (first, second) in self._found or bool(self.declared[first, second])
+        is_known |= (first, second) in self._found or bool(self.declared[first, second])
         found, before = find_overlap(one, other, tracklets.centred, is_known=is_known), set(self._known)
         self._found.pop((first, second), None)
         if found is not None:
@@ -155,6 +178,7 @@ class SharedViews:
 
     def _follow(self) -> None:
         """Two cameras that see the same part of a third one's picture see one place, too."""
+        self._told.clear()
         self._known = dict(self._found)
         oriented = self._found | {pair[::-1]: it.turned() for pair, it in self._found.items()}
         for first in range(len(self._joint)):
@@ -170,51 +194,53 @@ class SharedViews:
 
     def together(self, tracklets: TrackletTable, rows: IntArray, row: int) -> Together:
         """What the homographies say of tracks (R,) that were seen while another was."""
-        count = len(rows)
-        cannot, log_odds, is_known = np.zeros(count, np.bool_), np.zeros(count), np.zeros(count, np.bool_)
         if not self._known or row >= len(self.feet.first_s):
-            return Together(cannot, log_odds, is_known)
-        own = int(tracklets.camera[row])
-        shared = np.minimum(tracklets.end[rows], tracklets.end[row]) - np.maximum(
-            tracklets.begin[rows], tracklets.begin[row]
-        )
-        seen = shared >= (MIN_TOGETHER - 1) * STEP_S
-        camera = tracklets.camera[rows]
-        for other in np.unique(camera[seen]).tolist():
-            found = self._known.get((min(own, other), max(own, other)))
-            if found is None:
+            return _nothing(len(rows))
+        as_of = len(tracklets), len(self.feet)
+        if as_of != self._told_as_of or len(self._told) * len(tracklets) > MAX_TOLD:
+            self._told.clear()
+            self._told_as_of = as_of
+        if row not in self._told:
+            self._told[row] = self._together_with_all(tracklets, row)
+        told = self._told[row]
+        return Together(told.log_odds[rows], told.is_known[rows])
+
+    def _together_with_all(self, tracklets: TrackletTable, row: int) -> Together:
+        """What the homographies say of all tracks (N,) and another."""
+        count, own = len(tracklets), int(tracklets.camera[row])
+        log_odds, is_known = told = _nothing(count)
+        whose, steps, feet = self.feet.moments(tracklets.begin[row], tracklets.end[row])
+        mine = whose == row
+        if not mine.any():
+            return told
+        begin = int(steps[0])
+        here = np.full((int(steps[-1]) - begin + 1, 3), np.nan)
+        here[steps[mine] - begin] = feet[mine]
+        camera, is_mine = tracklets.camera[whose], np.isfinite(here[steps - begin, 0])
+        for pair, found in self._known.items():
+            if own not in pair:
                 continue
-            whose, steps, feet = self.feet.moments(tracklets.begin[row], tracklets.end[row])
-            mine = whose == row
-            if not mine.any():
-                continue
-            begin = int(steps[0])
-            here = np.full((int(steps[-1]) - begin + 1, 3), np.nan)
-            here[steps[mine] - begin] = feet[mine]
-            place = np.full(len(tracklets), -1)
-            these = np.nonzero(seen & (camera == other))[0]
-            place[rows[these]] = these
-            group = place[whose]
-            both = np.nonzero((group >= 0) & np.isfinite(here[steps - begin, 0]))[0]
-            if not len(both):
-                continue
-            group, ours, theirs = group[both], here[steps[both] - begin], feet[both]
-            first, second = (ours, theirs) if own < other else (theirs, ours)
-            held = found.holds(first)
-            moments = np.bincount(group[held], minlength=count)
-            if not held.any():
-                continue
-            group, ours, first, second = group[held], ours[held], first[held], second[held]
-            close = np.bincount(group, agreement(found.matrix, first, second), count)
-            near = np.bincount(group, agreement(found.matrix, first, second, FAR * TOLERANCE), count)
-            places = _places(group, ours, count)
+            both = np.nonzero((camera == sum(pair) - own) & is_mine)[0]
+            group, ours, theirs = whose[both], here[steps[both] - begin], feet[both]
+            held = found.holds(*((ours, theirs) if own < sum(pair) - own else (theirs, ours)))
+            group, ours, theirs = group[held], ours[held], theirs[held]
+            first, second = (ours, theirs) if own < sum(pair) - own else (theirs, ours)
+            moments = np.bincount(group, minlength=count)
             enough = moments >= MIN_TOGETHER
-            share = close / np.maximum(moments, 1)
-            agree = enough & (share >= 0.5)
             is_known |= enough
-            cannot |= enough & (near < 0.3 * moments)
-            log_odds[agree] = ONE_PLACE + ANOTHER_PLACE * (np.minimum(places[agree], MOST_PLACES) - 1)
-        return Together(cannot, log_odds, is_known)
+            near = agreement(found.matrix, first, second)
+            far = ~agreement(found.matrix, first, second, FAR * TOLERANCE)
+            agree = enough & (np.bincount(group, near, count) >= MIN_NEAR * moments)
+            apart = enough & (np.bincount(group, far, count) > MIN_FAR * moments)
+            places = np.minimum(*(_places(group, feet, count) for feet in (ours, theirs)))
+            by_places = ONE_PLACE + ANOTHER_PLACE * (np.minimum(places, MOST_PLACES) - 1)
+            log_odds[agree], log_odds[apart] = by_places[agree], -by_places[apart]
+        return told
+
+    def fold(self, fold: Fold) -> None:
+        """Let go of tracks."""
+        self.feet.fold(fold.kept, fold.place)
+        self._told.clear()
 
     def state(self) -> State:
         own = {f"feet:{key}": value for key, value in self.feet.state().items()}
@@ -240,7 +266,14 @@ class SharedViews:
         self._in_view, self._step = state["in_view"].copy(), state["step"].copy()
 
 
+def _nothing(count: int) -> Together:
+    """What is said of as many tracks of which nothing is known."""
+    return Together(np.zeros(count), np.zeros(count, np.bool_))
+
+
 def _places(group: IntArray, feet: FloatArray, count: int) -> IntArray:
     """(R,) at how many places, half a height apart, somebody was meanwhile."""
+    if not len(feet):
+        return np.zeros(count, np.int64)
     fields = np.floor(feet[:, :2] / (2 * TOLERANCE * np.median(feet[:, 2]))).astype(np.int64)
     return np.bincount(np.unique(np.column_stack((group, fields)), axis=0)[:, 0], minlength=count)
