@@ -19,11 +19,10 @@ from foundation.errors import ReuniteError
 from foundation.images import is_hidden, is_sequence, numbered_images, sequence_images, sequence_info
 from foundation.mot_files import read_mot
 from foundation.video import VideoFile
-from foundation.weights import weights_folder
 from reid.data import PICTURE_SUFFIXES, FolderImages, PictureError, Record
 from reid.outputs import check_output
-from reid.runtime import CONVENTIONS, RUNTIMES, Embedder, open_embedder
-from reid.zoo import find_network
+from reid.runtime import Embedder
+from reid.zoo import add_network_options, open_asked
 
 AT_ONCE = 256
 """Crops that are in memory together."""
@@ -50,21 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DET",
         help="a MOTChallenge file: frame, id, left, top, width, height, score, ...",
     )
-    network = parser.add_argument_group("the network")
-    network.add_argument("--runtime", choices=RUNTIMES, default="auto", help="what to run on (default: auto)")
-    network.add_argument(
-        "--preprocess",
-        choices=tuple(CONVENTIONS),
-        help="how pictures are prepared for a network that does not say so itself",
-    )
+    add_network_options(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Embed, write, and say what was left out."""
     skipped: list[str] = []
     check_output("--out", arguments.out, OUT_SUFFIXES)
-    network = find_network(arguments.weights, weights_folder(""))
-    embedder = open_embedder(network.path, arguments.runtime, arguments.preprocess or network.convention)
+    embedder = open_asked(arguments)
     try:
         if arguments.detections:
             crops = crops_of_detections(arguments.source, arguments.detections, skipped)

@@ -39,10 +39,10 @@ from reid.outputs import check_output
 from reid.pair_metrics import METRICS
 from reid.prior import measure_prior
 from reid.retrieval import RetrievalScores
-from reid.runtime import CONVENTIONS, RUNTIMES, Embedder, open_embedder
+from reid.runtime import Embedder, open_embedder
 from reid.sheet import make_sheet, write_picture
 from reid.stages import budget_curves, split_outputs, stage_costs
-from reid.zoo import Network, find_network
+from reid.zoo import Network, add_network_options, find_network
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -101,13 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what the pictures of a tracklet weigh: alike, by how sharp they are, or by what a network with "
         "parts: quality says (default: mean)",
     )
-    network = parser.add_argument_group("the network")
-    network.add_argument("--runtime", choices=RUNTIMES, default="auto", help="what to run on (default: auto)")
-    network.add_argument(
-        "--preprocess",
-        choices=tuple(CONVENTIONS),
-        help="how pictures are prepared for a network that does not say so itself",
-    )
+    network = add_network_options(parser)
     network.add_argument(
         "--batch", type=int, default=32, metavar="B", help="pictures at a time (default: 32)"
     )

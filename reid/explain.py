@@ -15,13 +15,12 @@ from rich.console import Console
 from foundation.arrays import EmbeddingArray, Image
 from foundation.command import Command
 from foundation.errors import ReuniteError
-from foundation.weights import weights_folder
 from reid.data import FolderImages, PictureError, Record
 from reid.outputs import check_output
-from reid.runtime import CONVENTIONS, RUNTIMES, Embedder, open_embedder
+from reid.runtime import Embedder
 from reid.sheet import write_picture
 from reid.weights import DEFAULT_WEIGHTS
-from reid.zoo import find_network
+from reid.zoo import add_network_options, open_asked
 
 STRONGEST = 5
 """Dimensions that are shown, as in the paper."""
@@ -157,13 +156,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="PNG", help="the sheet (default: explanation.png)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also the numbers and maps")
-    network = parser.add_argument_group("the network")
-    network.add_argument("--runtime", choices=RUNTIMES, default="auto", help="what to run on (default: auto)")
-    network.add_argument(
-        "--preprocess",
-        choices=tuple(CONVENTIONS),
-        help="how pictures are prepared for a network that does not say so itself",
-    )
+    add_network_options(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -173,8 +166,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.json:
         check_output("--json", arguments.json)
     first, second = (_read(path) for path in arguments.pictures)
-    network = find_network(arguments.weights, weights_folder(""))
-    embedder = open_embedder(network.path, arguments.runtime, arguments.preprocess or network.convention)
+    embedder = open_asked(arguments)
     explanation = explain(embedder, first, second)
     write_picture(out, draw(explanation, first, second))
     if arguments.json:

@@ -1,5 +1,6 @@
 """Networks by name: our own, and those of the Open Model Zoo, downloaded once and checked."""
 
+import argparse
 import hashlib
 import urllib.error
 import urllib.request
@@ -13,7 +14,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from foundation.errors import ReuniteError
 from foundation.files import open_whole
-from foundation.weights import find_weights
+from foundation.weights import find_weights, weights_folder
+from reid.runtime import CONVENTIONS, RUNTIMES, Embedder, open_embedder
 from reid.weights import SHIPPED
 
 ZOO_URL = "https://storage.openvinotoolkit.org/repositories/open_model_zoo/2023.0/models_bin/1"
@@ -85,6 +87,28 @@ class Network(NamedTuple):
 
     path: Path
     convention: str | None
+
+
+def add_network_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """What a command that opens a network may be told of it; the group, for more."""
+    network = parser.add_argument_group("the network")
+    network.add_argument("--runtime", choices=RUNTIMES, default="auto", help="what to run on (default: auto)")
+    network.add_argument(
+        "--preprocess",
+        choices=tuple(CONVENTIONS),
+        help="how pictures are prepared for a network that does not say so itself",
+    )
+    return network
+
+
+def open_asked(arguments: argparse.Namespace) -> Embedder:
+    """The network that ``weights`` and the options of `add_network_options` name.
+
+    Raises:
+        ReuniteError: As `find_network` and `open_embedder`.
+    """
+    network = find_network(arguments.weights, weights_folder(""))
+    return open_embedder(network.path, arguments.runtime, arguments.preprocess or network.convention)
 
 
 def find_network(name: str, folder: Path, url: str = ZOO_URL) -> Network:
