@@ -19,7 +19,7 @@ from reid.models import build_model
 from reid.preprocess import Preprocess
 from reid.runtime import open_embedder
 from reid.sampling import TripletSampler
-from reid.training_pictures import augmented_batches
+from reid.training_pictures import TrainingPictures, augmented_batches
 from tests.drawn_people import TINY, draw_market, run, run_and_kill, weights
 from tests.test_reid_config import RECIPES
 
@@ -178,15 +178,13 @@ def test_cut_out_grows() -> None:
 
 
 def test_a_training_of_pictures_as_they_are_is_given_parts_of_one() -> None:
-    class Pictures:
-        labels = np.array([0, 0, 1])
-        images = np.empty(3, np.object_)
-
+    images = np.empty(3, np.object_)
     for row, height in enumerate((80, 60, 40)):
-        Pictures.images[row] = np.zeros((height, 30, 3), np.uint8)
+        images[row] = np.zeros((height, 30, 3), np.uint8)
+    pictures = TrainingPictures(images, np.array([0, 0, 1]), (), {})
     augment = Augmenter(AugmentConfig(flip_probability=0, pad_px=0), [0, 0, 0])
     preprocess = Preprocess(96, 40, keep_aspect=True)
-    (batch,) = augmented_batches(Pictures, [[0, 1, 2]], augment, preprocess, 0, 0)  # type: ignore[arg-type]
+    (batch,) = augmented_batches(pictures, [[0, 1, 2]], augment, preprocess, 0, 0)
     assert [part.shape[1:3] for part in batch.images] == [(96, 36), (96, 48), (96, 72)]
     (group,) = batch.groups()
     assert group.labels.tolist() == [0, 0, 1]
