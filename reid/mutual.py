@@ -20,30 +20,27 @@ SCORE_SCALE, SCORE_POWER = 3.0, 3.0
 """A candidate's score is ``-scale * distance ** power`` (Chen et al. 2017, arXiv:1707.01220, section 4.1)."""
 
 
-def mutual_classes(logits: Sequence[Tensor]) -> Tensor:
-    """Mean over ordered pairs of students of ``KL(p_other || p_own)``, of (B, C) logits each.
+def over_pairs(copied: Callable[[Tensor, Tensor], Tensor], students: Sequence[Tensor]) -> Tensor:
+    """Mean over ordered pairs of students of what one still has to copy of the other; 0 for one alone."""
+    parts = [copied(own, other.detach()) for own, other in permutations(students, 2)]
+    return torch.stack(parts).mean() if parts else students[0].sum() * 0
+
+
+def copied_classes(own: Tensor, other: Tensor) -> Tensor:
+    """``KL(p_other || p_own)`` of (B, C) logits each.
 
     Source: Zhang et al. 2017 (arXiv:1706.00384), equation 8.
     """
-    logs = [functional.log_softmax(each, dim=1) for each in logits]
-    return _mean_of_pairs(
-        [
-            functional.kl_div(own, other.detach(), reduction="batchmean", log_target=True)
-            for own, other in _ordered(logs)
-        ],
-        logits,
-    )
+    ours, theirs = (functional.log_softmax(logits, dim=1) for logits in (own, other))
+    return functional.kl_div(ours, theirs, reduction="batchmean", log_target=True)
 
 
-def mutual_distances(features: Sequence[Tensor]) -> Tensor:
-    """Mean over ordered pairs of students of the mean squared difference of the distances in a batch.
+def copied_distances(own: Tensor, other: Tensor) -> Tensor:
+    """Mean squared difference of the distances in a batch, of (B, D) and (B, E) features.
 
     Source: reid-tutorial, "Metric Mutual Learning", the loss L_M; its two terms are the two orders.
     """
-    tables = [pairwise_distances(each) for each in features]
-    return _mean_of_pairs(
-        [(own - other.detach()).square().mean() for own, other in _ordered(tables)], features
-    )
+    return (pairwise_distances(own) - pairwise_distances(other)).square().mean()
 
 
 def ranks_hard(student: Tensor, teacher: Tensor) -> Tensor:
@@ -54,7 +51,7 @@ def ranks_hard(student: Tensor, teacher: Tensor) -> Tensor:
 
     Source: DarkRank (Chen et al. 2017, arXiv:1707.01220), equation 9.
     """
-    ours, theirs = candidate_scores(student), candidate_scores(teacher.detach())
+    ours, theirs = candidate_scores(student), candidate_scores(teacher)
     order = theirs.argsort(dim=1, descending=True, stable=True)
     return -log_likelihood(ours.gather(1, order)).mean()
 
@@ -64,15 +61,10 @@ def ranks_soft(student: Tensor, teacher: Tensor) -> Tensor:
 
     Source: DarkRank (Chen et al. 2017, arXiv:1707.01220), equation 8.
     """
-    ours, theirs = candidate_scores(student), candidate_scores(teacher.detach())
+    ours, theirs = candidate_scores(student), candidate_scores(teacher)
     orders = torch.tensor(list(permutations(range(ours.shape[1]))), device=ours.device)
     own, other = (log_likelihood(scores[:, orders]) for scores in (ours, theirs))
     return functional.kl_div(own, other, reduction="batchmean", log_target=True)
-
-
-def mutual_ranks(loss: Callable[[Tensor, Tensor], Tensor], embeddings: Sequence[Tensor]) -> Tensor:
-    """The mean of `ranks_hard` or `ranks_soft` over ordered pairs of students."""
-    return _mean_of_pairs([loss(own, other) for own, other in _ordered(embeddings)], embeddings)
 
 
 def candidate_scores(embeddings: Tensor) -> Tensor:
@@ -93,11 +85,3 @@ def log_likelihood(scores: Tensor) -> Tensor:
     """
     left = scores.flip(-1).logcumsumexp(dim=-1).flip(-1)
     return (scores - left).sum(dim=-1)
-
-
-def _ordered(values: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    return list(permutations(values, 2))
-
-
-def _mean_of_pairs(parts: list[Tensor], values: Sequence[Tensor]) -> Tensor:
-    return torch.stack(parts).mean() if parts else values[0].sum() * 0

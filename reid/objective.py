@@ -12,7 +12,7 @@ from reid.alignment import aligned_triplet
 from reid.config import NEEDS, DistillationConfig, LossConfig, MutualConfig
 from reid.models import ReidOutput
 from reid.models.students import of_students
-from reid.mutual import mutual_classes, mutual_distances, mutual_ranks, ranks_hard, ranks_soft
+from reid.mutual import copied_classes, copied_distances, over_pairs, ranks_hard, ranks_soft
 from reid.output_losses import (
     attribute_cross_entropy,
     attribute_triplet,
@@ -186,17 +186,17 @@ def mutual_parts(config: MutualConfig, output: ReidOutput) -> dict[str, Tensor]:
     Heads of one name are compared; pictures without identities take part.
     """
     logits = [of_students(output.logits, name) for name in output.logits if "/" not in name]
-    embeddings = [each.float() for each in of_students(dict(output.others), "embedding")]
+    embeddings = [of_students(output.others, "embedding")]
     parts = {}
-    if config.classes and logits:
-        each = [mutual_classes([one.float() for one in of_all]) for of_all in logits]
-        parts["mutual_classes"] = config.classes * torch.stack(each).mean()
-    if config.distances:
-        parts["mutual_distances"] = config.distances * mutual_distances(embeddings)
-    if config.ranks_soft:
-        parts["mutual_ranks_soft"] = config.ranks_soft * mutual_ranks(ranks_soft, embeddings)
-    if config.ranks_hard:
-        parts["mutual_ranks_hard"] = config.ranks_hard * mutual_ranks(ranks_hard, embeddings)
+    for name, copied, weight, of_all in (
+        ("classes", copied_classes, config.classes, logits),
+        ("distances", copied_distances, config.distances, embeddings),
+        ("ranks_soft", ranks_soft, config.ranks_soft, embeddings),
+        ("ranks_hard", ranks_hard, config.ranks_hard, embeddings),
+    ):
+        if weight and of_all:
+            each = [over_pairs(copied, [one.float() for one in students]) for students in of_all]
+            parts[f"mutual_{name}"] = weight * torch.stack(each).mean()
     return parts
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from reid.losses import batch_soft_triplet, hinge, triplet_masks
+from reid.losses import batch_soft_triplet, hinge, pairwise_distances, triplet_masks
 
 
 def key_point_distance(found: Tensor, known: Tensor) -> Tensor:
@@ -45,16 +45,11 @@ def attribute_triplet(
 
     Source: ACRN, equation 3; reid-tutorial, L_ACRN, with the hinge that its triplets have.
     """
-    distances = sum_of_squares(features) + share * sum_of_squares(torch.sigmoid(logits))
+    of_people, of_attributes = (pairwise_distances(rows).square() for rows in (features, logits.sigmoid()))
+    distances = of_people + share * of_attributes
     valid = triplet_masks(labels)
     values = hinge(distances[:, :, None] - distances[:, None, :], margin)
     return (values * valid).sum() / valid.sum().clamp(min=1)
-
-
-def sum_of_squares(rows: Tensor) -> Tensor:
-    """(B, B) squared distances between the rows of (B, D)."""
-    squared = rows.square().sum(dim=1)
-    return (squared[:, None] + squared - 2 * rows @ rows.T).clamp(min=0)
 
 
 def tracklet_triplet(features: Tensor, quality: Tensor, labels: Tensor, margin: float | None) -> Tensor:

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from reid.mutual import (
     candidate_scores,
+    copied_classes,
+    copied_distances,
     log_likelihood,
-    mutual_classes,
-    mutual_distances,
+    over_pairs,
     ranks_hard,
     ranks_soft,
 )
@@ -34,17 +35,17 @@ def test_classes_are_copied_both_ways() -> None:
     one, other = some(3, 4, seed=1), some(3, 4, seed=2)
     p, q = one.softmax(1), other.softmax(1)
     both = ((q * (q / p).log()).sum(1) + (p * (p / q).log()).sum(1)).mean() / 2
-    assert mutual_classes([one, other]).item() == pytest.approx(both.item(), rel=1e-5)
-    assert mutual_classes([one, one]).item() == pytest.approx(0, abs=1e-6)
-    assert mutual_classes([one]).item() == 0
+    assert over_pairs(copied_classes, [one, other]).item() == pytest.approx(both.item(), rel=1e-5)
+    assert over_pairs(copied_classes, [one, one]).item() == pytest.approx(0, abs=1e-6)
+    assert over_pairs(copied_classes, [one]).item() == 0
 
 
 def test_what_is_copied_has_no_gradient() -> None:
     own, other = some(4, 5, seed=1).requires_grad_(), some(4, 5, seed=2)
     # Of the student's own side alone, as if the other were a fixed teacher.
-    for loss in (mutual_classes, mutual_distances):
-        (with_both,) = torch.autograd.grad(loss([own, other.clone().requires_grad_()]), own)
-        (alone,) = torch.autograd.grad(loss([own, other]), own)
+    for copied in (copied_classes, copied_distances):
+        (with_both,) = torch.autograd.grad(over_pairs(copied, [own, other.clone().requires_grad_()]), own)
+        (alone,) = torch.autograd.grad(over_pairs(copied, [own, other]), own)
         torch.testing.assert_close(with_both, alone)
         assert with_both.abs().sum() > 0
 
@@ -53,7 +54,7 @@ def test_distances_of_the_batch_are_copied() -> None:
     students = [some(4, 3, seed=1), some(4, 6, seed=2), some(4, 2, seed=3)]
     tables = [torch.cdist(rows, rows) for rows in students]
     expected = torch.stack([(one - other).square().mean() for one, other in permutations(tables, 2)]).mean()
-    assert mutual_distances(students).item() == pytest.approx(expected.item(), rel=1e-4)
+    assert over_pairs(copied_distances, students).item() == pytest.approx(expected.item(), rel=1e-4)
 
 
 def test_the_chances_of_all_orders_add_up_to_one() -> None:

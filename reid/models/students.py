@@ -1,6 +1,6 @@
 """Several networks that are trained together, so that each learns from what the others say."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -45,6 +45,6 @@ def first_student(model: nn.Module) -> nn.Module:
     return model.networks[0] if isinstance(model, Students) else model
 
 
-def of_students(named: dict[str, Tensor], name: str) -> list[Tensor]:
+def of_students(named: Mapping[str, Tensor], name: str) -> list[Tensor]:
     """What all students that have an output of this name say, the first one's before the others'."""
     return [value for key, value in named.items() if key == name or key.partition("/")[2] == name]
