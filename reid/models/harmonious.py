@@ -55,8 +55,8 @@ def check_widths(name: str, widths: Sequence[int]) -> None:
         raise ReuniteError(f"network {name!r}: widths must be multiples of 4, got {tuple(widths)}")
 
 
-class HarmoniousAttention(nn.Module):
-    """Where to look in a map, pixel by pixel and channel by channel (soft), and in which stripes (hard).
+class SoftAttention(nn.Module):
+    """Where to look in a map, pixel by pixel and channel by channel.
 
     The biases before batch norm change nothing in training; they stand here because the
     published parameter counts hold them.
@@ -74,11 +74,29 @@ class HarmoniousAttention(nn.Module):
             conv_norm(channels, squeezed, bias=True), conv_norm(squeezed, channels, bias=True)
         )
         self.soft = conv_norm(channels, channels, bias=True, relu=False)
+
+    def initialise(self) -> None:
+        """Start with the spatial map as it is."""
+        nn.init.ones_(self.spatial_out.weight)
+
+    def attend(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Factors in (0, 1) for (B, C, H, W) maps, and their mean (B, C, 1, 1)."""
+        spatial = self.spatial_down(maps.mean(dim=1, keepdim=True))
+        spatial = functional.interpolate(spatial, maps.shape[2:], mode="bilinear", align_corners=False)
+        pooled = maps.mean(dim=(2, 3), keepdim=True)
+        return torch.sigmoid(self.soft(self.spatial_out(spatial) * self.channel(pooled))), pooled
+
+
+class HarmoniousAttention(SoftAttention):
+    """Where to look in a map (soft), and in which stripes (hard)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
         self.hard = nn.Linear(channels, REGIONS * 2)
 
     def initialise(self) -> None:
         """Start with the four stripes one below the other, whatever the picture shows."""
-        nn.init.ones_(self.spatial_out.weight)
+        super().initialise()
         nn.init.zeros_(self.hard.weight)
         with torch.no_grad():
             self.hard.bias.copy_(torch.tensor(REGION_BIAS))
@@ -89,10 +107,7 @@ class HarmoniousAttention(nn.Module):
         Returns:
             (B, C, H, W) factors in (0, 1), and (B, 4, 2) centres x, y of the stripes in (-1, 1).
         """
-        spatial = self.spatial_down(maps.mean(dim=1, keepdim=True))
-        spatial = functional.interpolate(spatial, maps.shape[2:], mode="bilinear", align_corners=False)
-        pooled = maps.mean(dim=(2, 3), keepdim=True)
-        soft = torch.sigmoid(self.soft(self.spatial_out(spatial) * self.channel(pooled)))
+        soft, pooled = self.attend(maps)
         centres = torch.tanh(self.hard(pooled.flatten(1)))
         return soft, centres.view(-1, REGIONS, 2)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from foundation.errors import ReuniteError
 from reid.models.body import Glad, KeyPointHead, Spindle
-from reid.models.harmonious import HarmoniousAttention, conv_norm
+from reid.models.harmonious import SoftAttention, conv_norm
 from reid.models.heads import (
     Head,
     ReidOutput,
@@ -94,12 +94,12 @@ class PartNetwork(nn.Module):
             make_stage(before, width, repeats, settings.shuffle)
             for before, width, repeats in zip(inputs, widths, settings.repeats, strict=True)
         )
-        self.attentions = nn.ModuleList(HarmoniousAttention(width) for width in widths)
+        self.attentions = nn.ModuleList(SoftAttention(width) for width in widths)
         self.global_pool = make_pool(widths[-1], "gem" if settings.gem else "average")
         self.global_head = Head(widths[-1], length, settings.head_relu)
         initialise(self)
         for attention in self.attentions:
-            assert isinstance(attention, HarmoniousAttention)
+            assert isinstance(attention, SoftAttention)
             attention.initialise()
         self.parts = make_parts(settings)
         names = self.parts.names if self.parts else ()
@@ -120,7 +120,8 @@ class PartNetwork(nn.Module):
         after = []
         for stage, attention in list(zip(self.stages, self.attentions, strict=True))[first:]:
             maps = stage(maps)
-            maps = maps * attention(maps)[0]
+            assert isinstance(attention, SoftAttention)
+            maps = maps * attention.attend(maps)[0]
             after.append(maps)
         return after
 
