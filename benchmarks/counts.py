@@ -41,6 +41,9 @@ START = 1_700_000_000.0
 LINES = (0.3, 0.5, 0.7)
 LEFT = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
 MIN_VISIBILITY = 0.05
+FOLD_EVERY_S = 60.0
+"""Seconds between two times at which old tracks are folded, as a live run does."""
+
 WRITE_EVERY = 50
 """Ticks between two transactions of the log, which on disk are the longest part of this."""
 
@@ -124,6 +127,9 @@ def follow(
                 for it in maker.tracks
             }
             events += maker.pass_time(at, reports)
+        if not index % round(FOLD_EVERY_S * frame_rate):
+            tracker.identities.fold(at - config.identity.keep_tracklets_s)
+            print(f"minute {index / frame_rate / 60:.0f}", file=sys.stderr, flush=True)
         if not index % WRITE_EVERY:
             store.add(events, list(stays.values()))
             events, stays = [], {}

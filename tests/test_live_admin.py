@@ -1,8 +1,11 @@
 """Search, watchlist, privacy, users, tokens, carriers, the audit log and metrics, as the API has them."""
 
 import re
+import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,8 +13,9 @@ import pytest
 
 from foundation.arrays import EmbeddingArray
 from tests.live_server import LiveServer, live_server, receive_picture, wait_until
-from tracker.config import dump_config, load_config
+from tracker.config import RunConfig, dump_config, load_config
 from tracker.gallery import GalleryWriter, Person, Pictures, Presence
+from tracker.live.chosen import load_chosen
 from tracker.live.rights import Role
 from tracker.stages import Embedder
 from tracker.types import CameraName, Detections, Network, Observations, Tick
@@ -197,6 +201,44 @@ def test_every_setting_is_told_with_its_value(server: LiveServer) -> None:
         assert settings["tracking.max_lost_s"]["value"] == "1.5"
         assert settings["tracking.max_lost_s"]["description"]
         assert settings["tracking"]["is_section"]
+
+
+def test_a_setting_is_changed_at_once_or_with_the_next_start(server: LiveServer) -> None:
+    changes: list[RunConfig] = []
+    tracking = SimpleNamespace(change=changes.append, config=load_config())
+    with server.client() as client:
+
+        def put(key: str, value: str | None) -> tuple[int, Any]:
+            answer = client.put("/settings", json={"key": key, "value": value})
+            return answer.status_code, answer.json()
+
+        server.observer._tracking = tracking  # type: ignore[assignment]
+        clock = threading.Thread(target=lambda: wait_until(lambda: server.observer.obey() or changes))
+        clock.start()
+        now = put("identity.decide_s", "3.5")
+        clock.join()
+        assert now == (200, {"key": "identity.decide_s", "value": "3.5", "needs_restart": False})
+        assert changes[0].identity.decide_s == 3.5
+        server.observer._tracking = None
+        assert put("tracking.max_lost_s", "2")[1]["needs_restart"]
+        assert load_chosen([], [], server.site).tracking.max_lost_s == 2.0
+        assert load_chosen([], ["tracking.max_lost_s=4"], server.site).tracking.max_lost_s == 4.0
+        known = {it["key"]: it for it in client.get("/settings").json()["settings"]}
+        assert (known["tracking.max_lost_s"]["chosen"], known["tracking.max_lost_s"]["may_be_chosen"]) == (
+            "2",
+            True,
+        )
+        assert put("tracking.max_lost_s", None)[0] == 200
+        assert load_chosen([], [], server.site) == load_config(None, ["identity.decide_s=3.5"])
+        for key, value in (
+            ("tracking.max_lost_s", "-1"), ("tracking.no_such", "1"), ("embedder.weights", "/etc/passwd"),
+            ("source", "[a.mp4]"), ("output.folder", "/tmp"), ("identity.decide_s", "[1, {"),
+        ):  # fmt: skip
+            status, answer = put(key, value)
+            assert status == 422, (key, answer)
+        server.site.set("settings", {"tracking.gone": "1", "identity.decide_s": "3.5"})
+        assert load_chosen([], [], server.site).identity.decide_s == 3.5, "one that does not fit is left out"
+        server.site.set("settings", {})
 
 
 def test_metrics_are_lines_that_prometheus_reads(server: LiveServer) -> None:

@@ -64,6 +64,9 @@ class EventMaker:
         watched: The people on the watchlist now.
         places: Zones and lines; None: there are none.
         knowledge: What else events say of tracks; None: nothing.
+
+    Attributes:
+        false_merge_rate: What the site is set to by now.
     """
 
     def __init__(
@@ -76,7 +79,8 @@ class EventMaker:
     ) -> None:
         self._knowledge = knowledge
         self.tracks, self.visits = TracksInView(), dict[int, Visit]()
-        self._seq, self._rate, self._watched, self._places = first_seq, max_false_merge_rate, watched, places
+        self._seq, self.false_merge_rate = first_seq, max_false_merge_rate
+        self._watched, self._places = watched, places
         self._seen_on_watch: set[str] = set()
         self._cameras: dict[CameraName, _CameraHealth] = {}
         self._made: list[Event] = []
@@ -244,7 +248,7 @@ class EventMaker:
         if takes_back:
             event["retracts"] = track.told
         if event["state"] == "known":
-            event["confidence"] = round(1 - self._rate, 4)
+            event["confidence"] = round(1 - self.false_merge_rate, 4)
         event |= self._ground_of(track.key)
         if self._knowledge and (others := self._knowledge.alternatives(track.key, event["person"] or 0)):
             event["alternatives"] = others
@@ -267,7 +271,7 @@ class EventMaker:
                 "seq": seq,
                 **event,
                 "time": at,
-                "false_merge_rate": self._rate,
+                "false_merge_rate": self.false_merge_rate,
             }
         )
         return seq

@@ -72,6 +72,10 @@ class Decisions:
         self._to_ask: list[int] = []  # tracks that may be somebody else by now, the next one last
         self._asked_at, self._asked_s = 0, -np.inf  # how many embeddings then; when the last was asked
 
+    def configure(self, config: IdentityConfig) -> None:
+        """Decide by these settings from now on."""
+        self._config = config
+
     def begin_frame(self, rows: IntArray, camera: int, time: float) -> None:
         """A camera shows the tracks in these rows (M,) now."""
         self.now_s, self._shown[camera] = max(self.now_s, time), time

@@ -34,6 +34,9 @@ from tracker.types import (
 TOGETHER_S = 1.0
 """Tracks of two cameras that were seen at once for this long say whether both see the same place."""
 
+CHANGEABLE = ("max_false_merge_rate", "decide_s", "min_embeddings", "keep_tracklets_s")
+"""Settings of identity that may change while frames come."""
+
 Part = Decisions | GroundLog | IdentityTable | TransitTimes | SharedViews | SiteSimilarity | TrackletTable
 """What remembers something of its own."""
 
@@ -239,6 +242,12 @@ class IdentityLinker:
         if not (self._config.link and tracklets.num_embeddings.any()):
             return None
         return self._site.report(len(np.setdiff1d(self._table.identity, [UNDECIDED])), rate)
+
+    def configure(self, config: IdentityConfig) -> None:
+        """Decide by these rates, seconds and numbers of embeddings from now on; all else stays."""
+        changed = {name: getattr(config, name) for name in CHANGEABLE}
+        self._config = self._config.model_copy(update=changed)
+        self._decisions.configure(self._config)
 
     def teach(self, taught: Taught) -> None:
         """What a cosine means here is learnt from these pairs too, which somebody corrected; all of them."""

@@ -16,9 +16,10 @@ from foundation.command import Command, StopSignals
 from foundation.errors import ReuniteError
 from foundation.files import write_whole
 from foundation.text import visible
-from tracker.config import RunConfig, dump_config, load_config
+from tracker.config import RunConfig, dump_config
 from tracker.config.options import add_settings
 from tracker.live.accounts import Accounts
+from tracker.live.chosen import load_chosen
 from tracker.live.keeper import ServerKeeper, listen
 from tracker.live.replay import Player, RecordedRun
 from tracker.live.site import PRIVACY, Site
@@ -133,7 +134,7 @@ def read_config(arguments: argparse.Namespace, site: Site) -> RunConfig:
     if is_sample and not SAMPLE.is_dir():
         raise ReuniteError("the sample scene is not here; name a camera: reunite live rtsp://...")
     paths: Sequence[Path | str] = arguments.config or (["embedded"] if is_sample else [])
-    config = load_config(paths, arguments.overrides)
+    config = load_chosen(paths, arguments.overrides, site)
     sources = tuple(arguments.source) or (str(SAMPLE),)
     sources = tuple(str(Path(it).resolve()) if Path(it).exists() else it for it in sources)
     if site.added.exists() and any(it.is_live for it in find_cameras(sources)):

@@ -112,6 +112,7 @@ RULES: dict[tuple[str, str], Role] = {
     ("GET", f"{API}/privacy"): Role.VIEWER,
     ("PUT", f"{API}/privacy"): Role.ADMIN,
     ("GET", f"{API}/settings"): Role.ADMIN,
+    ("PUT", f"{API}/settings"): Role.ADMIN,
     ("GET", f"{API}/carriers"): Role.ADMIN,
     ("PUT", f"{API}/carriers"): Role.ADMIN,
     ("GET", f"{API}/users"): Role.ADMIN,

@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 
 from foundation.errors import ReuniteError
+from foundation.files import write_whole
 from tracker.analytics.zones import ZoneWatch
+from tracker.config import dump_config
 from tracker.events.maker import EventMaker
 from tracker.events.store import EventStore, EventWriter, Stay
 from tracker.events.visits import TrackKey
 from tracker.identity.corrections import SOMEBODY_NEW
+from tracker.live.chosen import changed
 from tracker.live.ground import Standing
 from tracker.live.knowledge import Knowledge
 from tracker.live.link import Link, Message
@@ -24,6 +27,7 @@ from tracker.live.site import PRIVACY, Site
 from tracker.live.taught import corrected_pairs
 from tracker.live.watching import PhotoWatch
 from tracker.live.zones import read_zones
+from tracker.recording.fitness import without_passwords
 from tracker.recording.run import TrackingRun
 from tracker.sinks.blur import Blur
 from tracker.sources.addresses import find_cameras
@@ -138,6 +142,8 @@ class LiveObserver:
                 self._commands.put(partial(self._explain, header))
             case "pause":
                 self._pause(header)
+            case "set":
+                self._commands.put(partial(self._change, header))
             case "add":
                 self._commands.put(partial(self._add_camera, header))
 
@@ -171,6 +177,21 @@ class LiveObserver:
         except ReuniteError as error:
             refused["refused"] = str(error)
         self._send({"type": "reply", "id": header["id"], **refused})
+
+    def _change(self, header: Mapping[str, Any]) -> None:
+        """On the thread that tracks: a setting is another from now on."""
+        if self._tracking is None:
+            return
+        try:
+            config = changed(self.site, header["key"], header["value"])
+        except ReuniteError as error:
+            self._send({"type": "reply", "id": header["id"], "refused": str(error)})
+            return
+        self._tracking.change(config)
+        with self._lock:
+            self._maker.false_merge_rate = config.identity.max_false_merge_rate
+        write_whole(self.site.config, dump_config(without_passwords(self._tracking.config)).encode())
+        self._send({"type": "reply", "id": header["id"]})
 
     def _correct(self, header: Mapping[str, Any]) -> None:
         """On the thread that tracks: somebody says who is who."""

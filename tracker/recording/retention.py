@@ -32,11 +32,16 @@ class Retention:
         events: EventLog,
         videos: Path,
     ) -> None:
-        self._config, self._recording, self._people = config, recording, people
+        self._recording, self._people = recording, people
         self._events, self._videos = events, videos
+        self._applied_s = -float("inf")
+        self.configure(config)
+
+    def configure(self, config: RetentionConfig) -> None:
+        """Keep everything for so long from now on."""
+        self._config = config
         kept = [it for kind in type(config).model_fields if (it := config.seconds(kind)) is not None]
         self._every_s = min([EVERY_S, *(it / 4 for it in kept)])
-        self._applied_s = -float("inf")
 
     def apply(self, time_s: float, identities: IdentityLinker, checkpoint: Callable[[], None]) -> None:
         """Delete what is too old at this time, Unix; follows a checkpoint, and makes another if need be.

@@ -17,6 +17,7 @@ from foundation.files import write_whole
 from tracker.build import build_camera_motion, build_detector, build_embedder
 from tracker.clock import Delays, StageClock
 from tracker.config import RunConfig, dump_config
+from tracker.identity.linker import CHANGEABLE
 from tracker.multi_camera_tracker import MultiCameraTracker
 from tracker.pipeline import read_ahead, steps_of
 from tracker.recording.checkpoint import Checkpoints, Progress, load_checkpoint, save_checkpoint
@@ -160,6 +161,15 @@ class TrackingRun:
         reports = self.source.reports.values()
         others = [*self._drawing_problems, self._people.problem]
         return [problem for problem in [*(report.problem for report in reports), *others] if problem]
+
+    def change(self, config: RunConfig) -> None:
+        """Take over what may change while the run goes on: rates and seconds of identity, and retention."""
+        self.identities.configure(config.identity)
+        changed = {name: getattr(config.identity, name) for name in CHANGEABLE}
+        identity = self.config.identity.model_copy(update=changed)
+        self.config = self.config.model_copy(update={"identity": identity, "retention": config.retention})
+        if self._live:
+            self._retention.configure(config.retention)
 
     def add_camera(self, camera: Camera, source: str) -> None:
         """Track a live camera more from the next tick on; called between two ticks, the others go on.

@@ -4,11 +4,13 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
+from starlette.concurrency import run_in_threadpool
 
 from foundation.config import Section
 from foundation.errors import ReuniteError
 from foundation.settings import as_yaml, settings_of
 from tracker.config import RunConfig
+from tracker.live.chosen import KEY, changed, chosen, is_at_once, may_be_chosen
 from tracker.live.cursors import Cursor, Limit, read_cursor, write_cursor
 from tracker.live.errors import ApiError
 from tracker.live.labels import iso
@@ -69,7 +71,7 @@ def protect(body: PrivacyBody, live: Server, viewer: Who) -> dict[str, Any]:
 @router.get("/settings")
 def settings(live: Server) -> dict[str, Any]:
     """Every setting of the run, with what it means."""
-    config = live.photos.config()
+    config, wanted = live.photos.config(), chosen(live.site)
     told = []
     for setting in settings_of(RunConfig):
         value = None if setting.is_section else _value(config, setting.key, setting.kind)
@@ -83,9 +85,42 @@ def settings(live: Server) -> dict[str, Any]:
                 "default": setting.default,
                 "value": value,
                 "is_section": setting.is_section,
+                "is_at_once": is_at_once(setting.key),
+                "may_be_chosen": not setting.is_section and may_be_chosen(setting.key),
+                "chosen": wanted.get(setting.key),
             }
         )
     return {"settings": told}
+
+
+class Choice(Body):
+    """A setting and its value, as YAML; null takes back what was chosen."""
+
+    key: Annotated[str, Field(max_length=200, pattern=r"^[a-z_.]+$")]
+    value: Annotated[str, Field(max_length=2000)] | None
+
+
+@router.put("/settings")
+async def choose(body: Choice, live: Server, viewer: Who) -> dict[str, Any]:
+    """Change a setting: at once where that can be, else from the next start on."""
+    if not may_be_chosen(body.key):
+        raise ApiError(422, f"{body.key}: is said where the tracker is started, or under privacy")
+    wanted = await run_in_threadpool(chosen, live.site)
+    value = body.value
+    if value is None:
+        wanted.pop(body.key, None)
+    else:
+        wanted[body.key] = value
+        try:
+            await run_in_threadpool(changed, live.site, body.key, value)
+        except ReuniteError as error:
+            raise ApiError(422, str(error).partition("\n")[2].strip() or str(error)) from None
+    is_now = value is not None and is_at_once(body.key) and live.is_tracking
+    if is_now:
+        await live.ask({"type": "set", "key": body.key, "value": value})
+    await run_in_threadpool(live.site.set, KEY, wanted)
+    await run_in_threadpool(live.site.note, viewer.user, "changed setting", f"{body.key}={value}")
+    return {"key": body.key, "value": value, "needs_restart": not is_now}
 
 
 @router.get("/users")

@@ -196,14 +196,19 @@ function privacyPart(live) {
 }
 
 /** Every setting of the run, with the words that the schema has for it. */
-function schemaPart() {
+function schemaPart(live) {
+  const may = live.me.live !== false;
   const find = el("input", { type: "search", placeholder: T.findSetting, "aria-label": T.findSetting });
   const list = el("div", { class: "stack" });
 
   attempt(async () => {
     // What has no value belongs to a kind of part that the run does not use.
     const used = (it) => !it.is_section && it.value !== null;
-    const settings = (await call("GET /settings")).settings.filter(used);
+    let settings = [];
+    const load = async () => {
+      settings = (await call("GET /settings")).settings.filter(used);
+      show();
+    };
     const show = () => {
       const words = find.value.toLowerCase();
       const found = settings.filter((it) => `${it.key} ${it.description}`.toLowerCase().includes(words));
@@ -220,18 +225,44 @@ function schemaPart() {
             "details",
             { open: Boolean(words) },
             el("summary", { text: name }),
-            el("dl", { class: "settings" }, all.map(setting)),
+            el(
+              "dl",
+              { class: "settings" },
+              all.map((it) => setting(it, may && (() => change(it, load)))),
+            ),
           ),
         ),
       );
     };
     find.addEventListener("input", show);
-    show();
+    await load();
   });
   return [el("p", { class: "hint", text: T.settingsHint }), find, list];
 }
 
-function setting({ key, description, type, bounds, default: usual, value }) {
+/** Ask for another value; `done` is called when it was taken. */
+function change({ key, description, type, bounds, value, chosen, is_at_once: isAtOnce }, done) {
+  const input = el("input", { value: chosen ?? value, autocomplete: "off", spellcheck: false });
+  const hint = [type, bounds, isAtOnce ? T.changesNow : T.changesLater].filter(Boolean).join(", ");
+  const put = async (text) => {
+    const answer = await call("PUT /settings", { body: { key, value: text } });
+    await done();
+    return answer;
+  };
+  ask(key, [el("p", { text: description }), field(T.value, input, hint)], T.save, async () => {
+    const answer = await put(input.value.trim());
+    toast(answer.needs_restart ? T.savedForRestart : T.saved, {
+      undo: async () => {
+        if (isAtOnce) await put(value);
+        await put(chosen);
+      },
+    });
+  });
+  input.select();
+}
+
+function setting(it, change) {
+  const { key, description, type, bounds, default: usual, value, chosen } = it;
   const isChanged = value !== usual;
   return [
     el(
@@ -241,6 +272,8 @@ function setting({ key, description, type, bounds, default: usual, value }) {
       " ",
       el("b", { class: "number", text: value || "''" }),
       isChanged && el("small", { text: ` ${T.defaultIs(usual || "''")}` }),
+      chosen !== null && chosen !== value && el("small", { class: "warn", text: ` ${T.waits(chosen)}` }),
+      it.may_be_chosen && change && button(T.change, change, { class: "plain", "aria-label": `${T.change}: ${key}` }),
     ),
     el("dd", {}, description, " ", el("small", { text: [type, bounds].filter(Boolean).join(", ") })),
   ];
