@@ -66,13 +66,22 @@ class LiveSite:
         self.address = f"{parts.scheme}://{parts.netloc}/"
         self.folder = folder / "site"
 
-    def kill_server(self) -> None:
-        """End the process that serves at once, as the kernel would where memory runs out."""
+    @property
+    def process_id(self) -> int:
+        """Of the tracker."""
+        return self._process.pid
+
+    def server_id(self) -> int:
+        """Of the process that serves."""
         children = Path(f"/proc/{self._process.pid}/task").glob("*/children")
         pids = [pid for path in children for pid in path.read_text().split()]
         serving = [pid for pid in pids if b"tracker.live.serve" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         assert len(serving) == 1, serving
-        os.kill(int(serving[0]), signal.SIGKILL)
+        return int(serving[0])
+
+    def kill_server(self) -> None:
+        """End the process that serves at once, as the kernel would where memory runs out."""
+        os.kill(self.server_id(), signal.SIGKILL)
 
     def close(self) -> None:
         self._process.send_signal(signal.SIGINT)

@@ -15,6 +15,7 @@ import numpy as np
 import uvicorn
 from websockets.sync.client import ClientConnection, connect
 
+from foundation.arrays import Image
 from tracker.live.accounts import Accounts
 from tracker.live.app import create_app
 from tracker.live.guard import Doors
@@ -65,13 +66,14 @@ class LiveServer:
         people: Mapping[str, Sequence[tuple[int, int, Sequence[float]]]],
         time_s: float | None = None,
         events: Sequence[IdentityEvent] = (),
+        picture: Image | None = None,
     ) -> None:
         """A tick: of each camera track, identity (0: undecided) and box in pixels of 320 x 240."""
+        picture = np.full((240, 320, 3), 90, np.uint8) if picture is None else picture
         at = time.time() if time_s is None else time_s
         frames, sightings = [], {}
         for camera, rows in people.items():
             self._numbers[camera] = self._numbers.get(camera, 0) + 1
-            picture = np.full((240, 320, 3), 90, np.uint8)
             frames.append(Frame(CameraName(camera), self._numbers[camera], at, picture))
             sightings[camera] = Sightings(
                 np.array([track for track, _, _ in rows], np.int64),

@@ -213,7 +213,12 @@ def test_a_setting_is_changed_at_once_or_with_the_next_start(server: LiveServer)
             return answer.status_code, answer.json()
 
         server.observer._tracking = tracking  # type: ignore[assignment]
-        clock = threading.Thread(target=lambda: wait_until(lambda: server.observer.obey() or changes))
+
+        def obey() -> list[RunConfig]:
+            server.observer.obey()
+            return changes
+
+        clock = threading.Thread(target=wait_until, args=(obey,))
         clock.start()
         now = put("identity.decide_s", "3.5")
         clock.join()

@@ -13,10 +13,11 @@ import pytest
 
 from tests.live_server import LiveServer, live_server, wait_until
 from tracker.config import IdentityConfig, MaturityConfig, dump_config, load_config
-from tracker.events.store import unix
+from tracker.events.store import Step, unix
 from tracker.gallery import GalleryWriter, Network, Person, PictureKey, Pictures, Presence
 from tracker.identity import IdentityLinker
 from tracker.live import corrections
+from tracker.live.labels import iso
 from tracker.live.rights import Role
 from tracker.live.taught import corrected_pairs
 from tracker.types import CameraName, Detections, Frame, Observations, Tick, Tracks, blank_image
@@ -163,6 +164,28 @@ def test_who_is_on_a_photo_is_told_once_for_a_visit_as_soon_as_they_come(scene: 
         assert (entry["person"], entry["name"]) == (eve, "Eve")
         scene.see("door", 9, 9)
         assert len(alerts()) == 1
+
+
+def test_the_way_of_a_person_is_kept_and_forgotten_with_them(scene: Scene) -> None:
+    store, begin_s = scene.server.observer.store, time.time()
+    (stay, *_) = store.stays("person = 1")
+    steps = [
+        Step(stay.run, stay.camera, stay.track, begin_s + second, 0.5 * second, 2.0) for second in range(4)
+    ]
+    store.add([], [], steps)
+    with scene.server.client() as client:
+        later = client.get("/people/1/route", params={"from": iso(begin_s + 0.5), "to": iso(begin_s + 1.5)})
+        assert [it["ground"] for it in later.json()["steps"]] == [[0.5, 2.0]]
+        told = client.get("/people/1/route", params={"to": iso(begin_s + 60)}).json()["steps"]
+        assert [it["ground"] for it in told] == [[0.0, 2.0], [0.5, 2.0], [1.0, 2.0], [1.5, 2.0]]
+        assert {it["camera"] for it in told} == {"c1"}
+        assert client.get("/people/99/route").status_code == 404
+    with scene.server.client(Role.VIEWER, [2]) as other:
+        assert other.get("/people/1/route").status_code == 404
+    store.forget(1)
+    assert store.route(1, 0, begin_s + 60) == []
+    store.assign(stay.run, [(stay.camera, stay.track)], 1)
+    assert store.route(1, 0, begin_s + 60) == [], "nothing is left that could come back"
 
 
 def test_everybody_is_listed_last_seen_first_and_page_by_page(scene: Scene) -> None:

@@ -26,10 +26,14 @@ CREATE TABLE IF NOT EXISTS stay (run TEXT NOT NULL, camera TEXT NOT NULL, track 
     person INTEGER, begin REAL NOT NULL, end REAL NOT NULL, PRIMARY KEY (run, camera, track)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS stay_person ON stay (person, begin);
 CREATE INDEX IF NOT EXISTS stay_end ON stay (end);
+CREATE TABLE IF NOT EXISTS place (run TEXT NOT NULL, camera TEXT NOT NULL, track INTEGER NOT NULL,
+    time REAL NOT NULL, x REAL NOT NULL, y REAL NOT NULL, PRIMARY KEY (run, camera, track, time))
+    WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS place_time ON place (time);
 CREATE TABLE IF NOT EXISTS carrier (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID
 """
-"""Times are Unix time in seconds. A stay is a track: when a camera saw whom. ``carrier.seq`` is the last
-event that a carrier has delivered: what comes after it is its queue."""
+"""Times are Unix time in seconds. A stay is a track: when a camera saw whom; a place, in metres, says where
+it stood. ``carrier.seq`` is the last event that a carrier has delivered: what comes after it is its queue."""
 
 
 class Stay(NamedTuple):
@@ -41,6 +45,17 @@ class Stay(NamedTuple):
     person: int | None
     begin_s: float
     end_s: float
+
+
+class Step(NamedTuple):
+    """Where a track stood on the ground at a time, in metres, y downwards seen from above."""
+
+    run: str
+    camera: str
+    track: int
+    time_s: float
+    x: float
+    y: float
 
 
 class EventStore:
@@ -65,8 +80,8 @@ class EventStore:
         with self._open() as connection:
             return float(connection.execute("SELECT COALESCE(MAX(end), 0.0) FROM stay").fetchone()[0])
 
-    def add(self, events: Sequence[Event], stays: Sequence[Stay] = ()) -> None:
-        """Keep events and stays, in one transaction; those that are there already stay as they are."""
+    def add(self, events: Sequence[Event], stays: Sequence[Stay] = (), steps: Sequence[Step] = ()) -> None:
+        """Keep events, stays and steps, in one transaction; those that are there already stay as they are."""
         rows = [
             (it["seq"], unix(it["time"]), it["type"], it.get("person"), it.get("camera"), it.get("zone"))
             for it in events
@@ -83,7 +98,18 @@ class EventStore:
                 "person = excluded.person, end = excluded.end",
                 stays,
             )
+            connection.executemany("INSERT OR IGNORE INTO place VALUES (?, ?, ?, ?, ?, ?)", steps)
             connection.execute("COMMIT")
+
+    def route(self, person: int, begin_s: float, end_s: float, *, limit: int = 5000) -> list[Step]:
+        """Where a person stood in this time, the last ``limit`` steps in their order."""
+        with self._open() as connection:
+            rows = connection.execute(
+                "SELECT run, camera, track, time, x, y FROM place JOIN stay USING (run, camera, track) "
+                "WHERE person = ? AND time BETWEEN ? AND ? ORDER BY time DESC LIMIT ?",
+                (person, begin_s, end_s, limit),
+            ).fetchall()
+            return [Step(*row) for row in reversed(rows)]
 
     def rename(self, gone: int, kept: int) -> None:
         """Two people are one: all stays of the first are the second's."""
@@ -195,10 +221,16 @@ class EventStore:
                 (before_s,),
             )
             connection.execute("DELETE FROM stay WHERE end < ?", (before_s,))
+            connection.execute("DELETE FROM place WHERE time < ?", (before_s,))
 
     def forget(self, person: int) -> None:
         """Leave nothing that names a person."""
         with self._open() as connection:
+            connection.execute(
+                "DELETE FROM place WHERE (run, camera, track) IN "
+                "(SELECT run, camera, track FROM stay WHERE person = ?)",
+                (person,),
+            )
             connection.execute("UPDATE stay SET person = NULL WHERE person = ?", (person,))
             rows = connection.execute("SELECT seq, body FROM event WHERE person = ?", (person,)).fetchall()
             for seq, body in rows:
@@ -248,10 +280,10 @@ class EventWriter:
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
         self._thread.start()
 
-    def put(self, events: Sequence[Event], stays: Sequence[Stay] = ()) -> None:
+    def put(self, events: Sequence[Event], stays: Sequence[Stay] = (), steps: Sequence[Step] = ()) -> None:
         """Write these after all before them."""
         if events or stays:
-            self._queue.put(partial(self._store.add, events, stays))
+            self._queue.put(partial(self._store.add, events, stays, steps))
 
     def rename(self, gone: int, kept: int) -> None:
         """Two people are one, from here on."""

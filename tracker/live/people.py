@@ -146,6 +146,14 @@ class People:
         where, values = self._where(viewer)
         return self._store.stays(f"person = ? AND {where}", (person, *values))
 
+    def route(self, person: int, viewer: Viewer, begin_s: float, end_s: float) -> list[dict[str, Any]]:
+        """Where a person stood on the ground, as far as this viewer may see it."""
+        return [
+            {"camera": self._labels.camera_key(it.camera), "time": iso(it.time_s), "ground": [it.x, it.y]}
+            for it in self._store.route(person, begin_s, end_s)
+            if viewer.sees(self._labels.camera_id(it.camera) or 0)
+        ]
+
     def next(self, camera: str) -> list[dict[str, Any]]:
         """Where people went who left a camera, and how long it took: from all that is in the log."""
         ways = self._store.transitions(camera)

@@ -86,6 +86,7 @@ RULES: dict[tuple[str, str], Role] = {
     ("GET", f"{API}/people"): Role.VIEWER,
     ("GET", f"{API}/people/here"): Role.VIEWER,
     ("GET", f"{API}/people/{{person}}"): Role.VIEWER,
+    ("GET", f"{API}/people/{{person}}/route"): Role.VIEWER,
     ("GET", f"{API}/people/{{person}}/thumb"): Role.VIEWER,
     ("GET", f"{API}/people/{{person}}/picture"): Role.VIEWER,
     ("GET", f"{API}/people/{{person}}/why"): Role.VIEWER,

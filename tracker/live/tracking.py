@@ -15,7 +15,7 @@ from foundation.files import write_whole
 from tracker.analytics.zones import ZoneWatch
 from tracker.config import dump_config
 from tracker.events.maker import EventMaker
-from tracker.events.store import EventStore, EventWriter, Stay
+from tracker.events.store import EventStore, EventWriter, Stay, Step
 from tracker.events.visits import TrackKey
 from tracker.identity.corrections import SOMEBODY_NEW
 from tracker.live.chosen import changed
@@ -109,10 +109,11 @@ class LiveObserver:
             for frame in () if tick.is_skipped else tick.frames:  # a newer one is there already
                 self.publisher.put(frame, sightings[frame.camera], visits)
             stays = self._stays(tick.time)
+            steps = self._steps() if stays else []
         for event in events:
             if event.kind == "merged":
                 self._writer.rename(event.other, event.identity)
-        self._writer.put(made, stays)
+        self._writer.put(made, stays, steps)
         self._look_for_photos(tick.time)
         self._send_people(tick.time)
         self._tell_rates(tick.time)
@@ -301,6 +302,12 @@ class LiveObserver:
         return [
             Stay(self._run, *it.key, it.identity or None, it.begin_s, it.last_s) for it in self._maker.tracks
         ]
+
+    def _steps(self) -> list[Step]:
+        """Where everybody stands now, where that is known."""
+        standing = self._knowledge.standing
+        placed = [(it, standing.of_track(it.key)) for it in self._maker.tracks] if standing else []
+        return [Step(self._run, *it.key, it.last_s, *place) for it, place in placed if place]
 
     def _send_people(self, now_s: float) -> None:
         if now_s < self._due_s["people"] or self._link is None:

@@ -10,9 +10,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from tracker.events.store import unix
-from tracker.live.cursors import Limit
-from tracker.live.errors import ApiError
+from tracker.live.cursors import Limit, read_time
 from tracker.live.labels import iso
 from tracker.live.rights import API, Viewer
 from tracker.live.state import Live, Server, Who
@@ -160,20 +158,6 @@ def timeline(
                 }
             )
     return {"from": iso(begin_s), "to": iso(end_s), "stays": told}
-
-
-def read_time(text: str) -> float:
-    """Unix time of ISO 8601.
-
-    Raises:
-        ApiError: It is none.
-    """
-    try:
-        # A plus that was not escaped in an address is a space by now.
-        found = unix(text.replace(" ", "+") if "T" in text else text)
-    except (ValueError, OverflowError, OSError):
-        raise ApiError(400, f"{text!r} is no time with its zone, such as 2026-11-28T21:15:02+00:00") from None
-    return found
 
 
 def _like(kind: str) -> str:

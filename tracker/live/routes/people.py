@@ -1,5 +1,6 @@
 """People: lists and pages, and what users say of who is who."""
 
+import time as clock
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
@@ -7,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from tracker.live import corrections
-from tracker.live.cursors import Cursor, Limit, read_cursor, write_cursor
+from tracker.live.cursors import Cursor, Limit, read_cursor, read_time, write_cursor
 from tracker.live.errors import ApiError
 from tracker.live.hub import seen_by
 from tracker.live.labels import thumb_of
@@ -97,6 +98,21 @@ def picture(
     """The picture of a person from one camera, nearest to a time."""
     _, name = live.camera(camera, viewer)
     return _picture(live, person, live.people.thumbnail(person, viewer, name, time))
+
+
+@router.get("/people/{person}/route")
+def route(
+    person: Number,
+    live: Server,
+    viewer: Who,
+    from_: Annotated[str | None, Query(alias="from", max_length=40)] = None,
+    to: Annotated[str | None, Query(max_length=40)] = None,
+) -> dict[str, Any]:
+    """Where a person walked, where cameras have homographies."""
+    _require(live, viewer, person)
+    begin_s, end_s = read_time(from_) if from_ else 0.0, read_time(to) if to else clock.time()
+    live.site.note(viewer.user, "looked at the way of person", str(person))
+    return {"steps": live.people.route(person, viewer, begin_s, end_s)}
 
 
 @router.put("/people/{person}/name", status_code=204)

@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
+from tracker.live.cursors import read_time
 from tracker.live.errors import ApiError
 from tracker.live.rights import API, Viewer
-from tracker.live.routes.events import DAY_S, Time, read_time
+from tracker.live.routes.events import DAY_S, Time
 from tracker.live.routes.people import Body
 from tracker.live.state import Live, Server, Who
 from tracker.live.zones import MAX_POINTS, MAX_ZONES, as_csv, check_points, count

@@ -24,9 +24,14 @@ export class Board {
   #size = [16, 9];
   #shapes = [];
 
-  /** @param {{kind: "box"|"line"|"polygon"|null, label: string, done: (points) => void, signal: AbortSignal}} what */
-  constructor({ kind, label, done, signal }) {
-    Object.assign(this, { kind, done });
+  #moved = null;
+
+  /**
+   * @param {{kind: "box"|"line"|"polygon"|null, label: string, done: (points) => void, signal: AbortSignal,
+   *   moved?: (shape, points) => void}} what With `moved`, corners of shapes can be dragged while nothing is drawn.
+   */
+  constructor({ kind, label, done, signal, moved = null }) {
+    Object.assign(this, { kind, done, moved });
     this.canvas = el("canvas", {
       tabIndex: 0,
       role: "application",
@@ -66,6 +71,7 @@ export class Board {
 
   /** Shapes that are there already. @param {Array<{kind, name, points, color, count}>} shapes */
   show(shapes) {
+    if (this.#moved) return; // a corner is held: what it was is no use
     this.#shapes = shapes;
     this.draw();
   }
@@ -115,8 +121,25 @@ export class Board {
     ];
   }
 
+  /** The corner of a shape under the pointer. */
+  #corner(event) {
+    const { width, height } = this.canvas.getBoundingClientRect();
+    const [x, y] = this.#share(event);
+    for (const shape of this.#shapes) {
+      const at = shape.points.findIndex(
+        (point) => Math.hypot((x - point[0]) * width, (y - point[1]) * height) <= NEAR_PX,
+      );
+      if (at >= 0) return { shape, at, points: shape.points.map((it) => [...it]) };
+    }
+    return null;
+  }
+
   #down(event) {
-    if (!this.kind) return;
+    if (!this.kind) {
+      this.#moved = this.moved && this.#corner(event);
+      if (this.#moved) this.canvas.setPointerCapture(event.pointerId);
+      return;
+    }
     this.canvas.focus({ preventScroll: true });
     const point = this.#share(event);
     if (this.kind === "box") {
@@ -131,7 +154,17 @@ export class Board {
   }
 
   #move(event) {
-    if (!this.kind) return;
+    if (this.#moved) {
+      const { shape, at, points } = this.#moved;
+      points[at] = this.#share(event);
+      this.#shapes = this.#shapes.map((it) => (it.id === shape.id ? { ...it, points } : it));
+      this.draw();
+      return;
+    }
+    if (!this.kind) {
+      this.canvas.style.cursor = this.moved && this.#corner(event) ? "grab" : "";
+      return;
+    }
     if (this.#drag) this.#points = [this.#drag, this.#share(event)];
     else if (this.#points.length) this.#cursor = this.#share(event);
     else return;
@@ -139,6 +172,12 @@ export class Board {
   }
 
   #up(event) {
+    if (this.#moved) {
+      const { shape, points } = this.#moved;
+      this.#moved = null;
+      this.moved(shape, points);
+      return;
+    }
     if (!this.#drag) return;
     this.#points = [this.#drag, this.#share(event)];
     this.#drag = null;

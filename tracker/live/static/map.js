@@ -13,6 +13,11 @@ export class Ways {
   #ways = new Map();
   #bounds = null;
 
+  /** @param {number} keptS For how long a way is remembered. */
+  constructor(keptS = KEPT_S) {
+    this.keptS = keptS;
+  }
+
   /** Whether anybody's place on the ground is known. */
   get isKnown() {
     return this.#bounds !== null;
@@ -33,7 +38,7 @@ export class Ways {
       };
     }
     for (const [person, way] of this.#ways) {
-      while (way.length && way[0].time < now - KEPT_S) way.shift();
+      while (way.length && way[0].time < now - this.keptS) way.shift();
       if (!way.length) this.#ways.delete(person);
     }
   }

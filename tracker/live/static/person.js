@@ -3,6 +3,7 @@
 import { call } from "./api.js";
 import { ask, attempt, button, el, field, fill, toast } from "./dom.js";
 import { lanes } from "./lanes.js";
+import { drawMap, mapCanvas, Ways } from "./map.js";
 import { peoplePicker } from "./people.js";
 import { face, nameOf, personCard } from "./people_parts.js";
 import { similarResults } from "./search.js";
@@ -49,7 +50,29 @@ class PersonPage {
     }
     document.title = `${nameOf(this.person)} · ${T.brand}`;
     this.similar = el("section", { class: "card stack", hidden: true });
-    fill(this.node, this.#header(), this.#pictures(), this.#visits(), this.similar, this.#around());
+    this.route = el("section", { class: "card stack", hidden: true });
+    fill(this.node, this.#header(), this.#pictures(), this.#visits(), this.route, this.similar, this.#around());
+    attempt(() => this.#showRoute());
+  }
+
+  /** The way of the last visit over the ground, where cameras have homographies. */
+  async #showRoute() {
+    const [visit] = this.person.visits ?? [];
+    if (!visit) return;
+    const { steps } = await call(`GET /people/${this.number}/route`, {
+      query: { from: visit.begin, to: visit.end },
+    });
+    if (!steps.length || this.signal.aborted) return;
+    const ways = new Ways(Infinity);
+    for (const { time, ground } of steps) ways.add([{ person: this.number, ground }], Date.parse(time) / 1000);
+    const canvas = mapCanvas();
+    this.route.hidden = false;
+    fill(this.route, el("h2", { text: T.route }), canvas);
+    const last = { person: this.number, color: this.person.color, ground: steps.at(-1).ground };
+    const draw = () => drawMap(canvas, ways, [last], this.number, this.person.color);
+    const resized = new ResizeObserver(draw);
+    resized.observe(canvas);
+    this.signal.addEventListener("abort", () => resized.disconnect());
   }
 
   #header() {

@@ -110,6 +110,7 @@ export const T = {
   stopFollowing: "Stop following",
   personPage: "All about this person",
 
+  route: "Way of the last visit, from above",
   map: "Where people stand on the ground, from above",
 
   // People.
@@ -193,7 +194,7 @@ export const T = {
   zone: "Zone",
   kinds: { zone: "Zone", line: "Line", ignore: "Ignore mask" },
   draw: "Draw",
-  drawHint: "Choose what to draw.",
+  drawHint: "Choose what to draw, or drag a corner of what is there.",
   toolHint: {
     zone: "Click the corners; a click on the first corner, a double click or Enter ends it. People whose feet are inside are counted.",
     line: "Click both ends. Who crosses it along the arrow comes in.",

@@ -31,7 +31,13 @@ class Zones {
     const cameras = live.cameras.map((it) => [it.id, it.name]);
     this.choice = choice(cameras, this.camera, (id) => this.#choose(id));
     this.choice.setAttribute("aria-label", T.camera);
-    this.board = new Board({ kind: null, label: T.zoneBoard, done: (points) => this.#name(points), signal });
+    this.board = new Board({
+      kind: null,
+      label: T.zoneBoard,
+      done: (points) => this.#name(points),
+      moved: this.mayDraw ? (shape, points) => this.#movePoints(shape, points) : null,
+      signal,
+    });
     this.tools = Object.keys(TOOLS).map((kind) =>
       button(T.kinds[kind], () => this.#use(kind), { "aria-pressed": "false" }),
     );
@@ -160,6 +166,20 @@ class Zones {
     });
     dialog.addEventListener("close", () => this.board.clear());
     input.select();
+  }
+
+  /** A corner was dragged to another place. */
+  #movePoints({ id }, points) {
+    const zone = this.#zones.find((it) => it.id === id);
+    attempt(async () => {
+      try {
+        await this.#change(zone, { points });
+        toast(T.saved, { undo: () => this.#change({ ...zone, points }, { points: zone.points }) });
+      } catch (error) {
+        this.#list(); // as it was
+        throw error;
+      }
+    });
   }
 
   async #remove({ id }) {
