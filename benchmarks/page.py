@@ -1,12 +1,12 @@
 """The page of `reunite live` in a real browser: delay, size, and what hours of watching cost.
 
-    python -m benchmarks.page delay --seconds 60            capture to drawn, by a clock in the picture, over RTSP
-    python -m benchmarks.page load                           bytes and seconds of a cold start
+    python -m benchmarks.page delay --seconds 60    capture to drawn, by a clock in the picture, over RTSP
+    python -m benchmarks.page load                  bytes and seconds of a cold start
     python -m benchmarks.page soak --minutes 60 --cameras 4 --viewers 3
 
-Cameras are RTSP servers on loopback (tests/rtsp_clock.py), which show the time. The browser reads it from what it has
-drawn and compares it with its own clock, which is the same. Nobody is in the pictures; people are found in them all the
-same, by `--config`.
+Cameras are RTSP servers on loopback (tests/rtsp_clock.py) that show the time. The browser reads it from what
+it has drawn and compares it with its own clock, which is the same. Nobody is in the pictures, but people are
+looked for in them, as `--config` says.
 """
 
 import argparse
@@ -37,7 +37,8 @@ READ = """([bits, block, width]) => {
             seen.set(tile, tile.dataset.tick);
             const canvas = tile.querySelector("canvas");
             const scale = canvas.width / width;
-            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, Math.ceil(block * scale));
+            const high = Math.ceil(block * scale);
+            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, high);
             const row = Math.floor((block / 2) * scale) * canvas.width;
             let stamp = 0;
             for (let bit = 0; bit < bits; bit++)
@@ -50,7 +51,7 @@ READ = """([bits, block, width]) => {
     look();
 }"""
 LOAD = """() => {
-    const parts = [...performance.getEntriesByType("resource"), ...performance.getEntriesByType("navigation")];
+    const parts = ["resource", "navigation"].flatMap((type) => performance.getEntriesByType(type));
     const ours = parts.filter(({ name }) => !name.includes("/api/"));
     const paint = performance.getEntriesByName("first-contentful-paint")[0];
     return [ours.length, ours.reduce((sum, it) => sum + it.decodedBodySize, 0), paint?.startTime ?? NaN];
@@ -68,7 +69,8 @@ def clocks(count: int, rate: int) -> Iterator[list[str]]:
             process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
             stack.enter_context(process)
             stack.callback(process.kill)
-            assert process.stdout and process.stdout.readline().strip() == "ready"
+            assert process.stdout
+            assert process.stdout.readline().strip() == "ready"
             addresses.append(f"rtsp://127.0.0.1:{port}/live")
         yield addresses
 
@@ -118,8 +120,8 @@ def measure_load(arguments: argparse.Namespace) -> int:
             window.page.wait_for_selector(".tile[data-tick]")
             parts, size, paint_ms = window.page.evaluate(LOAD)
             print(
-                f"{parts} files, {size / 1000:.0f} kB; first paint {paint_ms / 1000:.2f} s, usable {usable_s:.2f} s, "
-                f"first picture {time.monotonic() - began:.2f} s"
+                f"{parts} files, {size / 1000:.0f} kB; first paint {paint_ms / 1000:.2f} s, "
+                f"usable {usable_s:.2f} s, first picture {time.monotonic() - began:.2f} s"
             )
             worst_s = max(worst_s, usable_s)
             window.close()
@@ -127,7 +129,7 @@ def measure_load(arguments: argparse.Namespace) -> int:
 
 
 def soak(arguments: argparse.Namespace) -> int:
-    """Print memory and sockets minute by minute, with viewers, and after they are gone; 1 if anything grows."""
+    """Print memory and sockets by the minute, with viewers and after they are gone; 1 if anything grows."""
     with running(arguments) as (site, browser, state):
         before = sockets_of(site.server_id())
         windows = [Window(browser, site.address, state) for _ in range(arguments.viewers)]
@@ -138,19 +140,15 @@ def soak(arguments: argparse.Namespace) -> int:
             windows[0].page.wait_for_timeout(60_000)
             server = site.server_id()
             rows.append((resident_mib(site.process_id), resident_mib(server), sockets_of(server)))
-            print(
-                f"minute {minute}: tracker {rows[-1][0]:.0f} MiB, server {rows[-1][1]:.0f} MiB, {rows[-1][2]} sockets"
-            )
-            sys.stdout.flush()
+            ours, theirs, sockets = rows[-1]
+            print(f"minute {minute}: {ours:.0f} and {theirs:.0f} MiB, {sockets} sockets", flush=True)
         for window in windows:
             window.close()
         time.sleep(10)
         after = sockets_of(site.server_id())
     settled = rows[len(rows) // 4 :]
     grown = [settled[-1][column] / settled[0][column] for column in (0, 1)]
-    print(
-        f"from a quarter on: tracker x {grown[0]:.3f}, server x {grown[1]:.3f}; sockets {before} -> {after}"
-    )
+    print(f"from a quarter on: memory x {grown[0]:.3f} and x {grown[1]:.3f}; sockets {before} -> {after}")
     return int(max(grown) > 1.1 or after > before)
 
 

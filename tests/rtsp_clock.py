@@ -1,7 +1,8 @@
 """A camera on loopback that shows what time it is: an RTSP server of pictures made when they are due.
 
-Runs under the Python that has GStreamer's bindings, as `rtsp_server`: ``/usr/bin/python3 rtsp_clock.py --port PORT``.
-Milliseconds of Unix time, modulo 2 ** `BITS`, stand in the upper rows as black and white blocks. JPEG over RTP.
+Runs under the Python that has GStreamer's bindings, as `rtsp_server` does: ``/usr/bin/python3 rtsp_clock.py
+--port PORT``. Milliseconds of Unix time, modulo 2 ** `BITS`, stand in the upper rows as blocks.
+It sends JPEG over RTP.
 """
 
 import argparse

@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -141,6 +142,10 @@ def wait_until_clear(page: Page, *, is_clear: bool) -> None:
         page.wait_for_timeout(100)
 
 
+def is_blurred(scene: Scene, kind: str) -> bool:
+    return scene.server.observer.publisher._privacy.blur.kind == kind
+
+
 def test_bodies_are_blurred_on_the_wall_from_the_next_picture_on(scene: Scene, window: Window) -> None:
     striped = np.zeros((240, 320, 3), np.uint8)
     striped[::8] = striped[1::8] = striped[2::8] = striped[3::8] = 255
@@ -150,7 +155,7 @@ def test_bodies_are_blurred_on_the_wall_from_the_next_picture_on(scene: Scene, w
         page.get_by_role("button", name="Save").click()
         expect(page.get_by_text("Saved.").last).to_be_visible()
         kind = "all" if blur == "everybody" else "none"
-        wait_until(lambda kind=kind: scene.server.observer.publisher._privacy.blur.kind == kind)
+        wait_until(partial(is_blurred, scene, kind))
         page = window.go()
         wait_until(lambda: "door" in scene.server.observer.publisher.wanted)
         with scene._lock:
@@ -182,10 +187,12 @@ def test_a_camera_is_tested_and_added_or_it_is_said_why_not(scene: Scene, window
     expect(page.locator(".toast.bad")).to_contain_text("there is a camera 'door' already")
     dialog.get_by_label("Name of the camera").fill("yard")
     added: list[Any] = []
-    scene.server.observer._add_camera = lambda header: (  # type: ignore[method-assign]
-        added.append(scene.server.site.added.read_text()),
-        scene.server.observer._send({"type": "reply", "id": header["id"]}),
-    )
+
+    def add(header: Mapping[str, Any]) -> None:
+        added.append(scene.server.site.added.read_text())
+        scene.server.observer._send({"type": "reply", "id": header["id"]})
+
+    scene.server.observer._add_camera = add  # type: ignore[method-assign]
     dialog.get_by_role("button", name="Add", exact=True).click()
     expect(dialog).to_be_hidden()
     assert added == ["yard = rtsp://127.0.0.1:9/none\n"]
