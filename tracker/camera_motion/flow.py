@@ -28,11 +28,14 @@ def align_by_flow(before: Image, now: Image, background: Image) -> FloatArray | 
     Source: Shi and Tomasi 1994, "Good features to track"; Bouguet 2001, "Pyramidal implementation of the
     affine Lucas Kanade feature tracker".
     """
+    # Every second pixel shows where corners are as well as all do, for a quarter of the time.
+    few, of_few = (np.ascontiguousarray(it[::2, ::2]) for it in (before, background))
     corners = cv2.goodFeaturesToTrack(
-        before, MAX_CORNERS, MIN_CORNER_QUALITY, MIN_CORNER_DISTANCE_PX, mask=background
+        few, MAX_CORNERS, MIN_CORNER_QUALITY, MIN_CORNER_DISTANCE_PX // 2, mask=of_few
     )
     if corners is None or len(corners) < MIN_INLIERS:
         return None
+    corners *= 2
     moved, found, _ = cv2.calcOpticalFlowPyrLK(
         before,
         now,
