@@ -86,7 +86,8 @@ class Decisions:
         """Take the decisions that are due, on the tracks in these rows (M,) of one frame, and on others."""
         tracklets, identity = self._tracklets, self._table.identity
         undecided = rows[identity[rows] == UNDECIDED]
-        for row, is_mature in zip(undecided.tolist(), self.are_mature(undecided).tolist(), strict=True):
+        are_mature = self.are_mature(undecided) if len(undecided) else undecided
+        for row, is_mature in zip(undecided.tolist(), are_mature.tolist(), strict=True):
             self._waiting[row] = self.now_s
             # Where nothing is embedded or nothing is joined, waiting brings nothing.
             is_last = is_mature and (

@@ -15,6 +15,7 @@ from tracker.identity.overlap import (
     Feet,
     Overlap,
     agreement,
+    count_places,
     find_overlap,
 )
 from tracker.identity.tracklets import Fold, TrackletTable
@@ -232,7 +233,7 @@ class SharedViews:
             far = ~agreement(found.matrix, first, second, FAR * TOLERANCE)
             agree = enough & (np.bincount(group, near, count) >= MIN_NEAR * moments)
             apart = enough & (np.bincount(group, far, count) > MIN_FAR * moments)
-            places = np.minimum(*(_places(group, feet, count) for feet in (ours, theirs)))
+            places = np.minimum(*(count_places(group, feet, count) for feet in (ours, theirs)))
             by_places = ONE_PLACE + ANOTHER_PLACE * (np.minimum(places, MOST_PLACES) - 1)
             log_odds[agree], log_odds[apart] = by_places[agree], -by_places[apart]
         return told
@@ -269,11 +270,3 @@ class SharedViews:
 def _nothing(count: int) -> Together:
     """What is said of as many tracks of which nothing is known."""
     return Together(np.zeros(count), np.zeros(count, np.bool_))
-
-
-def _places(group: IntArray, feet: FloatArray, count: int) -> IntArray:
-    """(R,) at how many places, half a height apart, somebody was meanwhile."""
-    if not len(feet):
-        return np.zeros(count, np.int64)
-    fields = np.floor(feet[:, :2] / (2 * TOLERANCE * np.median(feet[:, 2]))).astype(np.int64)
-    return np.bincount(np.unique(np.column_stack((group, fields)), axis=0)[:, 0], minlength=count)
