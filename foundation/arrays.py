@@ -27,6 +27,17 @@ class Columns:
     def __getitem__(self, rows: NDArray[Any] | slice) -> Self:
         return type(self)(*[getattr(self, name)[rows] for name in self.__slots__])
 
+    def check(self, **rows: tuple[int | None, ...]) -> None:
+        """Raise ValueError unless these columns have as many rows as the first one, each of the shape given.
+
+        None stands for any length.
+        """
+        count = getattr(self, self.__slots__[0]).shape[:1]
+        for name, row in rows.items():
+            column = getattr(self, name)
+            if column.shape != (*count, *row):  # most are right, some twenty times a frame
+                check_shape(f"{type(self).__name__}.{name}", column, (*count, *row))
+
 
 def check_shape(name: str, array: NDArray[Any], shape: Sequence[int | None]) -> None:
     """Raise ValueError unless ``array`` has this shape; None stands for any length."""

@@ -18,7 +18,7 @@ from typing import NoReturn, Self
 
 import numpy as np
 
-from foundation.arrays import BoolArray, Columns, FloatArray, IntArray, check_shape
+from foundation.arrays import BoolArray, Columns, FloatArray, IntArray
 from foundation.errors import ReuniteError
 
 COLUMN_NAMES = ("frame", "id", "left", "top", "width", "height", "score", "class", "visibility")
@@ -62,13 +62,7 @@ class MotTable(Columns):
     visibility: FloatArray
 
     def __post_init__(self) -> None:
-        rows = len(self.frames)
-        check_shape("MotTable.frames", self.frames, (None,))
-        check_shape("MotTable.ids", self.ids, (rows,))
-        check_shape("MotTable.boxes", self.boxes, (rows, 4))
-        check_shape("MotTable.scores", self.scores, (rows,))
-        check_shape("MotTable.classes", self.classes, (rows,))
-        check_shape("MotTable.visibility", self.visibility, (rows,))
+        self.check(**dict.fromkeys(self.__slots__, ()) | {"boxes": (4,)})
 
     @classmethod
     def of_people(cls, frames: IntArray, ids: IntArray, boxes: FloatArray, scores: FloatArray) -> Self:

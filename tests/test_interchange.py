@@ -23,7 +23,7 @@ def test_detections_of_plain_lists_and_arrays() -> None:
     assert people.boxes.tolist() == BOXES
     assert Detections.of(np.array(BOXES, np.float32)).scores.tolist() == [1, 1, 1]
     assert len(Detections.of([], [])) == len(Detections.of(np.empty((0, 4)))) == 0
-    with pytest.raises(ValueError, match=r"Detections.boxes must have shape \(any, 4\), got \(3, 3\)"):
+    with pytest.raises(ValueError, match=r"Detections.boxes must have shape \(3, 4\), got \(3, 3\)"):
         Detections.of(np.zeros((3, 3)))
     with pytest.raises(ValueError, match=r"Detections.scores must have shape \(3\), got \(2,\)"):
         Detections.of(BOXES, [1, 1])

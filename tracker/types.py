@@ -104,8 +104,7 @@ class Detections(Columns):
     scores: FloatArray
 
     def __post_init__(self) -> None:
-        check_shape("Detections.boxes", self.boxes, (None, 4))
-        check_shape("Detections.scores", self.scores, (len(self.boxes),))
+        self.check(boxes=(4,), scores=())
 
     @classmethod
     def empty(cls) -> Self:
@@ -180,9 +179,7 @@ class Observations(Columns):
     embeddings: EmbeddingArray
 
     def __post_init__(self) -> None:
-        check_shape("Observations.boxes", self.boxes, (None, 4))
-        check_shape("Observations.scores", self.scores, (len(self.boxes),))
-        check_shape("Observations.embeddings", self.embeddings, (len(self.boxes), None))
+        self.check(boxes=(4,), scores=(), embeddings=(None,))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,10 +199,7 @@ class Tracks(Columns):
     embeddings: EmbeddingArray
 
     def __post_init__(self) -> None:
-        check_shape("Tracks.track_ids", self.track_ids, (None,))
-        check_shape("Tracks.embeddings", self.embeddings, (len(self.track_ids), None))
-        check_shape("Tracks.boxes", self.boxes, (len(self.track_ids), 4))
-        check_shape("Tracks.scores", self.scores, (len(self.track_ids),))
+        self.check(track_ids=(), boxes=(4,), scores=(), embeddings=(None,))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -223,10 +217,7 @@ class Sightings(Columns):
     scores: FloatArray
 
     def __post_init__(self) -> None:
-        check_shape("Sightings.track_ids", self.track_ids, (None,))
-        check_shape("Sightings.identity_ids", self.identity_ids, (len(self.track_ids),))
-        check_shape("Sightings.boxes", self.boxes, (len(self.track_ids), 4))
-        check_shape("Sightings.scores", self.scores, (len(self.track_ids),))
+        self.check(track_ids=(), identity_ids=(), boxes=(4,), scores=())
 
     def to_supervision(self) -> "supervision.Detections":
         """As ``supervision.Detections``: ``tracker_id`` is the identity, 0 where it is not decided yet.
@@ -288,11 +279,7 @@ class Tracklets(Columns):
     embeddings: EmbeddingArray
 
     def __post_init__(self) -> None:
-        for name in ("cameras", "track_ids", "identity_ids", "begin_s", "end_s", "decided_s"):
-            check_shape(f"Tracklets.{name}", getattr(self, name), (len(self.embeddings),))
-        for name in ("frames", "num_embeddings"):
-            check_shape(f"Tracklets.{name}", getattr(self, name), (len(self.embeddings),))
-        check_shape("Tracklets.embeddings", self.embeddings, (None, None))
+        self.check(**dict.fromkeys(self.__slots__, ()) | {"embeddings": (None,)})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -312,9 +299,7 @@ class KnownIdentities(Columns):
     embeddings: EmbeddingArray
 
     def __post_init__(self) -> None:
-        check_shape("KnownIdentities.embeddings", self.embeddings, (None, None))
-        for name in ("identity_ids", "cameras", "last_seen_s"):
-            check_shape(f"KnownIdentities.{name}", getattr(self, name), (len(self.embeddings),))
+        self.check(identity_ids=(), cameras=(), last_seen_s=(), embeddings=(None,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,8 +392,7 @@ def blank_image(width: int, height: int) -> Image:
 
 def _has_area(boxes: FloatArray) -> BoolArray:
     """(N,) whether a box is one: others clip boxes at the edge of the picture, down to nothing."""
-    is_finite, is_open = np.isfinite(boxes), boxes[:, 2:] > boxes[:, :2]
-    return np.logical_and(is_finite.all(axis=1), is_open.all(axis=1))
+    return np.asarray((np.isfinite(boxes).all(axis=1)) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1))
 
 
 def _is_class(names: NDArray[Any], class_name: str | None, count: int) -> BoolArray:

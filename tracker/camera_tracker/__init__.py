@@ -298,7 +298,7 @@ class CameraTracker:
                 f"camera {self._camera!r}: a tracker's state holds {sorted(names)}, got {sorted(state)}"
             )
         tracks = TrackStates(**{field.name: state[field.name].copy() for field in fields(TrackStates)})
-        tracks.check()
+        tracks.check_all()
         self._tracks = tracks
         self._time, self._next_id = float(state["time"]), int(state["next_id"])
 

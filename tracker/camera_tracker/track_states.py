@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foundation.arrays import Columns, EmbeddingArray, FloatArray, IntArray, check_shape
+from foundation.arrays import Columns, EmbeddingArray, FloatArray, IntArray
 
 STATUS_NAMES = ("tentative", "tracked", "lost")
 TENTATIVE, TRACKED, LOST = range(len(STATUS_NAMES))
@@ -50,17 +50,12 @@ class TrackStates(Columns):
     embedded_times: FloatArray
     num_embeddings: IntArray
 
-    def check(self) -> None:
+    def check_all(self) -> None:
         """Raise ValueError unless all shapes fit. Not with every new object: there is one a frame."""
-        tracks = len(self.track_ids)
-        for name, shape in (("moments", (tracks, 5, 4)), ("seen_boxes", (tracks, 4))):
-            check_shape(f"TrackStates.{name}", getattr(self, name), shape)
-        for name in ("status", "born_times", "seen_times", "seen_counts", "frame_counts", "scores"):
-            check_shape(f"TrackStates.{name}", getattr(self, name), (tracks,))
-        for name in ("embedded_times", "num_embeddings"):
-            check_shape(f"TrackStates.{name}", getattr(self, name), (tracks,))
-        check_shape("TrackStates.embeddings", self.embeddings, (tracks, None))
-        check_shape("TrackStates.last_embeddings", self.last_embeddings, self.embeddings.shape)
+        length = self.embeddings.shape[1:]
+        shapes: dict[str, tuple[int | None, ...]] = {"moments": (5, 4), "seen_boxes": (4,)}
+        shapes |= {"embeddings": (None,), "last_embeddings": length}
+        self.check(**dict.fromkeys(self.__slots__, ()) | shapes)
 
     def copy(self) -> "TrackStates":
         """A copy whose columns may be written."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation.arrays import Columns, EmbeddingArray, FloatArray, IntArray, check_shape
+from foundation.arrays import Columns, EmbeddingArray, FloatArray, IntArray
 from tracker.types import CameraName
 
 HalfArray = NDArray[np.float16]
@@ -67,9 +67,7 @@ class Pictures(Columns):
     embeddings: EmbeddingArray
 
     def __post_init__(self) -> None:
-        check_shape("Pictures.embeddings", self.embeddings, (None, None))
-        check_shape("Pictures.cameras", self.cameras, (len(self.embeddings),))
-        check_shape("Pictures.times", self.times, (len(self.embeddings),))
+        self.check(cameras=(), times=(), embeddings=(None,))
         lengths = np.linalg.norm(self.embeddings, axis=1)
         if not (np.abs(lengths - 1) < 0.01).all():
             raise ValueError(f"Pictures.embeddings must have rows of length 1, got {lengths.tolist()}")
@@ -155,6 +153,4 @@ class Appearances(Columns):
     embeddings: HalfArray
 
     def __post_init__(self) -> None:
-        check_shape("Appearances.numbers", self.numbers, (None,))
-        check_shape("Appearances.cameras", self.cameras, (len(self.numbers),))
-        check_shape("Appearances.embeddings", self.embeddings, (len(self.numbers), None))
+        self.check(numbers=(), cameras=(), embeddings=(None,))

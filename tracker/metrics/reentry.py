@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from foundation.arrays import BoolArray, Columns, FloatArray, IntArray, check_shape
+from foundation.arrays import BoolArray, Columns, FloatArray, IntArray
 from tracker.metrics.calibration import Calibration
 from tracker.metrics.counts import Counts
 from tracker.metrics.overlap import EPSILON, MIN_IOU, PEDESTRIAN, FramePair, GroundTruth, match_highest
@@ -42,8 +42,7 @@ class Presence(Columns):
     identity_ids: IntArray
 
     def __post_init__(self) -> None:
-        for name in ("people", "cameras", "times", "is_scored", "identity_ids"):
-            check_shape(f"Presence.{name}", getattr(self, name), (len(self.people),))
+        self.check(**dict.fromkeys(self.__slots__, ()))
 
     @classmethod
     def together(cls, parts: Sequence["Presence"]) -> "Presence":
