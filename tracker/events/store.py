@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from foundation.errors import ReuniteError
+from foundation.sqlite import writing
 from tracker.events.maker import Event
 
 WAIT_S = 30.0
@@ -87,8 +88,7 @@ class EventStore:
             for it in events
         ]
         bodies = [json.dumps(it, ensure_ascii=False, separators=(",", ":")) for it in events]
-        with self._open() as connection:
-            connection.execute("BEGIN IMMEDIATE")
+        with self._open() as connection, writing(connection):
             connection.executemany(
                 "INSERT OR IGNORE INTO event VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [(*row, body) for row, body in zip(rows, bodies, strict=True)],
@@ -99,7 +99,6 @@ class EventStore:
                 stays,
             )
             connection.executemany("INSERT OR IGNORE INTO place VALUES (?, ?, ?, ?, ?, ?)", steps)
-            connection.execute("COMMIT")
 
     def route(self, person: int, begin_s: float, end_s: float, *, limit: int = 5000) -> list[Step]:
         """Where a person stood in this time, the last ``limit`` steps in their order."""

@@ -3,10 +3,11 @@
 import os.path
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from foundation.errors import ReuniteError
+from foundation.sqlite import leave, writing
 from tracker.types import Network
 
 APPLICATION = 0x5245554E
@@ -132,19 +133,13 @@ class Database:
             except ValueError as error:  # of a value that no gallery holds
                 raise self._damaged(error) from error
             finally:
-                self._end("COMMIT")
+                leave(self._connection, "COMMIT")
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Change the file: all of it or, after any error or cut, nothing; on disk when it ends."""
-        with self._sentences():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                self._end("ROLLBACK")
-                raise
+        with self._sentences(), writing(self._connection):
+            yield self._connection
 
     def clean(self) -> None:
         """Write the file anew, if people were deleted since the last time.
@@ -199,12 +194,6 @@ class Database:
                     f"{self._path}: is cut off: {have} bytes of {should_have}; put a copy of it back, or "
                     "save what can be read with: reunite gallery repair"
                 )
-
-    def _end(self, how: str) -> None:
-        """Leave a transaction whose error, if any, is reported already."""
-        if self._connection.in_transaction:
-            with suppress(sqlite3.Error):
-                self._connection.execute(how)
 
     @contextmanager
     def _sentences(self) -> Iterator[None]:

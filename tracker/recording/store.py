@@ -10,6 +10,7 @@ import numpy as np
 
 from foundation.arrays import IntArray
 from foundation.errors import ReuniteError
+from foundation.sqlite import writing
 from tracker.identity.table import NOBODY_FROM, UNDECIDED
 from tracker.types import CameraName, IdentityEvent, Tracklets
 
@@ -210,15 +211,8 @@ class RunStore:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._sentences():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+        with self._sentences(), writing(self._connection):
+            yield self._connection
 
     @contextmanager
     def _sentences(self) -> Iterator[None]:
