@@ -19,8 +19,9 @@ from tracker.clock import Delays, StageClock
 from tracker.config import RunConfig, dump_config
 from tracker.identity.linker import CHANGEABLE
 from tracker.multi_camera_tracker import MultiCameraTracker
-from tracker.pipeline import read_ahead, steps_of
+from tracker.pipeline import steps_of
 from tracker.recording.checkpoint import Checkpoints, Progress, load_checkpoint, save_checkpoint
+from tracker.recording.drawing import draw_videos
 from tracker.recording.fitness import picture_sizes, refuse_unusable, with_starts, without_passwords
 from tracker.recording.folder import RunFolder
 from tracker.recording.journal import Journal
@@ -242,9 +243,13 @@ class TrackingRun:
                 files.append(self._people.gallery)
         files += sorted(self.folder.videos.glob("*.mp4")) if is_live else []
         if ended and self.config.output.save_video and not is_live:
+            assert self._journal is not None  # of live runs videos are drawn as frames come
+            people = SightingsReader(self._journal, self.cameras, self.identities)
+            videos = OverlayVideos(self.folder.videos, lambda: self.blur)
             with self._clock.of("draw"):
-                ended, drawn = self._draw(console)
-            files += drawn
+                drawn = draw_videos(self.config, people, videos, self._stop, console)
+            self._drawing_problems = [f"drawing: {it}" for it in drawn.problems if it not in self.problems]
+            ended, files = drawn.is_whole, files + drawn.files
         complete = (ended or is_live) and is_remembered
         write_summary(self.folder.summary, complete, self.progress, self.source.reports, self.identities)
         if complete:
@@ -436,28 +441,3 @@ class TrackingRun:
         states = {name: stage.state() for name, stage in self._remembering.items() if name != "tracker"}
         states["tracker"] = self.tracker.state(detector)
         self._checkpoint_bytes = save_checkpoint(self.folder.checkpoint, self.progress, states)
-
-    def _draw(self, console: Console) -> tuple[bool, list[Path]]:
-        """Read the files once more and draw the people with their final identities.
-
-        Returns:
-            Whether all was drawn, and the videos.
-        """
-        assert self._journal is not None  # of live runs videos are drawn as frames come
-        people = SightingsReader(self._journal, self.cameras, self.identities)
-        source = open_source(self.config.source, self.config.reading, {})
-        with ExitStack() as stack:
-            stack.callback(source.close)
-            videos = OverlayVideos(self.folder.videos, lambda: self.blur)
-            stack.callback(videos.close)
-            console.print("drawing the videos, with final identities", highlight=False)
-            bars = ProgressBars(console, source.reports, {}, verb="drawing ")
-            stack.callback(bars.close)
-            for tick in stack.enter_context(closing(read_ahead(source.ticks(), 3, self._stop))):
-                for frame in tick.frames:
-                    sightings = people.people(frame)
-                    videos.write(frame, sightings)
-                    bars.write(frame, sightings)
-        problems = [report.problem for report in source.reports.values() if report.problem]
-        self._drawing_problems = [f"drawing: {it}" for it in problems if it not in self.problems]
-        return not self._stop.is_set(), videos.files
