@@ -5,12 +5,14 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from foundation.figures import PALETTE
 from tracker.colors import (
     EYES,
     NUM_PEOPLE,
     UNDECIDED,
     appearance,
     camera_color,
+    contrast,
     ink_on,
     people_colors,
     person_color,
@@ -54,3 +56,7 @@ def test_colours_come_once_more_when_all_are_given() -> None:
 def test_ink_can_be_read_on_every_colour() -> None:
     assert ink_on((255, 255, 0)) == (0, 0, 0)
     assert ink_on((0, 0, 120)) == (255, 255, 255)
+    for color in (UNDECIDED, *PALETTE, *people_colors()):
+        assert contrast(ink_on(color), color) >= 4.5
+    assert contrast((0, 0, 0), (255, 255, 255)) == pytest.approx(21)
+    assert contrast((119, 119, 119), (255, 255, 255)) == pytest.approx(4.48, abs=0.005)  # WebAIM's #777

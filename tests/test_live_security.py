@@ -234,6 +234,16 @@ def test_every_answer_says_what_a_browser_may_do_with_it(server: LiveServer) -> 
         assert browser.get("/static/../rights.py").status_code == 404
 
 
+def test_a_browser_that_has_the_page_is_not_sent_it_again(server: LiveServer) -> None:
+    with server.browser() as browser:
+        first = browser.get("/static/app.js")
+        for name, value in (("if-none-match", "etag"), ("if-modified-since", "last-modified")):
+            again = browser.get("/static/app.js", headers={name: first.headers[value]})
+            assert (again.status_code, again.content) == (304, b"")
+            assert again.headers["cache-control"] == "no-cache"
+        assert browser.get("/static/app.js", headers={"if-none-match": '"another"'}).content == first.content
+
+
 def test_other_machines_come_in_only_where_somebody_has_a_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

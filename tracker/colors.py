@@ -4,9 +4,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from foundation.arrays import FloatArray
+from foundation.arrays import FloatArray, IntArray
 from foundation.figures import PALETTE, Color
 
+BLACK: Color = (0, 0, 0)
+WHITE: Color = (255, 255, 255)
 UNDECIDED: Color = (128, 128, 128)
 
 NUM_PEOPLE = 64
@@ -27,6 +29,9 @@ _TO_LAB: FloatArray = np.array([
     [0.0259040371, 0.7827717662, -0.8086757660],
 ])  # fmt: skip
 """Linear sRGB to cone responses, and their cube roots to lightness, a and b: OKLab (Ottosson 2020)."""
+
+LUMINANCE: FloatArray = np.array([0.2126, 0.7152, 0.0722])
+"""Of linear sRGB (WCAG 2)."""
 
 EYES: FloatArray = np.array([
     np.eye(3),
@@ -69,13 +74,23 @@ def people_colors() -> tuple[Color, ...]:
 
 def appearance(colors: FloatArray) -> FloatArray:
     """How colours (N, 3) look to each of `EYES`, in OKLab: (3, N, 3). Distances are those that are seen."""
-    share = np.asarray(colors) / 255
-    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
-    seen = np.clip(linear @ EYES.transpose(0, 2, 1), 0, 1)
+    seen = np.clip(_linear(colors) @ EYES.transpose(0, 2, 1), 0, 1)
     return np.asarray(np.cbrt(seen @ _TO_LMS.T) @ _TO_LAB.T)
 
 
 def ink_on(color: Color) -> Color:
-    """Black or white, whichever can be read on a colour."""
-    red, green, blue = color
-    return (0, 0, 0) if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else (255, 255, 255)
+    """Black or white, whichever has the higher contrast to a colour."""
+    black, white = (contrast(ink, color) for ink in (BLACK, WHITE))
+    return BLACK if black > white else WHITE
+
+
+def contrast(one: Color, other: Color) -> float:
+    """The contrast ratio of two colours, 1 to 21; WCAG 2 wants 4.5 of text."""
+    low, high = sorted((_linear(np.array([one, other])) @ LUMINANCE).tolist())
+    return float((high + 0.05) / (low + 0.05))
+
+
+def _linear(colors: FloatArray | IntArray) -> FloatArray:
+    """sRGB of 0 to 255 as shares of light."""
+    share = np.asarray(colors) / 255
+    return np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fastapi import Depends, FastAPI, WebSocket
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi import Depends, FastAPI, Request, WebSocket
+from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.staticfiles import NotModifiedResponse, StaticFiles
 
 from foundation.command import installed_version
 from foundation.errors import ReuniteError
@@ -104,12 +105,18 @@ def _add_page(app: FastAPI) -> None:
     def page() -> FileResponse:
         return FileResponse(STATIC / "index.html", media_type="text/html")
 
+    files = StaticFiles(directory=STATIC)
+
     @app.get("/static/{path:path}", include_in_schema=False)
-    def part(path: str) -> FileResponse:
+    def part(request: Request, path: str) -> Response:
         file = (STATIC / path.replace("\0", "")).resolve()
         if not file.is_relative_to(STATIC) or file.suffix not in TYPES or not file.is_file():
             raise ApiError(404, "there is no such file")
-        return FileResponse(file, media_type=TYPES[file.suffix], headers={"cache-control": "no-cache"})
+        headers = {"cache-control": "no-cache"}  # may be kept, but is asked for again each time
+        kind = TYPES[file.suffix]
+        response = FileResponse(file, headers=headers, media_type=kind, stat_result=file.stat())
+        is_kept = files.is_not_modified(response.headers, request.headers)
+        return NotModifiedResponse(response.headers) if is_kept else response
 
     @app.get(f"{API}/openapi.json", include_in_schema=False)
     def openapi() -> JSONResponse:

@@ -41,7 +41,18 @@ function rights(live) {
   return { node, value };
 }
 
-const camerasOf = (live, it) => (it.cameras ? it.cameras.map((id) => live.cameraName(id)).join(", ") : T.all);
+/** The row of a user or token: what it may do, `more` about it, and a button that removes it by `path`. */
+function holder(live, it, more, path, again) {
+  const cameras = it.cameras ? it.cameras.map((id) => live.cameraName(id)).join(", ") : T.all;
+  const label = `${T.remove}: ${it.name}`;
+  return el(
+    "tr",
+    {},
+    el("th", { scope: "row", text: it.name }),
+    [T.roles[it.role], cameras, ...more].map((text) => el("td", { text })),
+    el("td", {}, button(T.remove, () => confirm(it.name, path, again), { "aria-label": label })),
+  );
+}
 
 export function usersPart(live) {
   return tablePart({
@@ -49,22 +60,7 @@ export function usersPart(live) {
     addWords: T.addUser,
     load: async (again) => {
       const { users } = await call("GET /users");
-      return users.map((it) =>
-        el(
-          "tr",
-          {},
-          el("th", { scope: "row", text: it.name }),
-          el("td", { text: T.roles[it.role] }),
-          el("td", { text: camerasOf(live, it) }),
-          el(
-            "td",
-            {},
-            button(T.remove, () => confirm(it.name, `DELETE /users/${encodeURIComponent(it.name)}`, again), {
-              "aria-label": `${T.remove}: ${it.name}`,
-            }),
-          ),
-        ),
-      );
+      return users.map((it) => holder(live, it, [], `DELETE /users/${encodeURIComponent(it.name)}`, again));
     },
     add: (again) => {
       const name = el("input", { required: true, maxLength: 60, autocomplete: "off" });
@@ -93,21 +89,7 @@ export function tokensPart(live) {
     load: async (again) => {
       const { tokens } = await call("GET /tokens");
       return tokens.map((it) =>
-        el(
-          "tr",
-          {},
-          el("th", { scope: "row", text: it.name }),
-          el("td", { text: T.roles[it.role] }),
-          el("td", { text: camerasOf(live, it) }),
-          el("td", { text: full(it.last_used ?? it.created) }),
-          el(
-            "td",
-            {},
-            button(T.remove, () => confirm(it.name, `DELETE /tokens/${it.id}`, again), {
-              "aria-label": `${T.remove}: ${it.name}`,
-            }),
-          ),
-        ),
+        holder(live, it, [full(it.last_used ?? it.created)], `DELETE /tokens/${it.id}`, again),
       );
     },
     add: (again) => {
