@@ -11,7 +11,7 @@ from foundation.arrays import EmbeddingArray, FloatArray
 from tracker.config import GroundConfig, IdentityConfig, SimilarityConfig
 from tracker.ground import GroundPlane
 from tracker.identity import UNDECIDED, IdentityLinker
-from tracker.identity.candidates import required_log_odds
+from tracker.identity.candidates import Strangers
 from tracker.identity.centroids import IdentityCentroids
 from tracker.identity.similarity import HIDDEN, SimilarityCalibration
 from tracker.identity.table import IdentityTable
@@ -307,7 +307,7 @@ def test_strangers_reach_the_required_odds_as_rarely_as_stated(rate: float) -> N
     shown = draw(0.0, 0.2, 100_000, 2)
     similarity, people = SimilarityCalibration(SimilarityConfig(look_alikes=0), shown), 30
     extra = np.random.default_rng(0).normal(0, 1.5, people)
-    needed = required_log_odds(extra, similarity, rate)
+    needed = Strangers(similarity, extra).required(rate)
     strangers = draw(0.0, 0.2, 20_000 * people, 1).reshape(-1, people)
     taken = (similarity.log_odds(strangers) + extra >= needed).any(axis=1).mean()
     assert 0.7 * rate < taken < 1.1 * rate

@@ -5,7 +5,7 @@ import heapq
 import numpy as np
 
 from foundation.arrays import BoolArray, FloatArray, IntArray
-from tracker.identity.candidates import evidence, required_log_odds
+from tracker.identity.candidates import Strangers, evidence
 from tracker.identity.places import Places
 from tracker.identity.similarity import SimilarityCalibration
 from tracker.identity.table import UNDECIDED, IdentityTable
@@ -159,7 +159,8 @@ class _Clusters:
             starts = np.unique(self._root[rows], return_index=True)[1]
             cannot, extra, together = evidence(self._tracklets, self._places, own, rows, starts)
             free = ~cannot
-            self._required[cluster] = required_log_odds(extra[free], self._similarity, rate, together[free])
+            strangers = Strangers(self._similarity, extra[free], together[free])
+            self._required[cluster] = strangers.required(rate)
         return self._required[cluster]
 
     def newer(self, *clusters: int) -> list[int]:

@@ -13,6 +13,9 @@ from tracker.identity.tracklets import TrackletTable
 EXTRA_STEP = 0.01
 """Log odds of time and place are rounded to this where their share of errors is added up."""
 
+HIGHEST = 60.0
+"""Who is so likely somebody is not taken for a stranger, whatever the rate of error."""
+
 
 class Candidates(NamedTuple):
     """The P people whom a track, or all tracks of a person, may be.
@@ -98,21 +101,32 @@ def evidence(
     )
 
 
-def required_log_odds(
-    extra: FloatArray, similarity: SimilarityCalibration, rate: float, together: FloatArray | float = 0.0
-) -> float:
-    """What somebody's log odds must be so that a stranger reaches them with at most this chance.
+class Strangers:
+    """The P people whom somebody new may be taken for, and the chance of that.
 
-    The chance is shared out among P people, for whom time and place speak with ``extra`` (P,): somebody who
-    is likely here and now may be less alike, somebody who is not has to be more. It is a bound, as the
-    chances of all are added up (Boole). Of strangers, one in exp(``together``) at most stood where that
-    person stood, so they count less.
+    Time and place speak with ``extra`` (P,): somebody who is likely here and now may be less alike, somebody
+    who is not has to be more. It is a bound, as the chances of all are added up (Boole). Of strangers, one in
+    exp(``together``) at most stood where that person stood, so they count less.
     """
-    steps, group = np.unique(np.ceil(extra / EXTRA_STEP), return_inverse=True)  # up is on the safe side
-    counts = np.bincount(group, np.broadcast_to(np.exp(-np.maximum(together, 0.0)), extra.shape), len(steps))
-    low, high = 0.0, 60.0  # no one is taken for somebody who is more likely another
-    while high - low > 1e-4:
-        middle = (low + high) / 2
-        chance = similarity.stranger_rate_at(middle - EXTRA_STEP * steps) @ counts
-        low, high = (middle, high) if chance > rate else (low, middle)
-    return high
+
+    def __init__(
+        self, similarity: SimilarityCalibration, extra: FloatArray, together: FloatArray | float = 0.0
+    ) -> None:
+        steps, group = np.unique(np.ceil(extra / EXTRA_STEP), return_inverse=True)  # up is on the safe side
+        weights = np.broadcast_to(np.exp(-np.maximum(together, 0.0)), extra.shape)
+        self._similarity, self._extra = similarity, EXTRA_STEP * steps
+        self._counts = np.bincount(group, weights, len(steps))
+
+    def chance(self, log_odds: float) -> float:
+        """That a stranger reaches these log odds with any of them."""
+        if log_odds >= HIGHEST:
+            return 0.0
+        return float(self._similarity.stranger_rate_at(log_odds - self._extra) @ self._counts)
+
+    def required(self, rate: float) -> float:
+        """The log odds that a stranger reaches with at most this chance."""
+        low, high = 0.0, HIGHEST
+        while high - low > 1e-4:
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.chance(middle) > rate else (low, middle)
+        return high

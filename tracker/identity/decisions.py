@@ -4,7 +4,7 @@ import numpy as np
 
 from foundation.arrays import BoolArray, IntArray
 from tracker.config import IdentityConfig
-from tracker.identity.candidates import Candidates, find_candidates, required_log_odds
+from tracker.identity.candidates import Candidates, Strangers, find_candidates
 from tracker.identity.centroids import IdentityCentroids
 from tracker.identity.corrections import NEVER
 from tracker.identity.maturity import Maturity
@@ -85,14 +85,11 @@ class Decisions:
     def decide(self, rows: IntArray, time: float) -> None:
         """Take the decisions that are due, on the tracks in these rows (M,) of one frame, and on others."""
         tracklets, identity = self._tracklets, self._table.identity
-        undecided = rows[identity[rows] == UNDECIDED]
-        are_mature = self.are_mature(undecided) if len(undecided) else undecided
-        for row, is_mature in zip(undecided.tolist(), are_mature.tolist(), strict=True):
+        for row in rows[identity[rows] == UNDECIDED].tolist():
             self._waiting[row] = self.now_s
             # Where nothing is embedded or nothing is joined, waiting brings nothing.
-            is_last = is_mature and (
-                not self._compares or time - tracklets.begin[row] >= self._config.decide_s
-            )
+            has_waited = not self._compares or time - tracklets.begin[row] >= self._config.decide_s
+            is_last = has_waited and self._is_mature(row)
             is_due = (
                 self._config.min_embeddings <= tracklets.num_embeddings[row] >= AGAIN * tracklets.tried[row]
             )
@@ -163,9 +160,9 @@ class Decisions:
         """Whether tracks are compared at all: they may be joined, and have embeddings."""
         return self._config.link and self._tracklets.has_embeddings
 
-    def are_mature(self, rows: IntArray) -> BoolArray:
-        """(M,) which tracks were seen enough of to be a person, and are no thing; see `MaturityConfig`."""
-        return self._maturity.of_tracks(rows, compares=self._compares)
+    def _is_mature(self, row: int) -> bool:
+        """Whether enough was seen of a track for a person, and it is no thing; see `MaturityConfig`."""
+        return bool(self._maturity.of_tracks(np.array([row]), compares=self._compares)[0])
 
     def _withdraw_things(self) -> None:
         """Who seemed sure to be a person at first, and turned out to be a chair, is not counted, unless
@@ -193,7 +190,7 @@ class Decisions:
             is_gone = self._shown.get(int(tracklets.camera[row]), -np.inf) > tracklets.end[row]
             if all_of_them or is_gone or away_s >= decide_s:
                 del self._waiting[row]
-                self._decide(row, bool(self.are_mature(np.array([row]))[0]), self.now_s)
+                self._decide(row, self._is_mature(row), self.now_s)
 
     def _decide(self, row: int, is_last: bool, time: float) -> None:
         """Join the track to a person, or, at the last try, open a new one."""
@@ -314,6 +311,8 @@ class Decisions:
         """No identity is twice in one frame: a lost track was found again that another was taken for."""
         identity = self._table.identity[rows]
         named = rows[identity != UNDECIDED]
+        if len(set(self._table.identity[named].tolist())) == len(named):
+            return
         firsts = np.unique(identity[identity != UNDECIDED], return_index=True)[1]
         for row in np.delete(named, firsts).tolist():
             self._split(row, time)
@@ -321,7 +320,7 @@ class Decisions:
     def _split(self, row: int, time: float) -> None:
         """A track is not who it was taken for: somebody new if it is mature, else undecided again."""
         before = int(self._table.identity[row])
-        self._table.split(row, time, bool(self.are_mature(np.array([row]))[0]))
+        self._table.split(row, time, self._is_mature(row))
         now = int(self._table.identity[row])
         self.centroids.forget((before, now))
         if now == UNDECIDED:
@@ -333,11 +332,13 @@ class Decisions:
 
     def _known_person(self, found: Candidates) -> int:
         """Who somebody is among those it may be; `UNDECIDED` if none is sure enough."""
-        needed = required_log_odds(
-            found.extra, self._site.calibration, self._config.max_false_merge_rate, found.together
-        )
-        best = int(found.log_odds.argmax()) if len(found.identity_ids) else -1
-        return int(found.identity_ids[best]) if best >= 0 and found.log_odds[best] >= needed else UNDECIDED
+        if not len(found.identity_ids):
+            return UNDECIDED
+        best = int(found.log_odds.argmax())
+        log_odds, rate = float(found.log_odds[best]), self._config.max_false_merge_rate
+        strangers = Strangers(self._site.calibration, found.extra, found.together)
+        is_sure = log_odds > 0 and strangers.chance(log_odds) <= rate
+        return int(found.identity_ids[best]) if is_sure else UNDECIDED
 
     def _learn_transit(self, row: int, found: Candidates, identity: int) -> None:
         """A track was taken for somebody: if appearance alone is sure of it, it teaches the transit time."""

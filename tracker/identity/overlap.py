@@ -214,8 +214,8 @@ def best_fit(joint: Joint, row_embeddings: EmbeddingArray, enough: float = np.in
     best: Fit | None = None
     for pairs in _likely(joint, row_embeddings):
         moments = np.concatenate([np.arange(joint.starts[it], joint.starts[it + 1]) for it in pairs])
-        fit = _fit(joint, moments[:: len(moments) // MAX_POINTS + 1])
-        if fit is not None and (best is None or fit.score > best.score):
+        fit = _fit(joint, moments[:: len(moments) // MAX_POINTS + 1], best.score if best else -1.0)
+        if fit is not None:
             best = fit
             if fit.score > enough:
                 return fit
@@ -223,9 +223,7 @@ def best_fit(joint: Joint, row_embeddings: EmbeddingArray, enough: float = np.in
     while better is not None and better.score:
         best = better
         agreeing = np.nonzero(best.agrees[joint.pair] & agreement(best.matrix, joint.first, joint.second))[0]
-        better = _fit(joint, agreeing)
-        if better is not None and better.score <= best.score:
-            break
+        better = _fit(joint, agreeing, best.score)
     return best
 
 
@@ -295,8 +293,8 @@ def _likely(joint: Joint, row_embeddings: EmbeddingArray) -> list[tuple[int, ...
     return [*((one,) for one in order[:ALONE]), *couples[: 4 * ALONE]]
 
 
-def _fit(joint: Joint, moments: IntArray) -> Fit | None:
-    """The homography of some moments, and its score over all; None where they have none."""
+def _fit(joint: Joint, moments: IntArray, least: float) -> Fit | None:
+    """The homography of some moments, and its score over all; None where it has none above this one."""
     if len(moments) < MIN_STEPS:
         return None
     found, _ = cv2.findHomography(joint.first[moments, :2], joint.second[moments, :2], 0)
@@ -308,6 +306,9 @@ def _fit(joint: Joint, moments: IntArray) -> Fit | None:
     share = np.bincount(joint.pair[agree], minlength=count) / np.diff(joint.starts)
     agrees = share >= MIN_SHARE
     rows = np.nonzero(agree & agrees[joint.pair])[0]
+    agreed = np.bincount(joint.pair[rows], minlength=count)
+    if np.maximum(agreed - 1, 0).sum() <= least:
+        return None  # nobody makes more ways than there are moments
     both = joint.first[rows], joint.second[rows]
     ways = np.minimum(*(count_places(joint.pair[rows], feet, count) for feet in both))
     score, taken = 0.0, [set[int](), set[int]()]
@@ -319,7 +320,7 @@ def _fit(joint: Joint, moments: IntArray) -> Fit | None:
             taken[0].add(one)
             taken[1].add(other)
             score += float(ways[index]) - 1
-    return Fit(matrix, score, agrees)
+    return Fit(matrix, score, agrees) if score > least else None
 
 
 def count_places(group: IntArray, feet: FloatArray, count: int) -> IntArray:

@@ -112,6 +112,7 @@ class SimilarityCalibration:
         self._stranger_rate: FloatArray = (
             1 - (1 - share) * betainc(*two, SHARES) - share * betainc(*alike, SHARES)
         )
+        self._rate_from: FloatArray = np.append(self._stranger_rate, 0.0)
         self._miss_rate: FloatArray = betainc(*one, SHARES)
 
     def log_odds(self, cosines: FloatArray) -> FloatArray:
@@ -124,8 +125,7 @@ class SimilarityCalibration:
 
     def stranger_rate_at(self, log_odds: FloatArray) -> FloatArray:
         """Share of strangers whose `log_odds` are at least these."""
-        place = np.searchsorted(self._log_odds, log_odds)
-        return np.append(self._stranger_rate, 0.0)[place]
+        return self._rate_from[np.searchsorted(self._log_odds, log_odds)]
 
     def miss_rate(self, cosine: float) -> float:
         """Share of returns that are less alike than this."""
