@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from types import FrameType
 from typing import NoReturn
 
@@ -48,6 +49,7 @@ class Command:
         add_arguments: Gives a parser what the line may hold.
         run: Gets the line, and a console to speak to; the exit code.
         remarks: What else its help says, after the examples.
+        needs: Modules of extras without which it does not begin; its help is given without them.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Command:
     add_arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace, Console], int]
     remarks: str = ""
+    needs: tuple[str, ...] = ()
 
     def parser(self, prog: str | None = None) -> argparse.ArgumentParser:
         """The command line.
@@ -127,6 +130,9 @@ def run_command(
     try:
         command = load()
         arguments = command.parser(prog).parse_args(argv)
+        for module in command.needs:
+            if find_spec(module) is None:
+                raise ModuleNotFoundError(f"No module named {module!r}", name=module)
         console = make_console()
         log_to(console)
         with _kill_is_ctrl_c():

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,27 @@ def test_a_reader_that_has_read_enough_is_no_error() -> None:
         ran.stdout.readline()
         ran.stdout.close()
         assert (ran.stderr.read(), ran.wait()) == ("", 1)
+
+
+def test_help_is_given_without_the_extras(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = replace(command(0), needs=("optuna", "torch"))
+    monkeypatch.setattr("foundation.command.find_spec", {"optuna": True}.get)
+    with pytest.raises(SystemExit, match="0"):
+        work.main(["--help"])
+    assert capsys.readouterr().out.startswith("usage: ")
+    assert work.main([]) == 2
+    assert "needs torch, which is not installed" in capsys.readouterr().err
+
+
+def test_the_live_application_can_be_asked_for_help_without_its_extra() -> None:
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(['argon2', 'fastapi', 'uvicorn', 'paho']))\n"
+        "from tracker.cli import load_command\n"
+        "for name in ('live', 'user'): load_command(name).parser().format_help()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_all_brings_every_extra_that_a_command_may_ask_for() -> None:

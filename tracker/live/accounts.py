@@ -7,9 +7,6 @@ import threading
 import time
 from collections.abc import Sequence
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-
 from foundation.errors import ReuniteError
 from tracker.live.rights import Role, Viewer
 from tracker.live.site import Site
@@ -34,6 +31,8 @@ class Accounts:
     """Knows everybody who may come in."""
 
     def __init__(self, site: Site) -> None:
+        from argon2 import PasswordHasher  # an extra, and help is given without it
+
         self._site, self._hasher = site, PasswordHasher()
         # Checked where there is no such user, so that the time taken does not tell.
         self._nobody = self._hasher.hash(secrets.token_hex(16))
@@ -77,6 +76,8 @@ class Accounts:
 
     def check_password(self, name: str, password: str) -> bool:
         """Whether this is the user's password; takes as long if there is no such user."""
+        from argon2.exceptions import InvalidHashError, VerificationError
+
         row = self._site.row("SELECT password FROM user WHERE name = ?", (name,))
         try:
             self._hasher.verify(row["password"] if row else self._nobody, password)

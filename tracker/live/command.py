@@ -211,6 +211,7 @@ COMMAND = Command(
     add_arguments=add_arguments,
     run=run,
     remarks="The page is for this machine only, until users exist and --host says otherwise.",
+    needs=("argon2", "fastapi", "uvicorn"),
 )
 main = COMMAND.main
 

@@ -99,5 +99,6 @@ COMMAND = Command(
     run=run,
     remarks="Roles: viewer looks; operator names and mends people, searches and draws zones; admin does "
     "everything.",
+    needs=("argon2",),
 )
 main = COMMAND.main
