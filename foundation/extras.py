@@ -7,7 +7,6 @@ EXTRA_OF = {
     "onnxscript": "reid",
     "openvino": "reid",
     "optuna": "tune",
-    "safetensors": "reid",
     "tensorboard": "reid",
     "paho": "live",
     "torch": "reid",

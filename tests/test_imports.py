@@ -1,10 +1,13 @@
 """Who may import whom, read from the source itself."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
@@ -153,3 +156,38 @@ def test_the_command_that_tracks_loads_no_more_than_it_needs() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert loaded.stdout.split() == []
+
+
+def test_people_are_tracked_without_any_extra() -> None:
+    """Every package that the core's own requirements do not bring is hidden."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed, waiting = {"reunite"}, list(project["dependencies"])
+    while waiting:
+        name = _normal(re.split(r"[^\w.-]", waiting.pop(), maxsplit=1)[0])
+        if name not in needed:
+            needed.add(name)
+            waiting += [
+                it for it in requires(name) or () if "extra ==" not in it and "sys_platform" not in it
+            ]
+    hidden = [
+        module
+        for module, brought_by in packages_distributions().items()
+        if not needed & set(map(_normal, brought_by)) and module not in ("foundation", "tracker", "reid")
+    ]
+    assert {"torch", "openvino", "ultralytics", "fastapi"} <= {*hidden}
+    program = f"""
+import sys
+sys.modules.update(dict.fromkeys({hidden}))
+import numpy as np
+from tracker import MultiCameraTracker, Tick, load_config
+tracker = MultiCameraTracker(["door"], load_config("embedded"))
+for number in range(3):
+    tracker.step(Tick.of(number / 10, {{"door": np.zeros((240, 320, 3), np.uint8)}}))
+print(len(tracker.finish()))
+"""
+    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("0\n", "")
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
