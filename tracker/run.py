@@ -18,8 +18,9 @@ from foundation.text import PlainConsole, visible
 from tracker.config import RunConfig, load_config
 from tracker.config.options import add_settings
 from tracker.recording.folder import RunFolder
-from tracker.recording.run import Shows, TrackingRun
+from tracker.recording.run import TrackingRun
 from tracker.reports.certainty import what_would_help
+from tracker.sinks.live import Shows
 from tracker.sources import locate_cameras
 
 

@@ -49,6 +49,30 @@ def refuse_unusable(config: RunConfig, reports: Mapping[CameraName, CameraReport
         )
 
 
+def refuse_changed_cameras(
+    before: Sequence[CameraName], source: Source, done: Mapping[CameraName, int]
+) -> None:
+    """See that a resumed run has its cameras: the journal counts on their order, and on reading on.
+
+    Args:
+        before: Those of the run so far; none where it begins.
+        source: What is read now.
+        done: How far each camera was read.
+
+    Raises:
+        ReuniteError: They are others, or files cannot be read any more.
+    """
+    now = list(source.reports)
+    if before and list(before) != now:
+        raise ReuniteError(
+            f"cannot resume: the cameras were {', '.join(before)} and now are {', '.join(now)}; "
+            "put the files back as they were"
+        )
+    lost = [source.reports[camera].problem for camera in done if source.reports[camera].problem]
+    if lost and not source.is_live:
+        raise ReuniteError("cannot resume: " + "; ".join(lost))
+
+
 def with_starts(config: RunConfig, reports: Mapping[CameraName, CameraReport]) -> RunConfig:
     """With what was found of when recordings began, in seconds: a resumed run must take the same."""
     starts = {camera: it.start_s for camera, it in reports.items() if it.start_known_from}

@@ -1,11 +1,17 @@
 """The folder of one run: made once, never overwritten, continued where it was cut off."""
 
+import errno
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from foundation.errors import ReuniteError
 from foundation.files import write_whole
 from tracker.config import RunConfig, dump_config, load_config
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+UNWRITABLE = (*NO_ROOM, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class RunFolder:
@@ -80,6 +86,24 @@ class RunFolder:
     def is_unfinished(self) -> bool:
         """Whether the run can be resumed."""
         return self._state.is_dir()
+
+    @contextmanager
+    def way_out(self) -> Iterator[None]:
+        """Whatever goes wrong within says that nothing is lost, and how to go on.
+
+        Raises:
+            ReuniteError: Something went wrong.
+        """
+        kept, go_on = "nothing that was saved is lost", f"then go on with: reunite track --resume {self.path}"
+        try:
+            yield
+        except ReuniteError as error:
+            raise ReuniteError(f"{error}; {kept}: mend that, {go_on}") from error
+        except OSError as error:
+            what = "write" if error.errno in UNWRITABLE else "go on"
+            first = "make room" if error.errno in NO_ROOM else "mend that"
+            reason = error.strerror or error
+            raise ReuniteError(f"{self.path}: cannot {what} ({reason}); {kept}: {first}, {go_on}") from error
 
     def finish(self) -> None:
         """The run is complete: let go of what only a resumed run would need."""

@@ -1,13 +1,11 @@
 """One run from opened sources to written results; what `reunite track` and Python programs call."""
 
-import errno
 import logging
 import math
 import threading
 import time
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from rich.console import Console
@@ -22,7 +20,13 @@ from tracker.multi_camera_tracker import MultiCameraTracker
 from tracker.pipeline import steps_of
 from tracker.recording.checkpoint import Checkpoints, Progress, load_checkpoint, save_checkpoint
 from tracker.recording.drawing import draw_videos
-from tracker.recording.fitness import picture_sizes, refuse_unusable, with_starts, without_passwords
+from tracker.recording.fitness import (
+    picture_sizes,
+    refuse_changed_cameras,
+    refuse_unusable,
+    with_starts,
+    without_passwords,
+)
 from tracker.recording.folder import RunFolder
 from tracker.recording.journal import Journal
 from tracker.recording.live import LiveRecording
@@ -33,7 +37,7 @@ from tracker.recording.store import StoredIdentities
 from tracker.recording.summary import write_summary
 from tracker.sinks.blur import Blur
 from tracker.sinks.events import EventLog
-from tracker.sinks.live import JsonLines, LiveScreen
+from tracker.sinks.live import JsonLines, LiveScreen, Shows
 from tracker.sinks.now import CamerasNow
 from tracker.sinks.overlay import OverlayVideos
 from tracker.sinks.progress import ProgressBars
@@ -49,24 +53,8 @@ logger = logging.getLogger(__name__)
 MAX_BYTES_PER_S = 800_000
 """Of checkpoints that a live run writes in the mean: what it keeps at hand may be much, its disk slow."""
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-UNWRITABLE = (*NO_ROOM, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
-
-
 COUNTED = ("read", "dropped", "skipped", "reconnects")
 """What the report of a live camera counts over all parts of a run."""
-
-
-class Shows(NamedTuple):
-    """What a run tells of who is where while it goes on.
-
-    Attributes:
-        table: A table of everybody in view, in the place of the progress of the cameras.
-        json: One JSON line a second on standard output.
-    """
-
-    table: bool = False
-    json: bool = False
 
 
 class TrackingRun:
@@ -111,7 +99,8 @@ class TrackingRun:
             self.cameras = list(self.source.reports)
             refuse_unusable(config, self.source.reports)
             config = self.config = with_starts(config, self.source.reports)
-            self._refuse_changed_cameras()
+            refuse_changed_cameras(self.progress.cameras, self.source, done)
+            self.progress.cameras = self.cameras
             locations = locate_cameras(config.source, config.reading.secret_path_parts)
             working = {
                 camera: locations[camera] for camera, it in self.source.reports.items() if not it.problem
@@ -215,20 +204,8 @@ class TrackingRun:
             ReuniteError: The disk is full, or what was read or found cannot be used. What was
                 saved is kept and the run can be resumed.
         """
-        try:
+        with self.folder.way_out():
             return self._run(console, shows or Shows())
-        except ReuniteError as error:
-            raise ReuniteError(
-                f"{error}; nothing that was saved is lost: mend that, then go on with: "
-                f"reunite track --resume {self.folder.path}"
-            ) from error
-        except OSError as error:
-            what = "write" if error.errno in UNWRITABLE else "go on"
-            raise ReuniteError(
-                f"{self.folder.path}: cannot {what} ({error.strerror or error}); nothing that was saved "
-                f"is lost: {'make room' if error.errno in NO_ROOM else 'mend that'}, then go on with: "
-                f"reunite track --resume {self.folder.path}"
-            ) from error
 
     def _run(self, console: Console, shows: Shows) -> tuple[bool, list[Path]]:
         is_live = self.source.is_live
@@ -284,20 +261,6 @@ class TrackingRun:
             tracks,
             is_all_known=is_all_known,
         )
-
-    def _refuse_changed_cameras(self) -> None:
-        """The journal counts on the order of the cameras, and on reading on where they were left."""
-        before = self.progress.cameras or self.cameras
-        if before != self.cameras:
-            raise ReuniteError(
-                f"cannot resume: the cameras were {', '.join(before)} and now are {', '.join(self.cameras)}; "
-                "put the files back as they were"
-            )
-        reports = self.source.reports
-        lost = [reports[camera].problem for camera in self.progress.done if reports[camera].problem]
-        if lost and not self.source.is_live:
-            raise ReuniteError("cannot resume: " + "; ".join(lost))
-        self.progress.cameras = self.cameras
 
     def _track(self, console: Console, shows: Shows) -> bool:
         """Send all ticks through the tracker and to the sinks; whether the source came to its end."""

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
@@ -24,6 +24,18 @@ LINE_EVERY_S = 5.0
 
 OVERLOADED = 0.02
 """From this share of frames on that are dropped or skipped it is said."""
+
+
+class Shows(NamedTuple):
+    """What a run tells of who is where while it goes on.
+
+    Attributes:
+        table: A table of everybody in view, in the place of the progress of the cameras.
+        json: One JSON line a second on standard output.
+    """
+
+    table: bool = False
+    json: bool = False
 
 
 class LiveScreen:
