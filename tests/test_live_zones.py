@@ -109,6 +109,32 @@ def test_who_crosses_before_it_is_known_who_they_are_is_told_later_with_that_tim
     assert crossed["time"] < 2.0
 
 
+@pytest.mark.parametrize(("person", "hidden_s", "crossings"), [(7, 1.0, 1), (8, 1.0, 0), (7, 5.0, 0)])
+def test_whose_track_breaks_at_a_line_has_crossed_it_if_they_are_known_soon_beyond_it(
+    person: int, hidden_s: float, crossings: int
+) -> None:
+    watch = ZoneWatch([LINE])
+    before = [(i / 10, 0.7 - i / 100, 0.5, 7) for i in range(15)]
+    after = [(1.4 + hidden_s + i / 10, 0.45 - i / 100, 0.5, person if i > 5 else 0) for i in range(15)]
+    made = walk(watch, before) + walk(watch, after, track=2)
+    assert [it["direction"] for it in made] == ["in"] * crossings
+    assert [it["time"] for it in made] == [pytest.approx(1.4 + hidden_s)] * crossings
+
+
+def test_who_is_known_only_when_the_track_has_ended_has_crossed_and_was_inside() -> None:
+    watch = ZoneWatch([LINE, SQUARE])
+    path = [(i / 10, 0.7 - i / 50, 0.5, 0) for i in range(20)]
+    made = walk(watch, path)
+    gone = TrackInView((CameraName("door"), 1), 0.0, 1.9, 0)
+    made += watch.name(gone, 7)
+    made += watch.see([], 2.4) + watch.see([], 9.0)
+    told = [(it["type"], it.get("person"), it.get("direction")) for it in made]
+    assert told == [
+        ("zone.entered", 7, None), ("line.crossed", 7, "in"), ("occupancy", None, None),
+        ("zone.left", 7, None), ("occupancy", None, None),
+    ]  # fmt: skip
+
+
 def test_a_track_that_never_is_anybody_crosses_nothing() -> None:
     xs = np.linspace(0.8, 0.2, 30).tolist()
     assert walk(ZoneWatch([LINE]), [(i / 10, x, 0.5, 0) for i, x in enumerate(xs)]) == []

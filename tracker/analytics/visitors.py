@@ -32,7 +32,7 @@ def unique_visitors(
 
     Args:
         new: How many numbers were given for the first time.
-        returns: How often somebody who was known came back.
+        returns: How often somebody was recognised who was known: by every track of a person but the first.
         false_merge_rate: The share of new people who are taken for somebody, as stated.
         missed_rate: The share of returns that are not recognised, as stated.
     """

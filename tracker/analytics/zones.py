@@ -8,7 +8,7 @@ import numpy as np
 
 from foundation.arrays import FloatArray
 from tracker.events.maker import Event, Place
-from tracker.events.visits import TrackKey
+from tracker.events.visits import TrackInView, TrackKey
 
 SETTLE_S = 0.5
 """Who is inside for less has not come in: feet are not known to the pixel."""
@@ -18,6 +18,9 @@ LEAVE_S = 3.0
 
 CLEAR = 0.01
 """A crossing counts when the feet are this far beyond the line, as a share of the picture."""
+
+KNOWN_LATER_S = 15.0
+"""Who a new track is may be known so much later than the old one was lost; see `ZoneWatch`."""
 
 LOST_S = 3.0
 """A track that is not seen for longer crosses nothing any more, and what waits for its name is dropped."""
@@ -70,26 +73,35 @@ class _Waiting:
     time_s: float
 
 
+Side = tuple[float, float, float, float]
+"""How far to the right of a line somebody stands, where, and when: x, y as shares, Unix time."""
+
+
 @dataclass(slots=True)
 class _Feet:
-    """A track before a line: where it last was clearly on one side."""
+    """A track before lines: where it first and last was clearly on one side of each."""
 
-    sides: dict[int, tuple[float, float, float]] = field(default_factory=dict)
+    begin_s: float
+    last_s: float
+    person: int = 0
+    firsts: dict[int, Side] = field(default_factory=dict)
+    sides: dict[int, Side] = field(default_factory=dict)
     waiting: list[_Waiting] = field(default_factory=list)
-    last_s: float = 0.0
 
 
 class ZoneWatch:
     """Follows everybody through the zones of all cameras; see `Places`.
 
     People are counted, not tracks: whoever is in a zone by two tracks is there once, and who is undecided
-    is told when it is known who they are, with the time when it happened, or not at all.
+    is told when it is known who they are, with the time when it happened, or not at all. Somebody whose track
+    breaks at a line, behind a pillar, and who is recognised within `LOST_S` beyond it has crossed it.
     """
 
     def __init__(self, zones: Iterable[Zone] = ()) -> None:
         self._inside: dict[tuple[int, int], _Inside] = {}
         self._undecided: dict[tuple[int, TrackKey], _Inside] = {}
         self._feet: dict[TrackKey, _Feet] = {}
+        self._of_person: dict[tuple[str, int], _Feet] = {}  # by camera, of the last track of each
         self._counts: dict[int, int] = {}
         self._zones: dict[str, list[Zone]] = {}
         self.watch(zones)
@@ -125,6 +137,22 @@ class ZoneWatch:
         self._count(now_s, made)
         for key in [key for key, it in self._feet.items() if now_s - it.last_s > LOST_S]:
             del self._feet[key]
+        for last in [last for last, it in self._of_person.items() if now_s - it.last_s > KNOWN_LATER_S]:
+            del self._of_person[last]
+        return made
+
+    def name(self, track: TrackInView, person: int) -> list[Event]:
+        """Who a track is; it may not be in view any more."""
+        x, y = (track.box[0] + track.box[2]) / 2, track.box[3]
+        place, made = Place(track, person, x, y), list[Event]()
+        zones = {zone.id: zone for zone in self._zones.get(track.key[0], ())}
+        for zone, key in [key for key in self._undecided if key[1] == track.key]:
+            before = self._undecided.pop((zone, key))
+            it = self._inside.setdefault((zone, person), _Inside(before.begin_s, before.last_s, place))
+            it.begin_s, it.last_s = min(it.begin_s, before.begin_s), max(it.last_s, before.last_s)
+            self._settle(zones[zone], it, place, made)
+        if feet := self._feet.get(track.key):
+            self._tell(feet, place, made)
         return made
 
     def rename(self, gone: int, kept: int) -> None:
@@ -146,7 +174,11 @@ class ZoneWatch:
         fresh = _Inside(before.begin_s if before else now_s, now_s, place)
         it = self._inside.setdefault((zone.id, place.person), fresh)
         it.last_s, it.place = now_s, place
-        if not it.is_told and now_s - it.begin_s >= SETTLE_S:
+        self._settle(zone, it, place, made)
+
+    def _settle(self, zone: Zone, it: _Inside, place: Place, made: list[Event]) -> None:
+        """Whoever has been inside for long enough has come in."""
+        if not it.is_told and it.last_s - it.begin_s >= SETTLE_S:
             it.is_told = True
             made.append(_event("zone.entered", it.begin_s, zone, place))
 
@@ -186,22 +218,42 @@ class ZoneWatch:
         lines = [zone for zone in self._zones.get(place.track.key[0], ()) if zone.kind == "line"]
         if not lines:
             return
-        feet = self._feet.setdefault(place.track.key, _Feet())
-        feet.last_s = place.track.last_s
+        at_s = place.track.last_s
+        feet = self._feet.setdefault(place.track.key, _Feet(at_s, at_s))
+        feet.last_s = at_s
         for line in lines:
             side = side_of(line, place.x, place.y)
             if abs(side) < CLEAR:
                 continue
-            before = feet.sides.get(line.id)
-            feet.sides[line.id] = side, place.x, place.y
-            if before and (before[0] > 0) != (side > 0) and meets(line, before[1:], (place.x, place.y)):
-                direction = "in" if side > 0 else "out"
-                feet.waiting.append(_Waiting(line, direction, place.track.last_s))
+            now, before = (side, place.x, place.y, at_s), feet.sides.get(line.id)
+            feet.firsts.setdefault(line.id, now)
+            feet.sides[line.id] = now
+            if before:
+                feet.waiting += crossing(line, before, now)
         if place.person:
-            for it in feet.waiting:
-                event = _event("line.crossed", it.time_s, it.zone, place)
-                made.append({**event, "direction": it.direction})
-            feet.waiting.clear()
+            self._tell(feet, place, made)
+
+    def _tell(self, feet: _Feet, place: Place, made: list[Event]) -> None:
+        """It is known who crossed the lines."""
+        key = place.track.key[0], place.person
+        before = self._of_person.get(key)
+        if feet.person != place.person and before and 0 <= feet.begin_s - before.last_s <= LOST_S:
+            for line in self._zones.get(place.track.key[0], ()):
+                if line.id in before.sides and line.id in feet.firsts:
+                    feet.waiting += crossing(line, before.sides[line.id], feet.firsts[line.id])
+        feet.person = place.person
+        if before is None or before.last_s <= feet.last_s:
+            self._of_person[key] = feet
+        for it in feet.waiting:
+            event = _event("line.crossed", it.time_s, it.zone, place)
+            made.append({**event, "direction": it.direction})
+        feet.waiting.clear()
+
+
+def crossing(line: Zone, before: Side, now: Side) -> list[_Waiting]:
+    """Whether somebody crossed a line between two places: once, or not."""
+    is_crossed = (before[0] > 0) != (now[0] > 0) and meets(line, before[1:3], now[1:3])
+    return [_Waiting(line, "in" if now[0] > 0 else "out", now[3])] if is_crossed else []
 
 
 def side_of(line: Zone, x: float, y: float) -> float:

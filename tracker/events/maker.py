@@ -41,6 +41,9 @@ class Places(Protocol):
     def see(self, places: Sequence[Place], now_s: float) -> list[Event]:
         """What came of it, without `seq`; called for each tick."""
 
+    def name(self, track: TrackInView, person: int) -> list[Event]:
+        """It is known who a track is, which may not be in view any more; what came of it."""
+
     def rename(self, gone: int, kept: int) -> None:
         """Two people are one."""
 
@@ -92,6 +95,9 @@ class EventMaker:
         seen = [it for frame in tick.frames for it in self.tracks.see(frame, sightings[frame.camera])]
         for event in found_out:
             self._find_out(event)
+            if self._places and event.identity:
+                for made in self._places.name(self.tracks.find(event), event.identity):
+                    self._add(made | self._ground_of((made["camera"], made["track"])))
         for it in seen:
             if it.identity:
                 self._follow(it)

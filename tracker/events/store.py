@@ -170,16 +170,6 @@ class EventStore:
         visits += [(person, at, end_s) for person, at in inside.items()]
         return [it for it in visits if it[2] > begin_s]
 
-    def count_events(self, kinds: Sequence[str], begin_s: float, end_s: float) -> int:
-        """How many events of these types there were."""
-        with self._open() as connection:
-            row = connection.execute(
-                f"SELECT COUNT(*) FROM event WHERE time >= ? AND time < ? "
-                f"AND type IN ({', '.join('?' * len(kinds))})",
-                (begin_s, end_s, *kinds),
-            ).fetchone()
-            return int(row[0])
-
     def people(self, where: str = "1", values: Sequence[Any] = ()) -> list[tuple[int, float, float]]:
         """Everybody with first and last sighting over stays that match; who was seen last first."""
         with self._open() as connection:

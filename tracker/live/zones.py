@@ -77,7 +77,7 @@ def count(
             zones.append(own | _count_zone(store, zone.id, begin_s, end_s))
         else:
             lines.append(own | _count_line(store, zone.id, begin_s, end_s))
-    cameras, seen = [], set[int]()
+    cameras, seen, num_tracks = [], set[int](), 0
     for camera in site.cameras():
         if viewer.sees(camera.id):
             stays = store.stays(
@@ -88,10 +88,12 @@ def count(
             here = {stay.person for stay in stays if stay.end_s > end_s - 3}
             cameras.append({"camera": camera.key, "occupancy": len(here), "people": len(people)})
             seen |= people
+            num_tracks += len(stays)
     f = rates.get("false_merge_rate", FALSE_MERGE_RATE)
     m = rates.get("missed_rate", MISSED_RATE)
-    recognised = store.count_events(("person.returned", "person.moved"), begin_s, end_s)
-    visitors = unique_visitors(len(seen), recognised, f, m)
+    # Whoever was seen by another track was recognised, also where one was lost behind a pillar: each of those
+    # might have been missed.
+    visitors = unique_visitors(len(seen), num_tracks - len(seen), f, m)
     return {
         "from": iso(begin_s),
         "to": iso(end_s),
