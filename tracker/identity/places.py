@@ -128,9 +128,13 @@ class Places:
         if self.zones is not None:
             log_odds += self.zones.log_odds(tracklets.exit[before], tracklets.entry[after])
         log_odds[shared] = SHARED_LOG_ODDS
-        for row in np.unique(after[shared]).tolist():
-            here = np.nonzero(shared & (after == row))[0]
-            log_odds[here[self.views.together(tracklets, before[here], row).is_known]] = 0.0
+        # Both of a pair say the same, so those are asked of whom there are few.
+        times = np.bincount(np.concatenate((before[shared], after[shared])), minlength=len(tracklets))
+        is_before = times[before] >= times[after]
+        asked, others = np.where(is_before, before, after), np.where(is_before, after, before)
+        for row in np.unique(asked[shared]).tolist():
+            here = np.nonzero(shared & (asked == row))[0]
+            log_odds[here[self.views.together(tracklets, others[here], row).is_known]] = 0.0
         log_odds[~tracklets.is_track[before]] = 0.0  # how long it was between two runs says nothing
         placed = self._placed(before) & self._placed(after)
         if not placed.any() or self._plane is None:
