@@ -74,9 +74,10 @@ def learn_metric(kind: MetricKind, embeddings: EmbeddingArray, people: People) -
     if kind == "xqda":
         gains, directions = linalg.eigh(different, same)
         # Directions in which two people differ no more than one person does tell nothing.
-        kept = directions[:, max(1, int((gains > 1).sum())) * -1 :]
+        count = max(1, int((gains > 1).sum()))
+        kept = directions[:, -count:]
         kept /= np.linalg.norm(kept, axis=0)
-        log.info("xqda: %d of %d directions tell people apart", kept.shape[1], len(same))
+        log.info("xqda: %d of %d directions tell people apart", count, len(same))
     else:
         different += RIDGE * np.eye(len(same))
         kept = np.eye(len(same))
