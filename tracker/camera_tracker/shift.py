@@ -82,6 +82,7 @@ def _overlapping_most(pairs: Pairs, is_row: BoolArray, is_column: BoolArray) -> 
     apart = -pairs.ious.take(some)
     is_best = apart == lowest_of_groups(apart, rows, len(is_row)).take(rows)
     is_best &= apart == lowest_of_groups(apart, columns, len(is_column)).take(columns)
+    is_best &= apart < 0  # a gate may let pairs through that share nothing
     return rows[is_best], columns[is_best]
 
 
