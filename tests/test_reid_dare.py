@@ -19,6 +19,7 @@ from reid.models.dare import FUSED, Dare, StagesUpTo, build_trunk
 from reid.models.imagenet import imagenet_backbone, load_imagenet_weights
 from reid.models.torchvision_stages import DENSENET_LENGTHS, RESNET_LENGTHS
 from reid.retrieval import People
+from reid.runtime import open_embedder
 from tests.drawn_people import TINY, draw_market, run, run_and_kill, weights
 from tests.test_reid_config import RECIPES
 
@@ -151,6 +152,20 @@ def test_judging_has_a_row_for_each_stage_and_draws_budgets(
         assert min(costs) <= min(point["multiply_adds"] for point in points)
         assert max(point["multiply_adds"] for point in points) <= max(costs)
     assert path.exists()
+
+
+def test_every_runtime_gives_each_stage_of_any_number_of_pictures(trained: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (60, 30, 3)).astype(np.uint8) for _ in range(3)]
+    path = trained / "weights.safetensors"
+    expected = open_embedder(path, "pytorch", each_output=True).embed(images)
+    embedder = open_embedder(path, "openvino", exact=True, each_output=True)
+    assert embedder.outputs == ("stage1", "stage2", "stage3", FUSED)
+    for count in (3, 1):
+        assert embedder.embed(images[:count]) == pytest.approx(expected[:count], abs=1e-4)
+    alone = open_embedder(path, "openvino", exact=True).embed(images)
+    fused = expected[:, -8:] / np.linalg.norm(expected[:, -8:], axis=1, keepdims=True)
+    assert alone == pytest.approx(fused, abs=1e-4)
 
 
 @pytest.mark.slow

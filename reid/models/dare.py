@@ -200,7 +200,7 @@ class CompactStages(nn.Module):
         super().__init__()
         self.stem, self.stages = network.stem, network.stages
         self.attentions, self.local_blocks = network.attentions, network.local_blocks
-        widths = network.widths
+        self.widths = widths = network.widths
         self.lengths = tuple(width * (1 + REGIONS) for width in widths)
         self.global_pools = nn.ModuleList(make_pool(width, pool) for width in widths)
         self.local_pools = nn.ModuleList(make_pool(width, pool) for width in widths)
@@ -217,7 +217,9 @@ class CompactStages(nn.Module):
     def pooled(self, stage: int, state: State) -> Tensor:
         """(B, lengths[stage]) of the whole map and of each stripe."""
         maps, local = state
-        stripes: Tensor = self.local_pools[stage](local.flatten(0, 1)).view(len(maps), -1)
+        stripes: Tensor = self.local_pools[stage](local.flatten(0, 1))
+        # Not by the number of pictures: a traced network would take that for a constant.
+        stripes = stripes.view(-1, REGIONS * self.widths[stage])
         return torch.cat((self.global_pools[stage](maps), stripes), dim=1)
 
 
