@@ -209,20 +209,20 @@ def report(counts: dict[str, Any], cameras: Sequence[Watched]) -> bool:
             f"line by line {apart} apart"
         )
         is_good &= abs(found / truth - 1) <= 0.05
-    truth = true_visits(ways)
-    over = {camera: [spent_s for spent_s, is_over in of if is_over] for camera, of in truth.items()}
+    true = true_visits(ways)
+    over = {name: [spent_s for spent_s, is_over in of if is_over] for name, of in true.items()}
     dwelt = np.array([spent_s for of in over.values() for spent_s in of])
     visits = sum(zone["visits"] for zone in counts["zones"])
     means = [(zone["visits"], zone["dwell_s"]["mean"]) for zone in counts["zones"] if zone["dwell_s"]]
     mean = sum(many * it for many, it in means) / sum(many for many, _ in means)
     print(
-        f"dwell: {sum(map(len, truth.values()))} visits of {dwelt.mean():.2f} s in truth, "
+        f"dwell: {sum(map(len, true.values()))} visits of {dwelt.mean():.2f} s in truth, "
         f"{visits} of {mean:.2f} s counted ({100 * (mean / dwelt.mean() - 1):+.1f} %)"
     )
     for zone in counts["zones"]:
-        camera = names[zone["camera"]]
+        name = names[zone["camera"]]
         print(
-            f"  {camera}: {len(truth[camera])} of {np.mean(over[camera]):.2f} s, "
+            f"  {name}: {len(true[name])} of {np.mean(over[name]):.2f} s, "
             f"{zone['visits']} of {zone['dwell_s']['mean']:.2f} s"
         )
     return bool(is_good and abs(mean / dwelt.mean() - 1) <= 0.1)
