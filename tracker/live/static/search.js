@@ -16,6 +16,7 @@ export function searchView(live, path, signal) {
 }
 
 class Search {
+  #isAsked = false;
   #photo = null;
 
   constructor(live, signal) {
@@ -98,6 +99,7 @@ class Search {
       return;
     }
     this.#photo = photo;
+    this.#isAsked = false;
     const board = new Board({
       kind: "box",
       label: T.boxBoard,
@@ -129,7 +131,8 @@ class Search {
   /** Find everybody on the photo, where the run has a detector that can. */
   async #find(photo, board) {
     const { detects, found } = await call("POST /search/photo", { body: photo });
-    if (this.#photo !== photo || this.signal.aborted || !detects) return;
+    // Somebody who asked for a box meanwhile has the answer to that.
+    if (this.#photo !== photo || this.#isAsked || this.signal.aborted || !detects) return;
     board.show(
       found.map(({ box: [x1, y1, x2, y2] }, at) => ({
         kind: "box",
@@ -156,6 +159,7 @@ class Search {
   }
 
   async #ask(box) {
+    this.#isAsked = true;
     fill(this.results, el("p", { class: "soft", text: T.searching }));
     try {
       const query = box
