@@ -6,21 +6,19 @@ from pathlib import Path
 from foundation.config import dump_config, read_config
 from foundation.config_names import find_config
 from reid.config.losses import LABELS, NEEDS, LossConfig, Losses
+from reid.config.schedules import CosineSchedule, ExponentialSchedule, StepsSchedule
 from reid.config.sections import (
     AdamConfig,
     AdamWConfig,
     AugmentConfig,
     BatchConfig,
-    CosineSchedule,
     DistillationConfig,
     EmaAverage,
     ErasingConfig,
-    ExponentialSchedule,
     ModelConfig,
     MutualConfig,
     NoAverage,
     SgdConfig,
-    StepsSchedule,
     SwaAverage,
     SwagAverage,
     TrainConfig,
