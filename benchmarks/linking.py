@@ -106,7 +106,9 @@ class Watching:
         # Whoever is not told of for a second would be drawn as if they had come back.
         is_due = needed.any() or index % (FRAME_RATE // 2) == 0
         embeddings = self._embeddings.draw(now_s, self._people, needed) if is_due else self._unseen
-        left = age * (WALK_PX_S / FRAME_RATE)
+        # From a place of their own and to either side: if all moved as one, all cameras would see one place.
+        side = 1 - 2 * (self._people % 2)
+        left = self._people * 619 % SIZE[0] + side * age * (WALK_PX_S / FRAME_RATE)
         boxes = np.column_stack((left, self._tops, left + BOX_PX[0], self._tops + BOX_PX[1]))
         return (
             Frame(self._name, index + 1, now_s, self._image),
