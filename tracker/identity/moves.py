@@ -81,7 +81,9 @@ class Moves:
             others = np.array([it for it in members[int(clusters[row])] if it != row], np.int64)
             if len(others):
                 log_odds = self._similarity.log_odds(self._embeddings[others] @ self._embeddings[row])
-                log_odds += self._places.together(self._tracklets, others, np.array([row]))
+                # What speaks against a pair is in both answers where boxes do not end at the feet.
+                together = self._places.together(self._tracklets, others, np.array([row]))
+                log_odds += np.maximum(together, 0.0)
                 total += float((log_odds - np.log(people)).sum())
         return total / 2  # each pair was there twice
 
