@@ -2,8 +2,16 @@
 
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
+import pytest
+
+from tracker.config import OutputConfig
 from tracker.live.site import Site
+from tracker.live.tracking import privacy_of
+from tracker.live.watching import PhotoWatch
+from tracker.sinks.blur import Blur
 
 
 def test_a_file_of_an_older_version_is_taken_over_with_all_that_is_in_it(tmp_path: Path) -> None:
@@ -23,3 +31,34 @@ def test_a_file_of_an_older_version_is_taken_over_with_all_that_is_in_it(tmp_pat
         assert rows == [(4, 7, "call the desk", 12.5, "", None)]
     with site.writing() as writing:
         writing.execute("INSERT INTO watch (note, created, name) VALUES ('', 1.0, 'Eve')")
+
+
+def test_bodies_are_blurred_as_the_run_is_set_until_somebody_says_otherwise(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    assert privacy_of(site).blur == Blur()
+    site.begin_with(OutputConfig(blur="all_but", blur_but=7))
+    assert privacy_of(site).blur == Blur("all_but", 7)
+    site.set("privacy", {"blur": "all", "but": None})
+    site.begin_with(OutputConfig())
+    assert privacy_of(site).blur == Blur("all")
+
+
+def test_who_was_found_by_a_photo_is_not_lost_where_the_file_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, photo = Site(tmp_path), np.ones(4, np.float32)
+    with site.writing() as connection:
+        connection.execute(
+            "INSERT INTO watch (note, created, name, network, embedding) VALUES ('', 1.0, 'Eve', 'drawn', ?)",
+            (photo.tobytes(),),
+        )
+    watch = PhotoWatch(site)
+    watch.reload("drawn")
+    everybody_is_7 = SimpleNamespace(find_on_photo=lambda _: 7)
+    with monkeypatch.context() as patch:
+        patch.setattr("tracker.live.site.writing", lambda _: sqlite3.connect(tmp_path / "none" / "no.sqlite"))
+        with pytest.raises(sqlite3.OperationalError):
+            watch.look(everybody_is_7)  # type: ignore[arg-type]
+    assert watch.look(everybody_is_7)  # type: ignore[arg-type]
+    assert [tuple(row) for row in site.rows("SELECT person, name FROM watch")] == [(7, "Eve")]
+    assert site.names() == {7: "Eve"}

@@ -22,7 +22,7 @@ from tracker.live.accounts import Accounts
 from tracker.live.chosen import load_chosen
 from tracker.live.keeper import ServerKeeper, listen
 from tracker.live.replay import Player, RecordedRun
-from tracker.live.site import PRIVACY, Site
+from tracker.live.site import Site
 from tracker.live.tracking import LiveObserver
 from tracker.recording.fitness import without_passwords
 from tracker.recording.run import TrackingRun
@@ -111,6 +111,7 @@ def replay(arguments: argparse.Namespace, console: Console, stop: threading.Even
     recorded = RecordedRun(run)
     site = Site(arguments.site or run / "site", run)
     refuse_unsafe(arguments, site)
+    site.begin_with(recorded.config.output)
     recorded.fill(site)
     with ExitStack() as stack:
         door = stack.enter_context(listen(arguments.host, arguments.port))
@@ -139,14 +140,12 @@ def read_config(arguments: argparse.Namespace, site: Site) -> RunConfig:
     sources = tuple(str(Path(it).resolve()) if Path(it).exists() else it for it in sources)
     if site.added.exists() and any(it.is_live for it in find_cameras(sources)):
         sources = (*sources, str(site.added.resolve()))
-    keeps = site.setting("privacy", {}).get("thumbnails", True)
-    gallery = config.gallery.model_copy(update={"path": str(site.gallery.resolve()), "thumbnails": keeps})
+    site.begin_with(config.output)
+    shown = site.privacy()
+    kept = {"path": str(site.gallery.resolve()), "thumbnails": shown["thumbnails"]}
+    gallery = config.gallery.model_copy(update=kept)
     if config.embedder.kind != "reid" or not config.identity.link:
         gallery = config.gallery
-    shown = {
-        **PRIVACY,
-        **site.setting("privacy", {"blur": config.output.blur, "but": config.output.blur_but}),
-    }
     saved = {"blur": shown["blur"], "blur_but": shown["but"]}
     output = config.output.model_copy(update={"folder": str((site.folder / "runs").resolve()), **saved})
     reading = config.reading.model_copy(update={"loop": True})

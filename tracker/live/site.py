@@ -12,6 +12,7 @@ from typing import Any
 
 from foundation.errors import ReuniteError
 from foundation.sqlite import writing
+from tracker.config import OutputConfig
 from tracker.recording.gallery import OWN_GALLERY
 from tracker.types import CameraName
 
@@ -64,7 +65,7 @@ PRIVACY: dict[str, Any] = {
     "thumbnails": True,
     "retention_days": None,
 }
-"""Unless it was changed."""
+"""Unless the run is set otherwise, or it was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +200,14 @@ class Site:
         """What was stored under a key."""
         row = self.row("SELECT value FROM setting WHERE key = ?", (key,))
         return default if row is None else json.loads(row["value"])
+
+    def privacy(self) -> dict[str, Any]:
+        """What may be shown of people, as somebody said last, or else as the run is set; see `PRIVACY`."""
+        return {**PRIVACY, **self.setting("blur", {}), **self.setting("privacy", {})}
+
+    def begin_with(self, output: OutputConfig) -> None:
+        """Blur whom the run is set to blur, unless somebody says otherwise in the browser."""
+        self.set("blur", {"blur": output.blur, "but": output.blur_but})
 
     def set(self, key: str, value: Any) -> None:
         """Store a value that JSON can hold."""

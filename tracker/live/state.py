@@ -18,7 +18,7 @@ from tracker.live.link import Message
 from tracker.live.people import People
 from tracker.live.photos import Photos
 from tracker.live.rights import Role, Viewer, read_camera_keys
-from tracker.live.site import PRIVACY, Site
+from tracker.live.site import Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Live:
     photos: Photos
     carriers: Carriers
     tries: Tries = field(default_factory=Tries)
-    adding: asyncio.Lock = field(default_factory=asyncio.Lock)
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @classmethod
     def of(cls, site: Site, doors: Doors) -> "Live":
@@ -71,7 +71,7 @@ class Live:
 
     def privacy(self) -> dict[str, Any]:
         """What may be shown of people; see `Publisher`."""
-        return {**PRIVACY, **self.site.setting("privacy", {})}
+        return self.site.privacy()
 
     async def ask(self, header: dict[str, Any], body: bytes = b"") -> Message:
         """Ask the tracker.

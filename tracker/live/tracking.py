@@ -2,6 +2,7 @@
 
 import logging
 import queue
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,7 +24,7 @@ from tracker.live.ground import Standing
 from tracker.live.knowledge import Knowledge
 from tracker.live.link import Link, Message
 from tracker.live.publisher import Privacy, Publisher
-from tracker.live.site import PRIVACY, Site
+from tracker.live.site import Site
 from tracker.live.taught import corrected_pairs
 from tracker.live.watching import PhotoWatch
 from tracker.live.zones import read_zones
@@ -224,8 +225,11 @@ class LiveObserver:
     def _look_for_photos(self, now_s: float) -> None:
         if now_s >= self._due_s["photos"] and self._tracking:
             self._due_s["photos"] = now_s + PHOTOS_EVERY_S
-            if self._photos.look(self._tracking.identities):
-                self._reload()
+            try:
+                if self._photos.look(self._tracking.identities):
+                    self._reload()
+            except sqlite3.Error as error:  # tracking goes on, and it is tried again
+                logger.warning("%s: the watchlist cannot be written (%s)", self.site.folder, error)
 
     def _explain(self, header: Mapping[str, Any]) -> None:
         """On the thread that tracks: what speaks for and against whom a track may be."""
@@ -361,7 +365,7 @@ class LiveObserver:
 
 def privacy_of(site: Site) -> Privacy:
     """What may be shown of people at a site."""
-    shown = {**PRIVACY, **site.setting("privacy", {})}
+    shown = site.privacy()
     return Privacy(shown["pictures"], Blur(shown["blur"], shown["but"]))
 
 

@@ -26,7 +26,6 @@ class PhotoWatch:
         found = {entry: identities.find_on_photo(photo) for entry, photo in self._photos.items()}
         found = {entry: person for entry, person in found.items() if person != UNDECIDED}
         for entry, person in found.items():
-            del self._photos[entry]
             with self._site.writing() as connection:
                 connection.execute(
                     "INSERT OR IGNORE INTO person_name SELECT ?, name FROM watch WHERE id = ? AND name != ''",
@@ -38,4 +37,5 @@ class PhotoWatch:
                 )
                 if not done.rowcount:  # they are watched for already
                     connection.execute("DELETE FROM watch WHERE id = ?", (entry,))
+            del self._photos[entry]
         return bool(found)
