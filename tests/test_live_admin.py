@@ -238,12 +238,21 @@ def test_a_setting_is_changed_at_once_or_with_the_next_start(server: LiveServer)
         for key, value in (
             ("tracking.max_lost_s", "-1"), ("tracking.no_such", "1"), ("embedder.weights", "/etc/passwd"),
             ("source", "[a.mp4]"), ("output.folder", "/tmp"), ("identity.decide_s", "[1, {"),
+            ("embedder", "{kind: reid, weights: /etc/passwd}"), ("output", "{save_video: true}"),
         ):  # fmt: skip
             status, answer = put(key, value)
             assert status == 422, (key, answer)
         server.site.set("settings", {"tracking.gone": "1", "identity.decide_s": "3.5"})
         assert load_chosen([], [], server.site).identity.decide_s == 3.5, "one that does not fit is left out"
         server.site.set("settings", {})
+
+
+@pytest.mark.parametrize("mark", ["\n", "\r", "\v", "\x85", "\u2028", " # "])
+def test_an_address_never_is_more_than_one_line_of_the_list(server: LiveServer, mark: str) -> None:
+    with server.client() as client:
+        body = {"name": "yard", "address": f"rtsp://host/yard{mark}rtsp://host/other"}
+        assert client.post("/cameras", json=body).status_code == 422
+        assert not server.site.added.exists()
 
 
 def test_metrics_are_lines_that_prometheus_reads(server: LiveServer) -> None:

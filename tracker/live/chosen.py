@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from foundation.config import ConfigError
+from foundation.settings import settings_of
 from tracker.config import RunConfig, load_config
 from tracker.identity.linker import CHANGEABLE
 from tracker.live.site import Site
@@ -30,8 +32,13 @@ def is_at_once(key: str) -> bool:
 
 
 def may_be_chosen(key: str) -> bool:
-    """Whether a setting can be changed in the browser at all."""
-    return not key.startswith(ELSEWHERE) and not key.endswith(PATHS)
+    """Whether a setting can be changed in the browser; a whole section cannot, as it may hold a path."""
+    return key not in _sections() and not key.startswith(ELSEWHERE) and not key.endswith(PATHS)
+
+
+@cache
+def _sections() -> frozenset[str]:
+    return frozenset(it.key for it in settings_of(RunConfig) if it.is_section)
 
 
 def chosen(site: Site) -> dict[str, str]:

@@ -49,7 +49,7 @@ async def add_camera(body: NewCamera, live: Server, viewer: Who) -> dict[str, An
     name = body.name.strip(" .")
     if name.casefold() in {it["name"].casefold() for it in live.hub.cameras()}:
         raise ApiError(409, f"there is a camera {name!r} already; give it another name")
-    async with live.adding:
+    async with live.changing:
         before = await run_in_threadpool(_add_line, live, f"{name} = {body.address.strip()}")
         try:
             await live.ask({"type": "add"})
@@ -129,15 +129,15 @@ def _live_camera(address: str) -> Camera:
     Raises:
         ApiError: There is none: it is no address, or a file.
     """
+    if len(address.split()) != 1:  # whatever ends a line would add another one to the list
+        raise ApiError(422, "an address is one line without spaces")
     try:
-        if "\n" in address or " #" in address:
-            raise ReuniteError("an address is one line without spaces")
-        (camera,) = find_cameras([address.strip()])
-    except (ReuniteError, ValueError) as error:
+        found = find_cameras([address.strip()])
+    except ReuniteError as error:
         raise ApiError(422, str(error)) from None
-    if not camera.is_live:
+    if len(found) != 1 or not found[0].is_live:
         raise ApiError(422, "this is a file on the server, not a camera")
-    return camera
+    return found[0]
 
 
 def _add_line(live: Live, line: str) -> str:

@@ -86,7 +86,7 @@ def settings(live: Server) -> dict[str, Any]:
                 "value": value,
                 "is_section": setting.is_section,
                 "is_at_once": is_at_once(setting.key),
-                "may_be_chosen": not setting.is_section and may_be_chosen(setting.key),
+                "may_be_chosen": may_be_chosen(setting.key),
                 "chosen": wanted.get(setting.key),
             }
         )
@@ -104,21 +104,22 @@ class Choice(Body):
 async def choose(body: Choice, live: Server, viewer: Who) -> dict[str, Any]:
     """Change a setting: at once where that can be, else from the next start on."""
     if not may_be_chosen(body.key):
-        raise ApiError(422, f"{body.key}: is said where the tracker is started, or under privacy")
-    wanted = await run_in_threadpool(chosen, live.site)
+        raise ApiError(422, f"{body.key}: is no single setting, or one of the command line or of privacy")
     value = body.value
-    if value is None:
-        wanted.pop(body.key, None)
-    else:
-        wanted[body.key] = value
+    if value is not None:
         try:
             await run_in_threadpool(changed, live.site, body.key, value)
         except ReuniteError as error:
             raise ApiError(422, str(error).partition("\n")[2].strip() or str(error)) from None
     is_now = value is not None and is_at_once(body.key) and live.is_tracking
-    if is_now:
-        await live.ask({"type": "set", "key": body.key, "value": value})
-    await run_in_threadpool(live.site.set, KEY, wanted)
+    async with live.changing:
+        if is_now:
+            await live.ask({"type": "set", "key": body.key, "value": value})
+        wanted = await run_in_threadpool(chosen, live.site)
+        wanted.pop(body.key, None)
+        if value is not None:
+            wanted[body.key] = value
+        await run_in_threadpool(live.site.set, KEY, wanted)
     await run_in_threadpool(live.site.note, viewer.user, "changed setting", f"{body.key}={value}")
     return {"key": body.key, "value": value, "needs_restart": not is_now}
 
