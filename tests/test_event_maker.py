@@ -216,11 +216,16 @@ def test_who_is_forgotten_is_in_no_event(tmp_path: Path) -> None:
     site.maker = EventMaker(1, 0.01, knowledge=Known())
     site.see(("door", 1, 7), found=[("new", "door", 1, 7, 0)])
     site.see(("hall", 2, 5), found=[("split", "hall", 2, 5, 7)])
-    store.add(site.made, [Stay("run", "door", 1, 7, 1.0, 2.0)])
+    plain = Site()
+    plain.see(("hall", 3, 4), found=[("split", "hall", 3, 4, 7)])
+    without = [{**event, "seq": 1000 + event["seq"]} for event in plain.made]
+    store.add([*site.made, *without], [Stay("run", "door", 1, 7, 1.0, 2.0)])
+    before = {event["seq"]: set(event) for event in without}
     store.forget(7)
+    assert {it["seq"]: set(it) for it in store.events("seq > 1000")} == before, "no field comes to an event"
     for event in store.events():
         CHECK.validate(event)
-        assert event.get("person") in (None, 5)
+        assert event.get("person") in (None, 4, 5)
         assert 7 not in event.get("previous", [])
     assert store.people() == []
     assert any(event.get("alternatives") for event in store.events())

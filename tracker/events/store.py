@@ -214,7 +214,7 @@ class EventStore:
 
     def forget(self, person: int) -> None:
         """Leave nothing that names a person."""
-        with self._open() as connection:
+        with self._open() as connection, writing(connection):
             connection.execute(
                 "DELETE FROM place WHERE (run, camera, track) IN "
                 "(SELECT run, camera, track FROM stay WHERE person = ?)",
@@ -235,8 +235,10 @@ class EventStore:
             ).fetchall()
             for seq, body in rows:
                 event = json.loads(body)
-                event["previous"] = [it for it in event.get("previous", ()) if it != person]
-                event["alternatives"] = [it for it in event.get("alternatives", ()) if it["person"] != person]
+                if "previous" in event:
+                    event["previous"] = [it for it in event["previous"] if it != person]
+                if "alternatives" in event:
+                    event["alternatives"] = [it for it in event["alternatives"] if it["person"] != person]
                 kept = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
                 connection.execute("UPDATE event SET body = ? WHERE seq = ?", (kept, seq))
 
