@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from foundation.errors import ReuniteError
 from tracker.config import load_config
 from tracker.events.maker import Event, EventMaker
 from tracker.events.store import EventStore, Stay
+from tracker.events.visits import LEFT_S
 from tracker.live.link import Message
 from tracker.live.publisher import Publisher
 from tracker.live.site import Site
@@ -35,6 +36,9 @@ UNIX_S = 1e8
 
 TELL_S = 0.5
 """How often the server is told who is in view, and how the cameras are."""
+
+PROBED_TICKS = 50
+"""Whichever camera has no frame in the first of them is taken to be as large as people stood far."""
 
 RUN = "run"
 """What the stays of the site are of."""
@@ -122,7 +126,7 @@ class RecordedRun:
         """What happened, as it turned out in the end."""
         maker, made = EventMaker(1, self.config.identity.max_false_merge_rate), list[Event]()
         known, named = set[int](), set[tuple[CameraName, int]]()
-        sizes = {camera: self._size(camera) for camera in self.cameras}
+        sizes = self._sizes()
         for at_s, seen in self._steps():
             frames = tuple(
                 Frame(camera, number, at_s, blank_image(*sizes[camera]))
@@ -133,8 +137,8 @@ class RecordedRun:
                 pairs = zip(sightings.track_ids.tolist(), sightings.identity_ids.tolist(), strict=True)
                 for track, person in pairs:
                     if person and (camera, track) not in named:
-                        kind = "returned" if person in known else "new"
-                        found_out.append(IdentityEvent(at_s, kind, camera, track, person))  # type: ignore[arg-type]
+                        kind: Literal["new", "returned"] = "returned" if person in known else "new"
+                        found_out.append(IdentityEvent(at_s, kind, camera, track, person))
                         named.add((camera, track))
                         known.add(person)
             made += maker.observe(
@@ -142,7 +146,7 @@ class RecordedRun:
             )
             made += maker.pass_time(at_s, {})
         if made:
-            made += maker.pass_time(at_s + 3600.0, {})
+            made += maker.pass_time(at_s + 2 * LEFT_S, {})
         return made
 
     def _steps(self) -> Iterator[tuple[float, dict[CameraName, tuple[int, Sightings]]]]:
@@ -161,17 +165,18 @@ class RecordedRun:
             if seen:
                 yield float(part["time"][-1]) + self.offset_s, seen
 
-    def _size(self, camera: CameraName) -> tuple[int, int]:
-        """Of its pictures: as they are recorded, or as far as people stood."""
+    def _sizes(self) -> dict[CameraName, tuple[int, int]]:
+        """Of the pictures of each camera: as they are recorded, or as far as people stood."""
+        sizes = {}
+        for camera, (rows, _) in self._of_camera.items():
+            right, low = rows["box"][:, 2:].max(axis=0, initial=16).tolist()
+            sizes[camera] = round(right), round(low)
         source = self.open()
         if source is not None:
             with closing(source):
-                for tick in itertools.islice(source.ticks(), 50):
-                    for frame in tick.frames:
-                        if frame.camera == camera:
-                            return frame.size
-        right, low = self._of_camera[camera][0]["box"][:, 2:].max(axis=0, initial=16).tolist()
-        return round(right), round(low)
+                for tick in itertools.islice(source.ticks(), PROBED_TICKS):
+                    sizes |= {frame.camera: frame.size for frame in tick.frames}
+        return sizes
 
 
 class Player:
