@@ -44,9 +44,9 @@ class LiveRecording:
 
     def add_camera(self, camera: CameraName) -> None:
         """One more, the last."""
+        self.store.add_camera(camera)
         self._cameras.append(camera)
         self._hours.add_camera(camera)
-        self.store.add_camera(camera)
 
     def write(self, frame: Frame, sightings: Sightings) -> None:
         """Append the people of one frame."""

@@ -179,8 +179,8 @@ class TrackingRun:
             )
         if camera.name.casefold() in {it.casefold() for it in self.cameras}:
             raise ReuniteError(f"there is a camera {camera.name!r} already; give it another name")
+        self._live.add_camera(camera.name)  # first, as it may fail
         self.tracker.add_camera(camera.name)
-        self._live.add_camera(camera.name)
         self.cameras.append(camera.name)
         if source not in self.config.source:
             self.config = self.config.model_copy(update={"source": (*self.config.source, source)})

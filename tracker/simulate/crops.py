@@ -98,7 +98,8 @@ class CropWriter:
             pixels, _ = camera.project(poses.joints[row_of[person], [JOINT[name] for name in KEY_POINTS]])
             shares: FloatArray = (pixels - (x1, y1)) / (x2 - x1, y2 - y1)
             name = f"{self._part(person, number)}/{person + 1:04d}_c{number + 1}s1_{frame:06d}_00.png"
-            cv2.imwrite(str(self._folder / name), image[y1:y2, x1:x2])
+            _, png = cv2.imencode(".png", image[y1:y2, x1:x2])
+            (self._folder / name).write_bytes(png.tobytes())  # `cv2.imwrite` does not say that a disk is full
             points = [[round(float(x), 4), round(float(y), 4)] for x, y in shares]
             self._pictures[name] = {"key_points": points, "attributes": self._attributes[person]}
 
