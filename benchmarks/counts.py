@@ -47,7 +47,7 @@ FOLD_EVERY_S = 60.0
 WRITE_EVERY = 50
 """Ticks between two transactions of the log, which on disk are the longest part of this."""
 
-Path_ = tuple[str, FloatArray, FloatArray]
+Way = tuple[str, FloatArray, FloatArray]
 """A camera, seconds (N,) and feet (N, 2) as shares, of one person."""
 
 
@@ -145,7 +145,7 @@ def follow(
     return count(site, store, Labels(site), admin, START, end_s, rates)
 
 
-def paths(cameras: Sequence[Watched]) -> Iterator[Path_]:
+def paths(cameras: Sequence[Watched]) -> Iterator[Way]:
     """Of each camera and person the way of the feet, while the camera shows them."""
     for camera in cameras:
         table = camera.truth.table
@@ -157,7 +157,7 @@ def paths(cameras: Sequence[Watched]) -> Iterator[Path_]:
                 yield camera.truth.name, (of.frames - 1) / camera.info.frame_rate, feet / size
 
 
-def true_crossings(ways: Sequence[Path_]) -> Counter[tuple[str, str, str]]:
+def true_crossings(ways: Sequence[Way]) -> Counter[tuple[str, str, str]]:
     """By camera, line and direction, as often as feet came clearly to its other side."""
     crossed = Counter[tuple[str, str, str]]()
     for camera, times, feet in ways:
@@ -170,7 +170,7 @@ def true_crossings(ways: Sequence[Path_]) -> Counter[tuple[str, str, str]]:
     return crossed
 
 
-def true_visits(ways: Sequence[Path_]) -> dict[str, list[tuple[float, bool]]]:
+def true_visits(ways: Sequence[Way]) -> dict[str, list[tuple[float, bool]]]:
     """By camera, the seconds of every visit to its left half, and whether it was over before the end."""
     visits: dict[str, list[tuple[float, bool]]] = {}
     end_s = max(float(times[-1]) for _, times, _ in ways)
