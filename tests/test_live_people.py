@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import cv2
+import httpx
 import numpy as np
 import pytest
 
@@ -304,6 +305,15 @@ def test_why_is_told_by_likeness_and_time(scene: Scene) -> None:
         assert len(told["grid"]) == len(told["densities"]["same"]) == len(told["densities"]["different"])
         if again == 2:
             assert told["similarity"] is None or told["similarity"] > 0.5
+
+
+def test_why_names_nobody_whom_the_viewer_may_not_see(scene: Scene) -> None:
+    def others(client: httpx.Client) -> set[int]:
+        return {it["person"] for it in client.get("/people/3/why?camera=c2&track=1").json()["others"]}
+
+    with scene.server.client() as client, scene.server.client(Role.VIEWER, [2]) as of_the_hall:
+        assert others(client) == {1, 2}
+        assert others(of_the_hall) == set()
 
 
 def test_times_and_events_are_asked_for(scene: Scene) -> None:

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -133,6 +135,18 @@ def test_who_is_known_only_when_the_track_has_ended_has_crossed_and_was_inside()
         ("zone.entered", 7, None), ("line.crossed", 7, "in"), ("occupancy", None, None),
         ("zone.left", 7, None), ("occupancy", None, None),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("changed", [{"camera": "hall"}, {"kind": "line", "points": LINE.points}])
+@pytest.mark.parametrize("person", [0, 7])
+def test_a_zone_that_is_drawn_elsewhere_holds_nobody_who_was_in_it(
+    changed: dict[str, Any], person: int
+) -> None:
+    watch = ZoneWatch([SQUARE])
+    walk(watch, [(t / 10, 0.5, 0.5, person) for t in range(10)])
+    watch.watch([replace(SQUARE, **changed)])
+    made = watch.name(TrackInView((CameraName("door"), 1), 0.0, 0.9, 0), 7) + watch.see([], 9.0)
+    assert [it["type"] for it in made if it["type"] != "occupancy"] == []
 
 
 def test_a_track_that_never_is_anybody_crosses_nothing() -> None:

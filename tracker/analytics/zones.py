@@ -107,15 +107,18 @@ class ZoneWatch:
         self.watch(zones)
 
     def watch(self, zones: Iterable[Zone]) -> None:
-        """These are the zones from now on; of those that stay, who is inside stays."""
+        """These are the zones from now on; of those that stay in their camera, who is inside stays."""
         self._zones = {}
-        ids = set()
+        cameras: dict[int, str] = {}
         for zone in zones:
             self._zones.setdefault(zone.camera, []).append(zone)
-            ids.add(zone.id)
-        self._inside = {key: it for key, it in self._inside.items() if key[0] in ids}
-        self._undecided = {key: it for key, it in self._undecided.items() if key[0] in ids}
-        self._counts = {zone: count for zone, count in self._counts.items() if zone in ids}
+            if zone.kind == "zone":
+                cameras[zone.id] = zone.camera
+        self._inside = {
+            key: it for key, it in self._inside.items() if cameras.get(key[0]) == it.place.track.key[0]
+        }
+        self._undecided = {key: it for key, it in self._undecided.items() if cameras.get(key[0]) == key[1][0]}
+        self._counts = {zone: count for zone, count in self._counts.items() if zone in cameras}
 
     def has_masks(self, camera: str) -> bool:
         """Whether a camera has any mask."""

@@ -216,7 +216,7 @@ def _explain(
                 "thumb": thumb_of(row[0]),
             }
             for row in answer["candidates"]
-            if row[0] != person
+            if row[0] != person and _may_see(live, viewer, row[0])
         ][:5],
     }
 
@@ -240,8 +240,12 @@ def _picture(live: Live, person: int, jpeg: bytes | None) -> Response:
 
 
 def _require(live: Live, viewer: Viewer, person: int) -> None:
-    if person in live.people.hidden() or not live.people.stays(person, viewer):
+    if not _may_see(live, viewer, person):
         raise unknown(person)
+
+
+def _may_see(live: Live, viewer: Viewer, person: int) -> bool:
+    return person not in live.people.hidden() and bool(live.people.stays(person, viewer))
 
 
 def unknown(person: int) -> ApiError:
