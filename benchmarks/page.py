@@ -10,6 +10,7 @@ looked for in them, as `--config` says.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ from tests.browser import LiveSite, Window, missing_for_browser, open_browser
 from tests.loopback import SYSTEM_PYTHON, free_port, missing_for_rtsp
 
 CLOCK = Path(__file__).resolve().parents[1] / "tests" / "rtsp_clock.py"
+SETTINGS = ("--set", "embedder.kind=none")
 BITS, BLOCK, WIDTH = 20, 32, 640
 READ = """([bits, block, width]) => {
     // Once for each picture that is drawn: how old it is, by the time that stands in it.
@@ -82,7 +84,7 @@ def running(arguments: argparse.Namespace) -> Iterator[tuple[LiveSite, Browser, 
         tempfile.TemporaryDirectory() as folder,
         clocks(arguments.cameras, arguments.rate) as addresses,
         open_browser() as browser,
-        closing(LiveSite(Path(folder), *addresses, "--config", arguments.config, *arguments.set)) as site,
+        closing(LiveSite(Path(folder), *addresses, "--config", arguments.config, *SETTINGS)) as site,
     ):
         window = Window(browser, site.address)
         window.page.goto(site.entry)
@@ -155,7 +157,7 @@ def soak(arguments: argparse.Namespace) -> int:
 def resident_mib(process: int) -> float:
     """Memory of a process."""
     pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
-    return pages * 4096 / 2**20
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def sockets_of(process: int) -> int:
@@ -178,7 +180,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--viewers", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--config", default="embedded")
-    parser.add_argument("--set", nargs="*", default=["--set", "embedder.kind=none"], help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     if reason := missing_for_browser() or missing_for_rtsp():
         parser.error(reason)
