@@ -9,7 +9,7 @@ import pytest
 
 from tracker.config import OutputConfig
 from tracker.live.site import Site
-from tracker.live.tracking import privacy_of
+from tracker.live.tracking import LiveObserver, privacy_of
 from tracker.live.watching import PhotoWatch
 from tracker.sinks.blur import Blur
 
@@ -62,3 +62,19 @@ def test_who_was_found_by_a_photo_is_not_lost_where_the_file_cannot_be_written(
     assert watch.look(everybody_is_7)  # type: ignore[arg-type]
     assert [tuple(row) for row in site.rows("SELECT person, name FROM watch")] == [(7, "Eve")]
     assert site.names() == {7: "Eve"}
+
+
+def test_a_camera_that_nobody_waits_for_any_more_is_not_added_in_the_place_of_another(tmp_path: Path) -> None:
+    site, added = Site(tmp_path), list[str]()
+    observer = LiveObserver(site, "test", [], 0.01)
+    try:
+        run = SimpleNamespace(add_camera=lambda camera, _: added.append(camera.name))
+        observer._tracking = run  # type: ignore[assignment]
+        site.added.write_text("yard = rtsp://host/yard\nroof = rtsp://host/roof\n")
+        for name in ("gate", "yard"):
+            observer._add_camera({"id": 1, "name": name})
+        assert added == ["yard"]
+        assert [it.name for it in site.cameras()] == ["yard"]
+    finally:
+        observer._tracking = None
+        observer.close()

@@ -168,12 +168,14 @@ class LiveObserver:
         self._send({"type": "reply", "id": header["id"], **refused})
 
     def _add_camera(self, header: Mapping[str, Any]) -> None:
-        """On the thread that tracks: the last camera of the site's list is new."""
+        """On the thread that tracks: a camera of the site's list is new, if it still is in there."""
         refused: dict[str, str] = {}
         try:
             if self._tracking is None:
                 raise ReuniteError("the cameras are opened just now; try again in a moment")
-            camera = find_cameras([str(self.site.added)])[-1]
+            listed = {it.name: it for it in find_cameras([str(self.site.added)])}
+            if (camera := listed.get(header["name"])) is None:
+                raise ReuniteError(f"camera {header['name']!r} is not in the list any more; add it again")
             self._tracking.add_camera(camera, str(self.site.added))
             self.site.know_cameras({camera.name: camera.shown})
         except ReuniteError as error:

@@ -52,7 +52,7 @@ async def add_camera(body: NewCamera, live: Server, viewer: Who) -> dict[str, An
     async with live.changing:
         before = await run_in_threadpool(_add_line, live, f"{name} = {body.address.strip()}")
         try:
-            await live.ask({"type": "add"})
+            await live.ask({"type": "add", "name": name})
         except ApiError:
             await run_in_threadpool(_write, live, before)
             raise
