@@ -1,13 +1,14 @@
 """What a site keeps, from version to version."""
 
 import sqlite3
+from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from tracker.config import OutputConfig
+from tracker.live.command import read_config
 from tracker.live.site import Site
 from tracker.live.tracking import LiveObserver, privacy_of
 from tracker.live.watching import PhotoWatch
@@ -36,11 +37,11 @@ def test_a_file_of_an_older_version_is_taken_over_with_all_that_is_in_it(tmp_pat
 def test_bodies_are_blurred_as_the_run_is_set_until_somebody_says_otherwise(tmp_path: Path) -> None:
     site = Site(tmp_path)
     assert privacy_of(site).blur == Blur()
-    site.begin_with(OutputConfig(blur="all_but", blur_but=7))
-    assert privacy_of(site).blur == Blur("all_but", 7)
+    line = Namespace(source=[], config=[], overrides=["output.blur=all_but", "output.blur_but=7"])
+    assert Blur.of(read_config(line, site).output) == privacy_of(site).blur == Blur("all_but", 7)
     site.set("privacy", {"blur": "all", "but": None})
-    site.begin_with(OutputConfig())
-    assert privacy_of(site).blur == Blur("all")
+    line.overrides = []
+    assert Blur.of(read_config(line, site).output) == privacy_of(site).blur == Blur("all")
 
 
 def test_who_was_found_by_a_photo_is_not_lost_where_the_file_cannot_be_written(
