@@ -44,6 +44,7 @@ export class Board {
     on("pointerdown", (event) => this.#down(event));
     on("pointermove", (event) => this.#move(event));
     on("pointerup", (event) => this.#up(event));
+    on("pointercancel", () => this.#cancel());
     on("dblclick", () => this.finish());
     on("keydown", (event) => this.#key(event));
     const resized = new ResizeObserver(() => this.draw());
@@ -157,6 +158,7 @@ export class Board {
     if (this.#moved) {
       const { shape, at, points } = this.#moved;
       points[at] = this.#share(event);
+      this.#moved.isElsewhere = true;
       this.#shapes = this.#shapes.map((it) => (it.id === shape.id ? { ...it, points } : it));
       this.draw();
       return;
@@ -173,9 +175,9 @@ export class Board {
 
   #up(event) {
     if (this.#moved) {
-      const { shape, points } = this.#moved;
+      const { shape, points, isElsewhere } = this.#moved;
       this.#moved = null;
-      this.moved(shape, points);
+      if (isElsewhere) this.moved(shape, points);
       return;
     }
     if (!this.#drag) return;
@@ -183,6 +185,14 @@ export class Board {
     this.#drag = null;
     this.finish();
     this.draw();
+  }
+
+  /** The system took the pointer away: a corner that was held goes back to where it was. */
+  #cancel() {
+    if (!this.#moved) return;
+    const { shape } = this.#moved;
+    this.#moved = null;
+    this.show(this.#shapes.map((it) => (it.id === shape.id ? shape : it)));
   }
 
   /** A click on the first point ends a polygon. */
