@@ -37,21 +37,21 @@ POWER_ITERATIONS = 2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairMetric:
-    """A squared distance ``(x - z)' W M W' (x - z)``; it may be negative.
+    """A squared distance, the weighted sum of squares of ``W' (x - z)``; it may be negative.
 
     Attributes:
         projection: (D, K), W.
-        matrix: (K, K), M, symmetric.
+        weights: (K,) of the squares.
     """
 
     projection: Doubles
-    matrix: Doubles
+    weights: Doubles
 
     def distances(self, queries: EmbeddingArray, gallery: EmbeddingArray) -> EmbeddingArray:
         """(Q, G) of (Q, D) and (G, D)."""
         left, right = queries @ self.projection, gallery @ self.projection
-        own = ((left @ self.matrix) * left).sum(axis=1)[:, None] + ((right @ self.matrix) * right).sum(axis=1)
-        return np.asarray(own - 2 * left @ self.matrix @ right.T, np.float32)
+        own = (left**2 @ self.weights)[:, None] + right**2 @ self.weights
+        return np.asarray(own - 2 * (left * self.weights) @ right.T, np.float32)
 
 
 def learn_metric(kind: MetricKind, embeddings: EmbeddingArray, people: People) -> PairMetric:
@@ -70,20 +70,16 @@ def learn_metric(kind: MetricKind, embeddings: EmbeddingArray, people: People) -
     reduced = embeddings @ components - embeddings.mean(axis=0) @ components
     scale = max(float(np.sqrt((reduced**2).mean())), 1e-12)
     same, different = pair_covariances(reduced / scale, people)
-    same += RIDGE * np.eye(len(same))
+    ridge = RIDGE * np.eye(len(same))
+    # Along these directions people differ as much as one person does, times the gain, and the likelihoods'
+    # ratio is a sum: inv(same) - inv(different) is their outer products, weighed by 1 - 1 / gain.
+    gains, directions = linalg.eigh(different + (ridge if kind == "kissme" else 0), same + ridge)
     if kind == "xqda":
-        gains, directions = linalg.eigh(different, same)
         # Directions in which two people differ no more than one person does tell nothing.
         count = max(1, int((gains > 1).sum()))
-        kept = directions[:, -count:]
-        kept /= np.linalg.norm(kept, axis=0)
-        log.info("xqda: %d of %d directions tell people apart", count, len(same))
-    else:
-        different += RIDGE * np.eye(len(same))
-        kept = np.eye(len(same))
-    same, different = (kept.T @ covariance @ kept for covariance in (same, different))
-    matrix = linalg.inv(same) - linalg.inv(different)
-    return PairMetric(components @ kept / scale, (matrix + matrix.T) / 2)
+        log.info("xqda: %d of %d directions tell people apart", count, len(gains))
+        gains, directions = gains[-count:], directions[:, -count:]
+    return PairMetric(components @ directions / scale, 1 - 1 / gains)
 
 
 def principal_components(embeddings: EmbeddingArray, count: int) -> Doubles:

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from foundation.errors import ReuniteError
-from reid.pair_metrics import METRICS, MetricKind, learn_metric, pair_covariances, principal_components
+from reid.pair_metrics import (
+    METRICS,
+    RIDGE,
+    MetricKind,
+    learn_metric,
+    pair_covariances,
+    principal_components,
+)
 from reid.retrieval import People, score_distances, score_embeddings
 
 
@@ -57,7 +64,18 @@ def test_distances_are_those_of_each_pair(kind: MetricKind) -> None:
     for row, query in enumerate(embeddings[:3]):
         for column, other in enumerate(embeddings[3:8]):
             apart = metric.projection.T @ (query - other)
-            assert found[row, column] == pytest.approx(apart @ metric.matrix @ apart, rel=1e-3, abs=1e-3)
+            assert found[row, column] == pytest.approx(metric.weights @ apart**2, rel=1e-3, abs=1e-3)
+
+
+def test_kissme_is_the_difference_of_the_inverse_covariances() -> None:
+    embeddings, people = some_people(30, 4, seed=6)
+    metric = learn_metric("kissme", embeddings, people)
+    same, different = (
+        np.linalg.inv(covariance + RIDGE * (embeddings - embeddings.mean(axis=0)).var() * np.eye(6))
+        for covariance in pair_covariances(embeddings, people)
+    )
+    found = metric.projection * metric.weights @ metric.projection.T
+    np.testing.assert_allclose(found, same - different, rtol=1e-3, atol=1e-5)
 
 
 def test_principal_components_are_those_of_the_whole_decomposition() -> None:
