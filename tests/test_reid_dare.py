@@ -15,9 +15,9 @@ from reid import budget, evaluate, export
 from reid.checkpoint import load_model
 from reid.config import load_config
 from reid.models import build_model
-from reid.models.dare import FUSED, Dare, StagesUpTo, build_trunk
+from reid.models.dare import FUSED, Dare, StagesUpTo
 from reid.models.imagenet import imagenet_backbone, load_imagenet_weights
-from reid.models.torchvision_stages import DENSENET_LENGTHS, RESNET_LENGTHS
+from reid.models.torchvision_stages import LENGTHS, TorchvisionStages
 from reid.retrieval import People
 from reid.runtime import open_embedder
 from tests.drawn_people import TINY, draw_market, run, run_and_kill, weights
@@ -90,17 +90,15 @@ def test_a_trunk_has_the_names_of_the_network_that_it_comes_from() -> None:
     assert [name for name in shared if trunk[name].shape != own[name].shape] == []
 
 
-@pytest.mark.parametrize(
-    ("base", "lengths"), [("resnet50", RESNET_LENGTHS), ("densenet201", DENSENET_LENGTHS)]
-)
-def test_the_last_stage_of_torchvision_is_what_torchvision_pools(base: str, lengths: tuple[int, ...]) -> None:
-    trunk = build_trunk(base, "average", {}, build_compact=lambda _: pytest.fail("not compact")).eval()
+@pytest.mark.parametrize("base", LENGTHS)
+def test_the_last_stage_of_torchvision_is_what_torchvision_pools(base: str) -> None:
+    trunk = TorchvisionStages(base, "average").eval()
     state: tuple[torch.Tensor, ...] = (torch.rand(1, 3, 64, 32),)
     with torch.inference_mode():
-        expected = trunk.backbone(state[0])  # type: ignore[operator]
-        for stage, length in enumerate(lengths):
-            state = trunk.advance(stage, state)  # type: ignore[operator]
-            pooled = trunk.pooled(stage, state)  # type: ignore[operator]
+        expected = trunk.backbone(state[0])
+        for stage, length in enumerate(trunk.lengths):
+            state = trunk.advance(stage, state)
+            pooled = trunk.pooled(stage, state)
             assert pooled.shape == (1, length)
     torch.testing.assert_close(pooled, expected)
 
@@ -125,6 +123,8 @@ def test_a_densenet_starts_from_weights_that_name_layers_as_they_were_published(
 def test_a_base_that_is_not_there_is_named() -> None:
     with pytest.raises(ReuniteError, match="base must be resnet50, densenet201 or robust-reid-025x, got 'x'"):
         build_model("dare", base="x")
+    with pytest.raises(ReuniteError, match="resnet50 takes no base_settings; leave them out"):
+        build_model("done-right", base_settings=TINY)
 
 
 def test_a_resumed_run_ends_at_the_same_bits(

@@ -6,10 +6,9 @@ from typing import Any, TypeVar
 from torch import nn
 
 from foundation.errors import ReuniteError
-from reid.models.dare import DareSettings, build_dare
-from reid.models.done_right import DoneRightSettings, build_done_right
+from reid.models.dare import CompactStages, Dare, DareSettings, Trunk
+from reid.models.done_right import DoneRight, DoneRightSettings
 from reid.models.ha_cnn import HaCnnSettings, build_ha_cnn
-from reid.models.harmonious import HarmoniousNetwork
 from reid.models.heads import ReidOutput
 from reid.models.part_network import PARTS_025X, PartNetwork
 from reid.models.robust_reid import (
@@ -62,20 +61,35 @@ def build_model(name: str, num_classes: int | None = None, **settings: Any) -> n
         case "ha-cnn":
             return build_ha_cnn(_change(name, HaCnnSettings(), settings), num_classes)
         case "resnet50-bnneck":
-            # Only this network needs torchvision, which takes a second to import.
+            # Not above, here and below: torchvision takes a second to import.
             from reid.models.resnet50 import Resnet50, Resnet50Settings
 
             return Resnet50(_change(name, Resnet50Settings(), settings), num_classes)
         case "dare":
-            return build_dare(_change(name, DareSettings(), settings), num_classes, _compact)
+            dare = _change(name, DareSettings(), settings)
+            return Dare(_trunk(name, dare), dare, num_classes)
         case "done-right":
-            return build_done_right(_change(name, DoneRightSettings(), settings), num_classes, _compact)
+            done_right = _change(name, DoneRightSettings(), settings)
+            return DoneRight(_trunk(name, done_right), done_right, num_classes)
         case _:
             raise ReuniteError(f"network {name!r}: no such network, known are {', '.join(MODEL_NAMES)}")
 
 
-def _compact(settings: dict[str, Any]) -> HarmoniousNetwork:
-    return build_robust_reid(_change("robust-reid-025x", ROBUST_REID_025X, settings), None)
+def _trunk(name: str, settings: DareSettings | DoneRightSettings) -> Trunk:
+    """The base that the settings of a network name."""
+    base, pool = settings.base, settings.pool
+    if base == "robust-reid-025x":
+        compact = _change(base, ROBUST_REID_025X, settings.base_settings)
+        return CompactStages(build_robust_reid(compact, None), pool)
+    if base not in ("resnet50", "densenet201"):
+        raise ReuniteError(
+            f"network {name!r}: base must be resnet50, densenet201 or robust-reid-025x, got {base!r}"
+        )
+    if settings.base_settings:
+        raise ReuniteError(f"network {name!r}: {base} takes no base_settings; leave them out")
+    from reid.models.torchvision_stages import TorchvisionStages
+
+    return TorchvisionStages(base, pool)
 
 
 def _change(name: str, default: S, settings: dict[str, Any]) -> S:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reid.models.harmonious import conv_norm
+from reid.models.harmonious import conv_norm, sample_grids
 from reid.models.heads import Head
 from reid.models.parts import PartModule, Parts, Run
 
@@ -192,7 +192,7 @@ class Spindle(BodyParts):
 def region_box(points: Tensor, names: Sequence[str], margin: float = MARGIN) -> Tensor:
     """(B, 4) x1, y1, x2, y2: the smallest box around these key points (B, K, 2), and a margin."""
     chosen = points[:, [KEY_POINTS.index(name) for name in names]]
-    reach = chosen.new_tensor([2 * margin, margin])  # people are twice as high as pictures are wide, or more
+    reach = chosen.new_tensor([2 * margin, margin])  # pictures are about twice as high as wide
     return torch.cat([chosen.amin(dim=1) - reach, chosen.amax(dim=1) + reach], dim=1)
 
 
@@ -208,12 +208,5 @@ def sample_boxes(maps: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
         (B * R, C, *size), the boxes of one map one after the other.
     """
     rows, columns = ((torch.arange(count, device=maps.device) + 0.5) / count for count in size)
-    x1, y1, x2, y2 = (side[..., None] for side in boxes.unbind(-1))
-    x, y = x1 + (x2 - x1) * columns, y1 + (y2 - y1) * rows
-    shape = (*boxes.shape[:2], *size)
-    grid = torch.stack([x[:, :, None, :].expand(shape), y[:, :, :, None].expand(shape)], dim=-1) * 2 - 1
-    sampled = functional.grid_sample(
-        maps, grid.flatten(1, 2), mode="bilinear", padding_mode="zeros", align_corners=False
-    )
-    stacked = sampled.view(*maps.shape[:2], boxes.shape[1], *size).transpose(1, 2)
-    return stacked.flatten(0, 1)
+    x1, y1, x2, y2 = (2 * side[..., None, None] - 1 for side in boxes.unbind(-1))
+    return sample_grids(maps, x1 + (x2 - x1) * columns, y1 + (y2 - y1) * rows[:, None])

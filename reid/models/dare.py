@@ -1,14 +1,12 @@
 """DaRe: every stage of a network says who it is, and a learnt sum of all says it best."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from foundation.errors import ReuniteError
-from reid.models.harmonious import REGION_SIZES, REGIONS, HarmoniousNetwork, sample_regions
+from reid.models.harmonious import REGION_SIZES, REGIONS, HarmoniousNetwork, run_stage
 from reid.models.heads import (
     ReidOutput,
     classify,
@@ -37,7 +35,8 @@ class DareSettings:
     """What robust-reid-025x takes, such as other widths."""
 
     hidden: int = 1024
-    """Units of the first of the two linear layers of a stage; 0 leaves it out."""
+    """Units of the first of the two linear layers of a stage, as in TriNet, on which the paper builds (its
+    text has 1204); 0 leaves the layer out."""
 
     length: int = 128
     """Of the embedding of every stage and of their sum."""
@@ -49,24 +48,27 @@ class DareSettings:
     """Embeddings of stages have length 1 before losses and sum see them; off as published."""
 
 
-class Trunk(Protocol):
-    """A network in stages.
+class Trunk(nn.Module):
+    """A network in stages, without heads; its weights keep the names that they have with them.
 
     Attributes:
         preprocess: What pictures go through.
         lengths: Of what `pooled` gives, for each stage.
+        pools: One for each stage.
     """
 
     preprocess: Preprocess
     lengths: tuple[int, ...]
+    pools: nn.ModuleList
 
     def advance(self, stage: int, state: State) -> State:
         """Run a stage, from 0; the first is given the pictures."""
-        ...
+        raise NotImplementedError
 
     def pooled(self, stage: int, state: State) -> Tensor:
-        """(B, lengths[stage]) of what a stage left."""
-        ...
+        """(B, lengths[stage]) of the map that a stage left."""
+        pooled: Tensor = self.pools[stage](state[0])
+        return pooled
 
 
 class Dare(nn.Module):
@@ -75,19 +77,16 @@ class Dare(nn.Module):
     Source: Wang et al. 2018 (arXiv:1805.08805), sections 3.1 and 3.2.
     """
 
-    def __init__(self, trunk: nn.Module, settings: DareSettings, num_classes: int | None) -> None:
-        """``trunk`` is a `Trunk`; its weights keep the names that they have without stages' heads."""
+    def __init__(self, trunk: Trunk, settings: DareSettings, num_classes: int | None) -> None:
         super().__init__()
-        self.trunk = trunk
-        lengths: tuple[int, ...] = trunk.lengths  # type: ignore[assignment]
-        self.preprocess: Preprocess = trunk.preprocess  # type: ignore[assignment]
-        self.stage_names = tuple(f"stage{number + 1}" for number in range(len(lengths)))
-        self.head_lengths = (settings.length,) * (len(lengths) + 1)
+        self.trunk, self.preprocess = trunk, trunk.preprocess
+        self.stage_names = tuple(f"stage{number + 1}" for number in range(len(trunk.lengths)))
+        self.head_lengths = (settings.length,) * (len(trunk.lengths) + 1)
         self.embedding_length = settings.length
         self.unit = settings.unit
-        self.heads = nn.ModuleList(_head(length, settings) for length in lengths)
+        self.heads = nn.ModuleList(_head(length, settings) for length in trunk.lengths)
         initialise(self.heads)
-        self.fusion = nn.Parameter(torch.ones(len(lengths)))
+        self.fusion = nn.Parameter(torch.ones(len(trunk.lengths)))
         self.classifiers = make_classifiers(self.head_lengths, num_classes)
 
     @property
@@ -97,8 +96,8 @@ class Dare(nn.Module):
 
     def run_stage(self, stage: int, state: State) -> tuple[Tensor, State]:
         """The (B, length) embedding of a stage, from 0, and what it leaves to the next."""
-        state = self.trunk.advance(stage, state)  # type: ignore[operator]
-        embedding: Tensor = self.heads[stage](self.trunk.pooled(stage, state))  # type: ignore[operator]
+        state = self.trunk.advance(stage, state)
+        embedding: Tensor = self.heads[stage](self.trunk.pooled(stage, state))
         return to_unit_length(embedding) if self.unit else embedding, state
 
     def forward(self, images: Tensor) -> ReidOutput:
@@ -151,52 +150,12 @@ class StageOnly(nn.Module):
         return (to_unit_length(total),) if self.is_last else (to_unit_length(embedding), total, *state)
 
 
-def build_dare(
-    settings: DareSettings,
-    num_classes: int | None,
-    build_compact: Callable[[dict[str, Any]], HarmoniousNetwork],
-) -> Dare:
-    """The network for a base; ``build_compact`` builds robust-reid-025x of settings.
-
-    Raises:
-        ReuniteError: There is no such base.
-    """
-    trunk = build_trunk(settings.base, settings.pool, settings.base_settings, build_compact)
-    return Dare(trunk, settings, num_classes)
-
-
-def build_trunk(
-    base: str,
-    pool: str,
-    settings: dict[str, Any],
-    build_compact: Callable[[dict[str, Any]], HarmoniousNetwork],
-) -> nn.Module:
-    """A network in stages, a `Trunk`; arguments as fields of `DareSettings`.
-
-    Raises:
-        ReuniteError: There is no such base.
-    """
-    match base:
-        case "robust-reid-025x":
-            return CompactStages(build_compact(settings), pool)
-        case "resnet50" | "densenet201":
-            # Only here: torchvision takes a second to import.
-            from reid.models.torchvision_stages import DenseNetStages, ResnetStages
-
-            return ResnetStages(pool) if base == "resnet50" else DenseNetStages(pool)
-        case _:
-            raise ReuniteError(
-                f"network: base must be resnet50, densenet201 or robust-reid-025x, got {base!r}"
-            )
-
-
-class CompactStages(nn.Module):
+class CompactStages(Trunk):
     """The stages of Robust-ReID or HA-CNN: what both branches, the whole map and the stripes, hold there."""
 
     preprocess = DEFAULT
 
     def __init__(self, network: HarmoniousNetwork, pool: str) -> None:
-        """The heads of the network are left out; its other weights keep their names."""
         super().__init__()
         self.stem, self.stages = network.stem, network.stages
         self.attentions, self.local_blocks = network.attentions, network.local_blocks
@@ -208,11 +167,10 @@ class CompactStages(nn.Module):
     def advance(self, stage: int, state: State) -> State:
         """Leaves the map with its attention, and that of the stripes."""
         maps, *locals_ = state if stage else (self.stem(state[0]),)
-        out = self.stages[stage](maps)
-        soft, centres = self.attentions[stage](out)
-        regions = sample_regions(maps, centres, REGION_SIZES[stage])
-        local = self.local_blocks[stage](regions + locals_[0].flatten(0, 1) if locals_ else regions)
-        return out * soft, local.unflatten(0, (-1, REGIONS))
+        blocks = self.stages[stage], self.attentions[stage], self.local_blocks[stage]
+        local = locals_[0].flatten(0, 1) if locals_ else None
+        maps, local = run_stage(*blocks, REGION_SIZES[stage], maps, local)
+        return maps, local.unflatten(0, (-1, REGIONS))
 
     def pooled(self, stage: int, state: State) -> Tensor:
         """(B, lengths[stage]) of the whole map and of each stripe."""

@@ -1,20 +1,17 @@
 """Global representations done right: a network, one pooling, one linear layer, length 1."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor, nn
 
-from reid.models.dare import State, build_trunk
-from reid.models.harmonious import HarmoniousNetwork
+from reid.models.dare import State, Trunk
 from reid.models.heads import ReidOutput, classify, initialise, make_classifiers, to_unit_length
-from reid.preprocess import Preprocess
 
 
 @dataclass(frozen=True, slots=True)
 class DoneRightSettings:
-    """The network below, and the practices that are its."""
+    """The network below, and the good practices that it holds."""
 
     base: str = "resnet50"
     """resnet50, densenet201 or robust-reid-025x, as of 'dare'."""
@@ -43,23 +40,19 @@ class DoneRight(nn.Module):
     Source: Almazan et al. 2018 (arXiv:1801.05339), section 3.
     """
 
-    def __init__(self, trunk: nn.Module, settings: DoneRightSettings, num_classes: int | None) -> None:
-        """``trunk`` is a `reid.models.dare.Trunk`."""
+    def __init__(self, trunk: Trunk, settings: DoneRightSettings, num_classes: int | None) -> None:
         super().__init__()
-        self.trunk = trunk
-        base: Preprocess = trunk.preprocess  # type: ignore[assignment]
-        self.preprocess = base
+        self.trunk, self.preprocess = trunk, trunk.preprocess
         if side := settings.side_px:
+            base = trunk.preprocess
             scale = side / max(base.height, base.width)
             self.preprocess = replace(
                 base, height=round(base.height * scale), width=round(base.width * scale), keep_aspect=True
             )
-        lengths: tuple[int, ...] = trunk.lengths  # type: ignore[assignment]
-        self.num_stages = len(lengths)
         self.embedding_length = settings.length
         self.head_lengths = (settings.length,)
         self.frozen_norms = settings.frozen_norms
-        self.linear = nn.Linear(lengths[-1], settings.length)
+        self.linear = nn.Linear(trunk.lengths[-1], settings.length)
         initialise(self.linear)
         self.classifiers = make_classifiers(self.head_lengths, num_classes)
 
@@ -74,18 +67,9 @@ class DoneRight(nn.Module):
     def forward(self, images: Tensor) -> ReidOutput:
         """(B, 3, H, W) normalised RGB of any H and W; see `ReidOutput`."""
         state: State = (images,)
-        for stage in range(self.num_stages):
-            state = self.trunk.advance(stage, state)  # type: ignore[operator]
-        feature = self.linear(self.trunk.pooled(self.num_stages - 1, state))  # type: ignore[operator]
+        last = len(self.trunk.lengths) - 1
+        for stage in range(last + 1):
+            state = self.trunk.advance(stage, state)
+        feature = self.linear(self.trunk.pooled(last, state))
         unit = to_unit_length(feature)
         return ReidOutput(unit, {"global": unit}, classify(self.classifiers, {"global": feature}))
-
-
-def build_done_right(
-    settings: DoneRightSettings,
-    num_classes: int | None,
-    build_compact: Callable[[dict[str, Any]], HarmoniousNetwork],
-) -> DoneRight:
-    """The network for a base; ``build_compact`` builds robust-reid-025x of settings."""
-    trunk = build_trunk(settings.base, settings.pool, settings.base_settings, build_compact)
-    return DoneRight(trunk, settings, num_classes)

@@ -127,18 +127,49 @@ def sample_regions(maps: Tensor, centres: Tensor, size: tuple[int, int]) -> Tens
     Returns:
         (B * R, C, *size), the stripes of one picture side by side.
     """
-    regions = centres.shape[1]
-    height, width = size
     rows, columns = (
         (torch.arange(count, device=maps.device, dtype=centres.dtype) * 2 + 1) / count - 1 for count in size
     )
     x = centres[:, :, None, None, 0] + columns
     y = centres[:, :, None, None, 1] + rows[:, None] * REGION_HEIGHT
-    shape = (-1, regions, height, width)
+    return sample_grids(maps, x, y)
+
+
+def sample_grids(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """(B * R, C, h, w) of (B, C, H, W) by bilinear interpolation, the R of one map one after the other.
+
+    Args:
+        maps: Their outer edges are -1 and 1; beyond is 0.
+        x: (B, R, 1, w) of the columns.
+        y: (B, R, h, 1) of the rows.
+    """
+    shape = (-1, x.shape[1], y.shape[2], x.shape[3])
     grid = torch.stack((x.expand(shape), y.expand(shape)), dim=-1).flatten(1, 2)
     sampled = functional.grid_sample(maps, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    stripes = sampled.reshape(-1, maps.shape[1], regions, height, width)
-    return stripes.transpose(1, 2).flatten(0, 1)
+    return sampled.reshape(-1, maps.shape[1], *shape[1:]).transpose(1, 2).flatten(0, 1)
+
+
+def run_stage(
+    stage: nn.Module,
+    attention: nn.Module,
+    local_block: nn.Module,
+    size: tuple[int, int],
+    maps: Tensor,
+    local: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """One stage of both branches, which goes from the maps and stripes of the one before to its own."""
+    out = stage(maps)
+    soft, centres = attention(out)
+    regions = sample_regions(maps, centres, size)
+    return out * soft, local_block(regions if local is None else regions + local)
+
+
+def initialise_all(model: nn.Module) -> None:
+    """As `reid.models.heads.initialise`, and attention in its own way."""
+    initialise(model)
+    for module in model.modules():
+        if isinstance(module, SoftAttention):
+            module.initialise()
 
 
 class HarmoniousNetwork(nn.Module):
@@ -195,10 +226,7 @@ class HarmoniousNetwork(nn.Module):
         self.global_head = Head(pooled, head_length, head_relu)
         self.local_head = Head(REGIONS * pooled, head_length, head_relu)
         self.necks = nn.ModuleList(nn.BatchNorm1d(head_length) for _ in range(2 if neck else 0))
-        initialise(self)
-        for attention in self.attentions:
-            assert isinstance(attention, HarmoniousAttention)
-            attention.initialise()
+        initialise_all(self)
         self.classifiers = make_classifiers(self.head_lengths, num_classes)
 
     def forward(self, images: Tensor) -> ReidOutput:
@@ -206,12 +234,8 @@ class HarmoniousNetwork(nn.Module):
         maps = self.stem(images)
         local: Tensor | None = None
         parts = zip(self.stages, self.attentions, self.local_blocks, REGION_SIZES, strict=True)
-        for stage, attention, local_block, size in parts:
-            out = stage(maps)
-            soft, centres = attention(out)
-            regions = sample_regions(maps, centres, size)
-            local = local_block(regions if local is None else regions + local)
-            maps = out * soft
+        for blocks in parts:
+            maps, local = run_stage(*blocks, maps, local)
         assert local is not None
         pooled = self.local_pool(local).view(-1, self.local_head.linear.in_features)
         features = {"global": self.global_head(self.global_pool(maps)), "local": self.local_head(pooled)}

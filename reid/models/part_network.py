@@ -13,12 +13,11 @@ from torch import Tensor, nn
 
 from foundation.errors import ReuniteError
 from reid.models.body import Glad, KeyPointHead, Spindle
-from reid.models.harmonious import SoftAttention, conv_norm
+from reid.models.harmonious import SoftAttention, conv_norm, initialise_all
 from reid.models.heads import (
     Head,
     ReidOutput,
     classify,
-    initialise,
     make_classifiers,
     make_pool,
     to_unit_length,
@@ -97,10 +96,7 @@ class PartNetwork(nn.Module):
         self.attentions = nn.ModuleList(SoftAttention(width) for width in widths)
         self.global_pool = make_pool(widths[-1], "gem" if settings.gem else "average")
         self.global_head = Head(widths[-1], length, settings.head_relu)
-        initialise(self)
-        for attention in self.attentions:
-            assert isinstance(attention, SoftAttention)
-            attention.initialise()
+        initialise_all(self)
         self.parts = make_parts(settings)
         names = self.parts.names if self.parts else ()
         self.head_lengths = (length, *(settings.part_length for _ in names))
