@@ -1,4 +1,4 @@
-"""AlignedReID: two people compared stripe by stripe, along the cheapest way from their heads to their feet.
+"""AlignedReID: two people compared stripe by stripe, along the shortest path from their heads to their feet.
 
 Source: Zhang et al. 2017 (arXiv:1711.08184), section 3; reid-tutorial, "AlignedReID".
 """
@@ -28,22 +28,18 @@ def stripe_distances(left: Tensor, right: Tensor) -> Tensor:
 
 
 def shortest_paths(distances: Tensor) -> Tensor:
-    """(...) cost of the cheapest way through tables (..., S, T), down and to the right, both ends counted.
+    """(...) cost of the shortest path through tables (..., S, T), down and to the right, both ends counted.
 
     ``S(i, j) = min(S(i - 1, j), S(i, j - 1)) + d(i, j)``, cell by cell for all tables at once.
     """
     down, across = distances.shape[-2:]
-    above: list[Tensor] = []
-    for row in range(down):
+    path = list(distances[..., 0, :].cumsum(-1).unbind(-1))
+    for row in range(1, down):
         cells = distances[..., row, :].unbind(-1)
-        way: list[Tensor] = []
-        for column in range(across):
-            before = [above[column]] if row else []
-            before += [way[-1]] if column else []
-            reached = torch.minimum(*before) if len(before) == 2 else before[0] if before else 0
-            way.append(reached + cells[column])
-        above = way
-    return above[-1]
+        path[0] = path[0] + cells[0]
+        for column in range(1, across):
+            path[column] = torch.minimum(path[column], path[column - 1]) + cells[column]
+    return path[-1]
 
 
 def aligned_distances(left: Tensor, right: Tensor) -> Tensor:
@@ -70,7 +66,7 @@ def aligned_triplet(stripes: Tensor, features: Tensor, labels: Tensor, margin: f
             without others, is left out.
         margin: Of the hinge.
     """
-    anchors, farthest, nearest = hardest_pairs(features.detach(), labels)
+    anchors, farthest, nearest = hardest_pairs(features, labels)
     if not len(anchors):
         return stripes.sum() * 0
     near, far = (

@@ -1,7 +1,7 @@
-"""A stream of queries that may cost so many multiply-adds on the mean: who leaves a network early.
+"""A stream of queries with a budget of multiply-adds on average: which ones exit a network early.
 
-A query may leave at any of S stages, and is then looked for with the embedding of that stage. How sure a
-stage is of it is a number, large for sure; limits for it are learnt on people of the training.
+A query may exit at any of S stages, and is then looked for with the embedding of that stage. It exits where
+its confidence reaches the threshold of the stage; thresholds are learnt on training people.
 
 Source: DaRe (Wang et al. 2018, arXiv:1805.08805), section 4.2.
 """
@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 Rule = Literal["random", "distance", "margin"]
 
 MAX_LOG_RATIO = 40.0
-"""All leave at the first or at the last stage, as far as numbers can tell."""
+"""All exit at the first or at the last stage, as far as floating-point numbers can tell."""
 
 POINTS = 15
 """Budgets of a curve, the cheapest and the dearest among them."""
@@ -32,19 +32,20 @@ class Stream(NamedTuple):
     """What Q queries would find at each of S stages.
 
     Attributes:
-        sureness: (S, Q) by rule: of ``distance``, minus that to the nearest in the gallery; of ``margin``,
+        confidence: (S, Q) by rule: of ``distance``, minus that to the nearest in the gallery; of ``margin``,
             how much farther the nearest of another person is.
-        is_first: (S, Q) whether the first that is found is right; NaN for a query that cannot be judged.
+        is_first: (S, Q) 1 where the first that is found is right, else 0; NaN for a query that cannot be
+            judged.
         precisions: (S, Q) average precision; NaN likewise.
     """
 
-    sureness: dict[Rule, Floats]
+    confidence: dict[Rule, Floats]
     is_first: Floats
     precisions: Floats
 
 
 class Point(NamedTuple):
-    """One budget: the multiply-adds that a query really took on the mean, rank-1 and mAP, fractions."""
+    """One budget: the multiply-adds that a query really took on average, rank-1 and mAP as fractions."""
 
     multiply_adds: float
     rank1: float
@@ -52,13 +53,13 @@ class Point(NamedTuple):
 
 
 def proportions(costs: Sequence[float], budget: float) -> Floats:
-    """(S,) shares of the queries that leave at each stage, so that the mean cost is the budget.
+    """(S,) shares of the queries that exit at each stage, so that the mean cost is the budget.
 
-    The share of a stage is that of the one before times one number, as if everywhere the same share of those
-    who come left.
+    They are a geometric series: with infinitely many stages, the same share of those that reach a stage would
+    exit there.
 
     Args:
-        costs: (S,) of a query that leaves at each stage, rising.
+        costs: (S,) of a query that exits at each stage, rising.
         budget: Mean cost of a query.
 
     Raises:
@@ -69,7 +70,7 @@ def proportions(costs: Sequence[float], budget: float) -> Floats:
     known = np.asarray(costs, np.float64)
     if not known[0] <= budget <= known[-1]:
         raise ReuniteError(
-            f"budget {budget:.4g}: must be from {known[0]:.4g} (all leave at the first stage) to "
+            f"budget {budget:.4g}: must be from {known[0]:.4g} (all exit at the first stage) to "
             f"{known[-1]:.4g} (all at the last) multiply-adds"
         )
 
@@ -81,48 +82,51 @@ def proportions(costs: Sequence[float], budget: float) -> Floats:
     def excess(log_ratio: float) -> float:
         return float(shares(log_ratio) @ known - budget)
 
-    if excess(-MAX_LOG_RATIO) >= 0 or excess(MAX_LOG_RATIO) <= 0:
-        return shares(-MAX_LOG_RATIO if excess(-MAX_LOG_RATIO) >= 0 else MAX_LOG_RATIO)
+    if excess(-MAX_LOG_RATIO) >= 0:
+        return shares(-MAX_LOG_RATIO)
+    if excess(MAX_LOG_RATIO) <= 0:
+        return shares(MAX_LOG_RATIO)
     return shares(float(brentq(excess, -MAX_LOG_RATIO, MAX_LOG_RATIO)))
 
 
-def learn_limits(sureness: Floats, shares: Floats) -> Floats:
-    """(S - 1,) how sure a stage must be of a query that leaves there.
+def learn_thresholds(confidence: Floats, shares: Floats) -> Floats:
+    """(S - 1,) the least confidence with which a query exits at each stage but the last.
 
     Args:
-        sureness: (S, Q) of queries of training people.
-        shares: (S,) of them that leave at each stage.
+        confidence: (S, Q) of queries of training people.
+        shares: (S,) of them that exit at each stage.
     """
-    stays = np.ones(sureness.shape[1], bool)
-    left, limits = 1.0, []
+    stays = np.ones(confidence.shape[1], bool)
+    left, thresholds = 1.0, []
     for stage, share in enumerate(shares[:-1].tolist()):
-        leaving = min(1.0, share / left) if left > 1e-12 else 1.0
-        waiting = sureness[stage, stays]
-        count = round(leaving * len(waiting))
-        ordered = np.sort(waiting)[::-1]
-        limit = -np.inf if count == len(ordered) else np.inf if count == 0 else float(ordered[count - 1])
-        limits.append(limit)
-        stays &= sureness[stage] < limit
+        waiting = np.sort(confidence[stage, stays])[::-1]
+        count = round(min(1.0, share / left if left > 1e-12 else 1.0) * len(waiting))
+        threshold = float(waiting[count - 1]) if count else np.inf
+        if count == len(waiting):
+            threshold = -np.inf
+        thresholds.append(threshold)
+        stays &= confidence[stage] < threshold
         left -= share
-    return np.array(limits)
+    return np.array(thresholds)
 
 
-def exit_stages(sureness: Floats, limits: Floats) -> NDArray[np.int64]:
-    """(Q,) the first stage, from 0, that is as sure as its limit asks; the last where none is."""
-    is_sure = np.concatenate([sureness[:-1] >= limits[:, None], np.ones((1, sureness.shape[1]), bool)])
-    return np.asarray(is_sure.argmax(axis=0), np.int64)
+def exit_stages(confidence: Floats, thresholds: Floats) -> NDArray[np.int64]:
+    """(Q,) the first stage, from 0, whose threshold the confidence reaches; the last where none does."""
+    last = np.ones((1, confidence.shape[1]), bool)
+    exits = np.concatenate([confidence[:-1] >= thresholds[:, None], last])
+    return np.asarray(exits.argmax(axis=0), np.int64)
 
 
 def curve(stream: Stream, training: Stream, costs: Sequence[float], rule: Rule) -> list[Point]:
-    """The points of `POINTS` budgets, from the first stage alone to the last; by ``random`` of of the stages.
+    """Points of `POINTS` budgets, from the first stage alone to the last; of ``random`` one for each stage.
 
-    Between these the straight line is what leaving by lot at one of the two stages gives.
+    Between these the straight line is what exiting at random at one of the two stages gives.
 
     Args:
         stream: The queries that are judged.
-        training: Queries of training people, whose sureness the limits are learnt on.
-        costs: (S,) multiply-adds of a query that leaves at each stage.
-        rule: How it is decided who leaves.
+        training: Queries of training people, on whose confidence the thresholds are learnt.
+        costs: (S,) multiply-adds of a query that exits at each stage.
+        rule: How it is decided which queries exit.
     """
     known = np.asarray(costs, np.float64)
     if rule == "random":
@@ -130,19 +134,19 @@ def curve(stream: Stream, training: Stream, costs: Sequence[float], rule: Rule) 
         return [Point(float(cost), *map(_mean, scores)) for cost, *scores in stages]
     points = []
     for budget in np.linspace(known[0], known[-1], POINTS):
-        limits = learn_limits(training.sureness[rule], proportions(costs, float(budget)))
-        leaves = exit_stages(stream.sureness[rule], limits)
-        queries = np.arange(len(leaves))
-        scores = (stream.is_first[leaves, queries], stream.precisions[leaves, queries])
-        points.append(Point(float(known[leaves].mean()), *map(_mean, scores)))
+        thresholds = learn_thresholds(training.confidence[rule], proportions(costs, float(budget)))
+        exits = exit_stages(stream.confidence[rule], thresholds)
+        queries = np.arange(len(exits))
+        scores = (stream.is_first[exits, queries], stream.precisions[exits, queries])
+        points.append(Point(float(known[exits].mean()), *map(_mean, scores)))
     return points
 
 
 def make_stream(queries: Sequence[Embedded], gallery: Sequence[Embedded]) -> Stream:
     """What queries find at each stage; one `Embedded` for each, the same pictures in the same order.
 
-    A stage is sure by the gallery pictures of other cameras than the query's own, as these are what it is
-    judged by; without numbers of cameras by all.
+    Confidence is measured on the gallery pictures of other cameras than the query's own, as these are what a
+    query is judged by; on all where cameras are not known.
     """
     distance, margin, first, precisions = [], [], [], []
     for ours, theirs in zip(queries, gallery, strict=True):
@@ -152,8 +156,8 @@ def make_stream(queries: Sequence[Embedded], gallery: Sequence[Embedded]) -> Str
         scores = score_embeddings(ours.embeddings, theirs.embeddings, ours.people, theirs.people)
         first.append(np.where(scores.first_ranks > 0, scores.first_ranks == 1, np.nan))
         precisions.append(scores.average_precisions)
-    sureness: dict[Rule, Floats] = {"distance": np.stack(distance), "margin": np.stack(margin)}
-    return Stream(sureness, np.stack(first), np.stack(precisions))
+    confidence: dict[Rule, Floats] = {"distance": np.stack(distance), "margin": np.stack(margin)}
+    return Stream(confidence, np.stack(first), np.stack(precisions))
 
 
 def nearest_two(

@@ -24,6 +24,7 @@ from foundation.weights import weights_folder
 from reid.curves import write_stage_curves
 from reid.data import Dataset, open_datasets
 from reid.judging import (
+    FIVE_CROPS,
     MANIFOLDS,
     POOLS,
     Embedded,
@@ -92,7 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="add so much of the aligned distance of stripes, of a network that gives them (parts: stripes)",
+        help="add SHARE of the aligned distance of stripes, of a network that gives them (parts: stripes)",
     )
     ranking.add_argument(
         "--pool",
@@ -122,8 +123,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--budget",
         type=Path,
         metavar="PNG",
-        help="of a network in stages: draw rank-1 and mAP over multiply-adds, anytime and for a stream of "
-        "queries that leave early at random, by distance and by margin; the numbers are written as .json",
+        help="of a network in stages: draw rank-1 and mAP, by cosines, over multiply-adds, anytime and for a "
+        "stream of queries that exit early at random, by distance and by margin; the numbers are written as "
+        ".json",
     )
     output.add_argument(
         "--sheet",
@@ -150,7 +152,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     datasets = open_datasets(arguments.data)
     embedder = _open(arguments, network)
     way = replace(way, stripes=embedder.beside)
-    costs = stage_costs(network.path) if arguments.budget else []
+    views = (2 if arguments.flip else 1) * (len(FIVE_CROPS) if arguments.crops else 1)
+    costs = [views * cost for cost in stage_costs(network.path)] if arguments.budget else []
     embed = over_tracklets(
         over_views(embedder.embed, flip=arguments.flip, crops=arguments.crops),
         arguments.pool,
@@ -181,7 +184,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             console.print(f"{dataset.name}: embedded; measuring what its cosines mean", soft_wrap=True)
             reports[-1]["prior"] = _prior(asked, found)
         if arguments.budget:
-            console.print(f"{dataset.name}: embedding training people, for the limits", soft_wrap=True)
+            console.print(f"{dataset.name}: embedding training people, for the thresholds", soft_wrap=True)
             curves = budget_curves(embed, dataset, embedder.outputs, sides, costs)
             write_stage_curves(arguments.budget, f"{embedder.name} on {dataset.name}", curves)
         if arguments.sheet:
@@ -258,18 +261,23 @@ def _check(arguments: argparse.Namespace) -> None:
     """Say before all the work what does not go together."""
     if arguments.aligned < 0:
         raise ReuniteError(f"--aligned {arguments.aligned}: must not be negative")
-    if arguments.aligned and (arguments.pool == "attention" or arguments.prior):
-        raise ReuniteError("--aligned: goes neither with --pool attention nor with --prior; leave one out")
+    if arguments.aligned:
+        clashes = {
+            "--pool": arguments.pool != "mean",
+            "--prior": arguments.prior,
+            "--center-cameras": arguments.center_cameras,
+            "--query-expansion": arguments.query_expansion,
+        }
+        for option, is_given in clashes.items():
+            if is_given:
+                raise ReuniteError(f"--aligned: does not go with {option}; leave one of them out")
     if arguments.query_expansion < 0:
         raise ReuniteError(f"--query-expansion {arguments.query_expansion}: must not be negative")
-    if arguments.sheet and len(arguments.data) > 1:
-        raise ReuniteError("--sheet: draws one data set; give one --data")
-    if arguments.sheet:
-        check_output("--sheet", arguments.sheet, (".png",))
-    if arguments.budget and len(arguments.data) > 1:
-        raise ReuniteError("--budget: draws one data set; give one --data")
-    if arguments.budget:
-        check_output("--budget", arguments.budget, (".png",))
+    for option, path in (("--sheet", arguments.sheet), ("--budget", arguments.budget)):
+        if path and len(arguments.data) > 1:
+            raise ReuniteError(f"{option}: draws one data set; give one --data")
+        if path:
+            check_output(option, path, (".png",))
     if arguments.json:
         check_output("--json", arguments.json)
 

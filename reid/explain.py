@@ -58,13 +58,14 @@ class Explanation:
 
 
 def explain(embedder: Embedder, first: Image, second: Image, count: int = STRONGEST) -> Explanation:
-    """Cover one place of a picture after another and see what becomes of the strongest dimensions.
+    """Cover one place of a picture after another and see what is lost of the strongest dimensions.
 
     It asks nothing of a network but embeddings, so ours are explained as any other.
 
     Args:
         embedder: The network.
-        first, second: (H, W, 3) BGR of any size.
+        first: (H, W, 3) BGR of any size.
+        second: Another one.
         count: How many dimensions.
 
     Source: the five strongest dimensions of the similarity, "Re-ID done right" (Almazan et al. 2018,
@@ -116,7 +117,7 @@ def _lost(
 
 
 def draw(explanation: Explanation, first: Image, second: Image) -> Image:
-    """A sheet (H, W, 3) BGR: a row for each picture, beside it what all see together, and each dimension."""
+    """A sheet (H, W, 3) BGR: a row for each picture, with the heat of all dimensions together and of each."""
     captions = ["", "together"] + [
         f"{dimension}: {share:+.3f}"
         for dimension, share in zip(explanation.dimensions, explanation.contributions, strict=True)
@@ -154,14 +155,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WEIGHTS",
         help="the network, as in: reunite judge --help (default: the one that ships)",
     )
-    parser.add_argument("--out", type=Path, metavar="PNG", help="the sheet (default: explanation.png)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("explanation.png"),
+        metavar="PNG",
+        help="the sheet (default: explanation.png)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also the numbers and maps")
     add_network_options(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Explain, draw, and say the similarity."""
-    out: Path = arguments.out or Path("explanation.png")
+    out: Path = arguments.out
     check_output("--out", out, (".png",))
     if arguments.json:
         check_output("--json", arguments.json)

@@ -52,13 +52,12 @@ SETTINGS = (
 
 def open_lomo(name: str = LOMO, batch_size: int = 32) -> Embedder:
     """LOMO as an embedder, on OpenCV and NumPy alone; ``name`` is `LOMO` or `LOMO_SHORT`."""
-    length = _describe(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).shape[0]
 
     def infer(pictures: NDArray[np.uint8]) -> EmbeddingArray:
         rows = np.stack([_describe(picture) for picture in pictures])
         return rows if name == LOMO else shorten(rows)
 
-    length = length if name == LOMO else SHORT_LENGTH
+    length = infer(np.zeros((1, HEIGHT, WIDTH, 3), np.uint8)).shape[1]
     return Embedder(name, "numpy", _resized, infer, batch_size, length)  # type: ignore[arg-type]
 
 

@@ -78,6 +78,8 @@ def pool_tracklets(features: Tensor, quality: Tensor, tracklet: Tensor) -> Tenso
     Tracklets, of which (B,) says the number of each picture's, come in the order of their numbers.
     """
     numbers, place = torch.unique(tracklet, return_inverse=True)
-    weight = (quality - quality.max()).exp()  # the softmax's divisor is lost in the length
+    best = torch.full_like(numbers, -torch.inf, dtype=quality.dtype)
+    best = best.scatter_reduce(0, place, quality.detach(), "amax")
+    weight = (quality - best[place]).exp()  # the softmax's divisor is lost in the length
     sums = features.new_zeros(len(numbers), features.shape[1]).index_add(0, place, features * weight[:, None])
     return functional.normalize(sums, dim=1)

@@ -187,28 +187,6 @@ class How(NamedTuple):
     beside: str
 
 
-def _load_ours(path: Path, how: How) -> tuple[Any, Preprocess, tuple[str, ...], tuple[int, ...]]:
-    """A network of ours, what pictures go through, and what `Embedder` says of its embeddings."""
-    from reid.checkpoint import load_model
-    from reid.convert import EachOutput, EmbeddingAnd
-
-    model, preprocess, _ = load_model(path)
-    if preprocess.keep_aspect and how.runtime != "pytorch":
-        raise PytorchOnlyError(
-            f"{path}: takes pictures in their own proportions, which runs on pytorch only, not on "
-            f"'{how.runtime}'"
-        )
-    if how.runtime != "pytorch" and getattr(model, "pytorch_only", False):
-        raise PytorchOnlyError(f"{path}: a network of parts runs on pytorch only, not on '{how.runtime}'")
-    if how.beside:
-        joined = EmbeddingAnd(str(path), model, how.beside)
-        return joined, preprocess, (), joined.shape
-    if how.each_output and hasattr(model, "outputs"):
-        each = EachOutput(model)
-        return each, preprocess, each.outputs, ()
-    return model, preprocess, (), ()
-
-
 def _preparation(
     path: Path, network: _Network, convention: str | None
 ) -> tuple[Callable[[Sequence[Image]], EmbeddingArray], tuple[int, int]]:
@@ -254,11 +232,36 @@ def _fastest(runtimes: list[str]) -> str:
     return next(name for name in runtimes if name in ("pytorch", "onnx") or find_spec(name))
 
 
-def _torch_from_ours(path: Path, how: How) -> _Network:
-    from reid.convert import EmbeddingOnly
+def _from_ours(path: Path, how: How) -> _Network:
+    from reid.checkpoint import load_model
+    from reid.convert import EachOutput, EmbeddingAnd, EmbeddingOnly, to_onnx, to_openvino
 
-    model, preprocess, outputs, beside = _load_ours(path, how)
-    return _run_torch(EmbeddingOnly(model), preprocess, ())._replace(outputs=outputs, beside=beside)
+    network: Any
+    network, preprocess, _ = load_model(path)
+    if how.runtime != "pytorch" and (preprocess.keep_aspect or getattr(network, "pytorch_only", False)):
+        why = (
+            "takes pictures in their own proportions, which"
+            if preprocess.keep_aspect
+            else "looks at parts, which"
+        )
+        raise PytorchOnlyError(f"{path}: {why} runs on pytorch only, not on '{how.runtime}'")
+    outputs: tuple[str, ...] = ()
+    beside: tuple[int, ...] = ()
+    if how.beside:
+        network = EmbeddingAnd(str(path), network, how.beside)
+        beside = network.shape
+    elif how.each_output and hasattr(network, "outputs"):
+        network = EachOutput(network)
+        outputs = network.outputs
+    match how.runtime:
+        case "pytorch":
+            opened = _run_torch(EmbeddingOnly(network), preprocess, ())
+        case "onnx":
+            opened = _run_onnx(path, to_onnx(network, preprocess))
+        case _:
+            core = load_openvino().Core()
+            opened = _run_openvino(path, core, to_openvino(network, preprocess), how.exact)
+    return opened._replace(outputs=outputs, beside=beside)
 
 
 def _torch_from_torchscript(path: Path, _how: How) -> _Network:
@@ -285,13 +288,6 @@ def _run_torch(network: Any, preprocess: Preprocess | None, shape: Sequence[int 
     return _Network(f"pytorch {device}", infer, preprocess, shape)
 
 
-def _onnx_from_ours(path: Path, how: How) -> _Network:
-    from reid.convert import to_onnx
-
-    model, preprocess, outputs, beside = _load_ours(path, how)
-    return _run_onnx(path, to_onnx(model, preprocess))._replace(outputs=outputs, beside=beside)
-
-
 def _onnx_from_onnx(path: Path, _how: How) -> _Network:
     return _run_onnx(path)
 
@@ -309,15 +305,6 @@ def _run_onnx(path: Path, content: bytes | None = None) -> _Network:
     text = session.get_modelmeta().custom_metadata_map.get(PREPROCESS_KEY, "")
     name = f"onnx {session.get_providers()[0].removesuffix('ExecutionProvider')}"
     return _Network(name, infer, _parse(path, text), shape, (shape[0] or 0) if shape else 0)
-
-
-def _openvino_from_ours(path: Path, how: How) -> _Network:
-    from reid.convert import to_openvino
-
-    openvino = load_openvino()
-    model, preprocess, outputs, beside = _load_ours(path, how)
-    network = _run_openvino(path, openvino.Core(), to_openvino(model, preprocess), how.exact)
-    return network._replace(outputs=outputs, beside=beside)
 
 
 def _openvino_from_file(path: Path, how: How) -> _Network:
@@ -388,7 +375,7 @@ def _first_line(error: Exception) -> str:
 
 
 OPENERS: dict[str, dict[str, Callable[[Path, How], _Network]]] = {
-    ".safetensors": {"openvino": _openvino_from_ours, "pytorch": _torch_from_ours, "onnx": _onnx_from_ours},
+    ".safetensors": {"openvino": _from_ours, "pytorch": _from_ours, "onnx": _from_ours},
     ".onnx": {"onnx": _onnx_from_onnx, "openvino": _openvino_from_file},
     ".xml": {"openvino": _openvino_from_file},
     ".torchscript": {"pytorch": _torch_from_torchscript},

@@ -1,6 +1,6 @@
 """What each stage of a network costs and finds: anytime and budgeted re-identification."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from reid.data import Dataset
 from reid.judging import Embed, Embedded, embed_records
 
 MAX_TRAINING_PICTURES = 4000
-"""Of the people that limits are learnt on; more make limits no better and take time."""
+"""Of the people that thresholds are learnt on; more would make them no better and take time."""
 
 RULES: tuple[Rule, ...] = ("random", "distance", "margin")
 
 
 def split_outputs(embedded: Embedded, outputs: Sequence[str]) -> dict[str, Embedded]:
-    """Each of the embeddings that stand one behind the other; all under "" where there is one alone."""
+    """The concatenated embeddings apart, by name; under "" where there is one alone."""
     if not outputs:
         return {"": embedded}
     parts = np.split(embedded.embeddings, len(outputs), axis=1)
@@ -26,7 +26,7 @@ def split_outputs(embedded: Embedded, outputs: Sequence[str]) -> dict[str, Embed
 
 
 def exits_of(outputs: Mapping[str, Embedded]) -> list[Embedded]:
-    """What is compared at each exit: the stage, and at the last the sum of all, which costs no more."""
+    """What is compared at each exit: the embedding of the stage, and at the last the fused one."""
     *early, _, fused = outputs.values()
     return [*early, fused]
 
@@ -58,27 +58,24 @@ def budget_curves(
     outputs: Sequence[str],
     sides: Sequence[Mapping[str, Embedded]],
     costs: Sequence[int],
-    advance: Callable[[int], object] | None = None,
 ) -> dict[Rule, list[Point]]:
     """The three curves of rank-1 and mAP over multiply-adds; see `reid.budget`.
 
     Args:
         embed: The network.
-        dataset: Its training people teach the limits.
-        outputs: Names of the embeddings that it gives one behind the other.
+        dataset: Its training people teach the thresholds.
+        outputs: Names of the concatenated embeddings that it gives.
         sides: Queries and gallery, each of its outputs.
         costs: Multiply-adds up to each exit.
-        advance: Is told how many pictures were embedded.
 
     Raises:
-        ReuniteError: The data set has no training people to learn limits on.
+        ReuniteError: The data set has no training people to learn thresholds on.
     """
     if not dataset.train:
-        raise ReuniteError(f"{dataset.name}: has no training people, whom the limits of exits are learnt on")
-    places = np.linspace(0, len(dataset.train) - 1, min(len(dataset.train), MAX_TRAINING_PICTURES)).astype(
-        int
-    )
-    embedded = embed_records(embed, dataset, [dataset.train[place] for place in places], advance=advance)
+        raise ReuniteError(f"{dataset.name}: has no training people to learn the thresholds of exits on")
+    count = min(len(dataset.train), MAX_TRAINING_PICTURES)
+    places = np.linspace(0, len(dataset.train) - 1, count).astype(int)
+    embedded = embed_records(embed, dataset, [dataset.train[place] for place in places])
     rows = training_sides(embedded)
     asked, known = (
         [

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from foundation.errors import ReuniteError
 from reid.checkpoint import load_model
-from reid.config import LABELS, AdamConfig, AdamWConfig, SgdConfig, SwaAverage, SwagAverage, TrainConfig
+from reid.config import NEEDS_LABELS, AdamConfig, AdamWConfig, SgdConfig, SwaAverage, SwagAverage, TrainConfig
 from reid.distillation import Teacher, Views, fingerprint, open_teachers, teacher_embeddings
 from reid.models import build_model
 from reid.models.students import Students
@@ -85,11 +85,11 @@ def check_can_be_learnt_from(config: TrainConfig, pictures: TrainingPictures) ->
             f"the data has no identities, which {' and '.join(needy)} learn from: add labelled data, or set "
             "their weights to 0"
         )
-    for name, kind in ((name, LABELS.get(loss.kind)) for name, loss in config.losses.items() if loss.weight):
-        if kind is not None and kind not in pictures.known:
+    for name, loss in config.losses.items():
+        if loss.weight and loss.kind in NEEDS_LABELS and loss.kind not in pictures.known:
             raise ReuniteError(
-                f"losses.{name}: of no picture {kind.replace('_', ' ')} are known; put a labels.json or the "
-                "published attribute file beside them (docs/training.md), or set its weight to 0"
+                f"losses.{name}: of no picture {loss.kind.replace('_', ' ')} are known; put a labels.json or "
+                "the published attribute file beside them (docs/training.md), or set its weight to 0"
             )
     averages = isinstance(config.average, SwaAverage | SwagAverage)
     if pictures.images.dtype == object and (config.augment.mix_probability or averages):

@@ -38,6 +38,7 @@ def test_the_shortest_path_is_that_of_the_recursion(shape: tuple[int, int], seed
 @pytest.mark.parametrize("at_once", [1, 7, 1 << 14])
 def test_aligned_distances_are_those_of_each_pair(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alignment, "PAIRS_AT_ONCE", at_once)
+    torch.manual_seed(0)
     left, right = torch.randn(3, 4, 5), torch.randn(6, 4, 5)
     found = aligned_distances(left, right)
     for row in range(3):
@@ -62,6 +63,7 @@ def test_a_person_in_a_box_that_is_cut_is_still_aligned() -> None:
 
 
 def test_the_triplets_are_those_that_are_hard_by_the_whole_person() -> None:
+    torch.manual_seed(0)
     stripes = torch.randn(6, 3, 4, requires_grad=True)
     labels = torch.tensor([0, 0, 0, 1, 1, 2])
     features = torch.tensor([[0.0], [0.5], [2.0], [3.0], [3.1], [9.0]])

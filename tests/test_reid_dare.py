@@ -201,15 +201,15 @@ def test_a_budget_that_no_exit_gives_is_refused(wanted: float) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_limits_let_the_surest_leave(seed: int) -> None:
-    sureness = np.random.default_rng(seed).normal(size=(3, 40))
+def test_thresholds_let_the_most_confident_exit(seed: int) -> None:
+    confidence = np.random.default_rng(seed).normal(size=(3, 40))
     shares = np.array([0.5, 0.3, 0.2])
-    leaves = budget.exit_stages(sureness, budget.learn_limits(sureness, shares))
+    leaves = budget.exit_stages(confidence, budget.learn_thresholds(confidence, shares))
     waiting = set(range(40))
     for stage, count in enumerate((20, 12)):
-        surest = sorted(waiting, key=lambda query: -sureness[stage, query])[:count]
-        assert set(np.flatnonzero(leaves == stage)) == set(surest)
-        waiting -= set(surest)
+        confident = sorted(waiting, key=lambda query: -confidence[stage, query])[:count]
+        assert set(np.flatnonzero(leaves == stage)) == set(confident)
+        waiting -= set(confident)
     assert set(np.flatnonzero(leaves == 2)) == waiting
 
 

@@ -66,9 +66,8 @@ WAYS: dict[str, dict[str, Any]] = {
 def test_every_way_trains_and_resumes_to_the_same_weights(
     market: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: str
 ) -> None:
-    torch.set_num_threads(1)
     schedule = {"kind": "cosine", "epochs": 5, "lr": 0.01, "warmup_epochs": 0}  # of four batches each
-    config = part_config(market, parts, schedule=schedule, **WAYS[parts])
+    config = part_config(market, parts, schedule=schedule, threads=1, **WAYS[parts])
     whole = run(tmp_path / "whole", config)
     run_and_kill(tmp_path / "cut", config, monkeypatch)
     assert weights(whole) == weights(run(tmp_path / "cut", config))
@@ -205,7 +204,6 @@ def test_the_pose_network_of_a_recipe_learns_nothing_more(market: str, tmp_path:
 def test_students_learn_from_each_other_and_the_first_is_kept(
     market: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    torch.set_num_threads(1)
     model = {"name": name, "settings": TINY}
     mutual = {
         "models": [{"name": "robust-reid-025x", "settings": TINY}] * 2,
@@ -213,7 +211,9 @@ def test_students_learn_from_each_other_and_the_first_is_kept(
         "ranks_hard": 0.5,
     }
     schedule = {"kind": "cosine", "epochs": 3, "lr": 0.01, "warmup_epochs": 0}
-    config = tiny_config(market, model=model, mutual=mutual, schedule=schedule, average={"kind": "ema"})
+    config = tiny_config(
+        market, model=model, mutual=mutual, schedule=schedule, average={"kind": "ema"}, threads=1
+    )
     whole = run(tmp_path / "whole", config)
     run_and_kill(tmp_path / "cut", config, monkeypatch)
     run(tmp_path / "cut", config)

@@ -93,7 +93,17 @@ def test_a_network_that_knows_quality_is_judged_by_it(tmp_path: Path) -> None:
     arguments = [str(weights), "--data", data, "--runtime", "pytorch", "--pool"]
     assert evaluate.main([*arguments, "attention"]) == 0
     assert evaluate.main([*arguments, "quality"]) == 0
-    assert evaluate.main([*arguments, "attention", "--aligned", "1"]) == 2
+
+
+@pytest.mark.parametrize(
+    "option", [("--pool", "quality"), ("--prior",), ("--center-cameras",), ("--query-expansion", "3")]
+)
+def test_aligned_ranking_refuses_what_it_would_not_heed(
+    capsys: pytest.CaptureFixture[str], option: tuple[str, ...]
+) -> None:
+    arguments = ["no.safetensors", "--data", "market1501=nowhere", "--aligned", "1", *option]
+    assert evaluate.main(arguments) == 2
+    assert f"--aligned: does not go with {option[0]}" in capsys.readouterr().err
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from foundation.config import dump_config, read_config
 from foundation.config_names import find_config
-from reid.config.losses import LABELS, NEEDS, LossConfig, Losses
+from reid.config.losses import NEEDS, NEEDS_LABELS, LossConfig, Losses
 from reid.config.schedules import CosineSchedule, ExponentialSchedule, StepsSchedule
 from reid.config.sections import (
     AdamConfig,
@@ -25,8 +25,8 @@ from reid.config.sections import (
 )
 
 __all__ = [
-    "LABELS",
     "NEEDS",
+    "NEEDS_LABELS",
     "RECIPES",
     "AdamConfig",
     "AdamWConfig",

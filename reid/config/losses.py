@@ -47,8 +47,8 @@ NEEDS: Mapping[str, str] = {
 }
 """What a network must give for a loss beside features: `parts` of `reid.models.part_network`."""
 
-LABELS: Mapping[str, str] = {"attributes": "attributes", "key_points": "key_points"}
-"""What must be known of the pictures, beside who is on them, for a loss."""
+NEEDS_LABELS = ("attributes", "key_points")
+"""Losses that learn from labels of the same name, beside who is on a picture."""
 
 
 class LossConfig(Section):
@@ -88,7 +88,7 @@ class LossConfig(Section):
         own = SETTINGS.get(self.kind, ("margin",))
         for name in ("margin", "smoothing", "scale", "rate"):
             if name not in own and getattr(self, name) != type(self).model_fields[name].default:
-                raise ValueError(f"{self.kind} has no {name}, only {', '.join(own)}")
+                raise ValueError(f"{self.kind} has no {name}, only {', '.join((*own, 'weight'))}")
         if "margin" in own and self.margin is None and self.kind not in NO_MARGIN:
             raise ValueError(f"{self.kind} needs a margin, for example 0.3")
         return self
