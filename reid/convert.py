@@ -36,7 +36,7 @@ class EmbeddingOnly(nn.Module):
 
 
 class EachOutput(nn.Module):
-    """A network whose embedding is all its ``outputs`` one behind the other, each of length 1."""
+    """A network whose embedding is the concatenation of its ``outputs``, each of length 1."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class EachOutput(nn.Module):
 
 
 class EmbeddingAnd(nn.Module):
-    """A network whose embedding is followed by another of its outputs, such as stripes, flattened."""
+    """A network whose embedding is followed by another output, such as stripes, flattened."""
 
     def __init__(self, name: str, model: nn.Module, beside: str) -> None:
         """Raises ReuniteError: The network has no such output."""

@@ -93,8 +93,8 @@ class WayOfRanking:
         center_cameras: Take the mean of each camera out (`reid.retrieval.center_cameras`).
         manifold: Rank on the smoothed manifold (`reid.manifold`); ``supervised`` by the training people.
         metric: Rank by a metric that is learnt from the training people (`reid.pair_metrics`).
-        aligned: What the aligned distance of stripes (`reid.alignment`) adds to that of the whole person.
-        stripes: How many follow an embedding, and the length of each.
+        aligned: Weight of the aligned distance of stripes (`reid.alignment`) beside that of the whole person.
+        stripes: How many stripes follow an embedding, and the length of each.
     """
 
     rerank: bool = False
@@ -178,7 +178,7 @@ def rank(queries: Embedded, gallery: Embedded, way: WayOfRanking, known: Embedde
 
 
 def _aligned(queries: EmbeddingArray, gallery: EmbeddingArray, way: WayOfRanking) -> EmbeddingArray:
-    """(Q, G) Euclidean distances of whole people and, weighed, the aligned ones of their stripes."""
+    """(Q, G) Euclidean distances of whole people plus the weighted aligned distances of their stripes."""
     import torch
 
     from reid.alignment import aligned_distances
@@ -271,7 +271,7 @@ def embed_records(
 
 
 def over_tracklets(embed: Embed, pool: Pool, beside: int) -> Embed:
-    """Embed pictures so long that the sum over a tracklet, as `embed_records` takes it, weighs them.
+    """Scale embeddings so that the sum over a tracklet, as `embed_records` takes it, is a weighted one.
 
     ``quality`` counts sharp pictures more: the variance of the Laplacian at one size. ``attention`` counts
     them by the exponential of the quality that the network gives behind the embedding (``beside`` is 1).

@@ -113,7 +113,7 @@ class Learner:
         self.optimiser.zero_grad()
         values: dict[str, float] = {}
         for part in batch.groups():
-            output, parts = self._look(forward, part, view, epoch)
+            output, parts = self._outputs_and_losses(forward, part, view, epoch)
             if not parts:
                 continue
             share = len(part.labels) / len(batch.labels)
@@ -130,10 +130,10 @@ class Learner:
             self.average.update(self.model.state_dict())
         return values
 
-    def _look(
+    def _outputs_and_losses(
         self, forward: Callable[[Tensor], ReidOutput], batch: Batch, view: int, epoch: float
     ) -> tuple[ReidOutput, dict[str, Tensor]]:
-        """What the network says of the pictures, and the parts of the loss, weighted."""
+        """Of one forward pass; the parts of the loss are weighted."""
         precision = self.config.precision
         outputs = []
         for part in batch.images:

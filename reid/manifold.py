@@ -1,7 +1,7 @@
 """Re-ranking on the supervised smoothed manifold: two pictures are alike if what is near them is.
 
-Pictures are nodes of a graph whose edges are affinities of near pictures. Of a pair of nodes what is known is
-spread to the pairs beside it, which gives the similarity Q = alpha P Q P' + (1 - alpha) L: P is the random
+Pictures are nodes of a graph whose edges are affinities of near pictures. What is known of a pair of nodes
+spreads to neighbouring pairs, which gives the similarity Q = alpha P Q P' + (1 - alpha) L: P is the random
 walk on the graph, L says which pairs are known to be one person, a picture with itself at least.
 
 Source: Bai et al. 2017 (arXiv:1703.08359), equations 2 to 6; reid-tutorial, "Supervised Smoothed Manifold".

@@ -1,6 +1,6 @@
-"""Students who learn from each other: what they say of classes, of distances, and of who is nearer.
+"""Mutual learning: students copy each other's classes, distances, and order of who is nearer.
 
-Each learns from the labels too; nobody is the teacher, so of each pair both copy the other, whose own side
+Each learns from the labels too. There is no teacher: in each pair of students both copy the other, whose side
 has no gradient.
 """
 
@@ -21,7 +21,7 @@ SCORE_SCALE, SCORE_POWER = 3.0, 3.0
 
 
 def over_pairs(copied: Callable[[Tensor, Tensor], Tensor], students: Sequence[Tensor]) -> Tensor:
-    """Mean over ordered pairs of students of what one still has to copy of the other; 0 for one alone."""
+    """Mean of a loss of two students over all ordered pairs of them; 0 for one alone."""
     parts = [copied(own, other.detach()) for own, other in permutations(students, 2)]
     return torch.stack(parts).mean() if parts else students[0].sum() * 0
 
@@ -44,7 +44,7 @@ def copied_distances(own: Tensor, other: Tensor) -> Tensor:
 
 
 def ranks_hard(student: Tensor, teacher: Tensor) -> Tensor:
-    """Mean over anchors of ``-log P(the teacher's order of the candidates)`` in the student's eyes.
+    """Mean over anchors of ``-log P(the teacher's order of the candidates)``, P by the student's scores.
 
     Args:
         student: (B, D), teacher: (B, E), of which each anchor ranks the next `CANDIDATES` pictures.
@@ -57,7 +57,7 @@ def ranks_hard(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def ranks_soft(student: Tensor, teacher: Tensor) -> Tensor:
-    """Mean over anchors of the Kullback-Leibler divergence of the chances of all orders, from the teacher's.
+    """Mean over anchors of ``KL(P_teacher || P_student)``, P over all orders of the candidates.
 
     Source: DarkRank (Chen et al. 2017, arXiv:1707.01220), equation 8.
     """
@@ -78,9 +78,9 @@ def candidate_scores(embeddings: Tensor) -> Tensor:
 
 
 def log_likelihood(scores: Tensor) -> Tensor:
-    """(...) logarithm of the chance of drawing K candidates in the order of their (..., K) scores.
+    """(...) log probability of drawing K candidates in the order of their (..., K) scores.
 
-    One is drawn after the other, each with a chance in proportion to ``exp(score)`` among those left
+    One is drawn after the other, with a probability in proportion to ``exp(score)`` among those left
     (Plackett and Luce).
     """
     left = scores.flip(-1).logcumsumexp(dim=-1).flip(-1)

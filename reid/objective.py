@@ -74,7 +74,7 @@ def loss_parts(
 
 
 def joined(outputs: Sequence[ReidOutput]) -> ReidOutput:
-    """What a network said about pictures one after the other, as if it had seen them at once."""
+    """The outputs for parts of a batch as those for the whole."""
     if len(outputs) == 1:
         return outputs[0]
     features, logits, others = (

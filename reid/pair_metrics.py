@@ -58,7 +58,7 @@ def learn_metric(kind: MetricKind, embeddings: EmbeddingArray, people: People) -
     """Learn from embeddings of people who are known.
 
     Args:
-        kind: Which.
+        kind: ``kissme`` or ``xqda``.
         embeddings: (N, D).
         people: Who is on the N pictures. Pairs by one camera teach nothing; an unknown camera is another
             one each time.

@@ -1,4 +1,4 @@
-"""Parts that key points of the body say: the network that finds them, GLAD and SpindleNet."""
+"""Parts of the body by key points: the network that finds these, GLAD and SpindleNet."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,8 @@ KEY_POINTS = (
 CROWN, NECK, HIPS = 0, 1, (8, 9)
 
 MARGIN = 0.06
-"""By which regions reach beyond their key points, as a share of the picture's height: flesh and error."""
+"""By which regions reach beyond their key points, as a share of the picture's height: a body is
+wider than its joints, and key points are inexact."""
 
 
 class Pose(nn.Module):
@@ -53,26 +54,26 @@ class Pose(nn.Module):
 
 
 class KeyPointHead(PartModule):
-    """`Pose` in training: gives ``key_points``, on which the loss of that name acts."""
+    """`Pose` in training."""
 
     def __init__(self) -> None:
         super().__init__()
         self.pose = Pose()
 
     def forward(self, images: Tensor, maps: Sequence[Tensor], run: Run) -> Parts:
-        """Of the pictures alone."""
+        """Gives ``key_points``, (B, K, 2)."""
         return Parts({}, {"key_points": self.pose(images)})
 
 
 class BodyParts(PartModule):
-    """What GLAD and SpindleNet share: a pose network that is taken as it is and learns nothing more."""
+    """What GLAD and SpindleNet share: a pose network that is not trained."""
 
     def __init__(self) -> None:
         super().__init__()
         self.pose = Pose().requires_grad_(False)
 
     def train(self, mode: bool = True) -> "BodyParts":
-        """The pose network keeps its statistics too."""
+        """As of every module, but that the statistics of the pose network stay as they are."""
         super().train(mode)
         self.pose.eval()
         return self
@@ -145,7 +146,7 @@ class Spindle(BodyParts):
     """Seven regions of the body, cut out of maps at two depths, and merged from the outside in.
 
     Both arms compete by the larger value and so do both legs; each pair competes with the part of the body
-    that it hangs on, and the three of the body are merged with the whole.
+    that it is attached to, and the three of the body are merged with the whole.
 
     Source: Zhao et al. 2017 (CVPR), "Spindle Net", section 4; reid-tutorial, "Feature Fusion Network".
     """

@@ -1,4 +1,4 @@
-"""DaRe: every stage of a network says who it is, and a learnt sum of all says it best."""
+"""DaRe: an embedding after every stage of a network, and their learnt sum."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,12 +21,12 @@ FUSED = "fused"
 """The output that is the sum of all stages."""
 
 State = tuple[Tensor, ...]
-"""What a stage leaves to the next."""
+"""What a stage passes to the next."""
 
 
 @dataclass(frozen=True, slots=True)
 class DareSettings:
-    """The network below, and how long the embeddings are."""
+    """Base, and heads of the stages."""
 
     base: str = "resnet50"
     """resnet50, densenet201 (both of torchvision, pictures of 256x128) or robust-reid-025x (160x64)."""
@@ -66,7 +66,7 @@ class Trunk(nn.Module):
         raise NotImplementedError
 
     def pooled(self, stage: int, state: State) -> Tensor:
-        """(B, lengths[stage]) of the map that a stage left."""
+        """(B, lengths[stage]) of what a stage passes on."""
         pooled: Tensor = self.pools[stage](state[0])
         return pooled
 

@@ -30,7 +30,7 @@ class Parts(NamedTuple):
 
 
 class PartModule(nn.Module):
-    """What they have in common."""
+    """Base of all ways of looking at parts."""
 
     names: tuple[str, ...] = ()
     """Of the features that it gives."""

@@ -1,4 +1,4 @@
-"""Several networks that are trained together, so that each learns from what the others say."""
+"""Several networks that are trained together, so that each learns from the outputs of the others."""
 
 from collections.abc import Mapping, Sequence
 
@@ -46,5 +46,5 @@ def first_student(model: nn.Module) -> nn.Module:
 
 
 def of_students(named: Mapping[str, Tensor], name: str) -> list[Tensor]:
-    """What all students that have an output of this name say, the first one's before the others'."""
+    """The outputs of this name of all students that have one, in the order of the students."""
     return [value for key, value in named.items() if key == name or key.partition("/")[2] == name]
