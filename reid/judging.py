@@ -159,6 +159,8 @@ def rank(queries: Embedded, gallery: Embedded, way: WayOfRanking, known: Embedde
         return Ranking(score_distances(distances, queries.people, gallery.people), lambda: distances)
     if way.center_cameras:
         queries, gallery = center_both_sides(queries, gallery)
+        if known is not None:
+            known = replace(known, embeddings=center_cameras(known.embeddings, known.people.cameras))
     expanded = queries.embeddings
     if way.query_expansion:
         expanded = expand_queries(expanded, gallery.embeddings, way.query_expansion)

@@ -1,9 +1,13 @@
 """Learnt metrics against sums over every pair."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from foundation.errors import ReuniteError
+from reid.data import Record
+from reid.judging import Embedded, WayOfRanking, center_both_sides, rank
 from reid.pair_metrics import (
     METRICS,
     RIDGE,
@@ -12,7 +16,7 @@ from reid.pair_metrics import (
     pair_covariances,
     principal_components,
 )
-from reid.retrieval import People, score_distances, score_embeddings
+from reid.retrieval import People, center_cameras, normalise, score_distances, score_embeddings
 
 
 def some_people(count: int, pictures: int, seed: int, length: int = 6) -> tuple[np.ndarray, People]:
@@ -76,6 +80,19 @@ def test_kissme_is_the_difference_of_the_inverse_covariances() -> None:
     )
     found = metric.projection * metric.weights @ metric.projection.T
     np.testing.assert_allclose(found, same - different, rtol=1e-3, atol=1e-5)
+
+
+def test_known_people_are_centred_like_those_who_are_judged() -> None:
+    sides = []
+    for seed in range(3):
+        embeddings, people = some_people(20, 4, seed)
+        records = tuple(Record("", *it) for it in zip(people.persons, people.cameras, strict=True))
+        sides.append(Embedded(normalise(embeddings + 3 * people.cameras[:, None]), records, ()))
+    queries, gallery, known = sides
+    found = rank(queries, gallery, WayOfRanking(metric="xqda", center_cameras=True), known).distances()
+    centred = replace(known, embeddings=center_cameras(known.embeddings, known.people.cameras))
+    by_hand = rank(*center_both_sides(queries, gallery), WayOfRanking(metric="xqda"), centred).distances()
+    np.testing.assert_allclose(found, by_hand)
 
 
 def test_principal_components_are_those_of_the_whole_decomposition() -> None:

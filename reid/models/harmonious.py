@@ -49,6 +49,14 @@ def conv_norm(
     return nn.Sequential(*layers, nn.ReLU(inplace=True)) if relu else nn.Sequential(*layers)
 
 
+def make_stem(width: int, instance: bool) -> nn.Sequential:
+    """The first convolution, from pictures to half their size; its norm may be an instance norm."""
+    stem = conv_norm(3, width, kernel=3, stride=2)
+    if instance:
+        stem[1] = nn.InstanceNorm2d(width, affine=True)
+    return stem
+
+
 def check_widths(name: str, widths: Sequence[int]) -> None:
     """Raise ReuniteError unless blocks can cut these channels into quarters."""
     if any(width < 1 or width % 4 for width in widths):
@@ -215,9 +223,7 @@ class HarmoniousNetwork(nn.Module):
         self.embedding_length = 2 * head_length
         self.unit_heads = unit_heads
         self.widths = tuple(widths)
-        self.stem = conv_norm(3, stem_width, kernel=3, stride=2)
-        if instance_stem:
-            self.stem[1] = nn.InstanceNorm2d(stem_width, affine=True)
+        self.stem = make_stem(stem_width, instance_stem)
         self.stages = nn.ModuleList(stages)
         self.attentions = nn.ModuleList(HarmoniousAttention(width) for width in widths)
         self.local_blocks = nn.ModuleList(local_blocks)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from foundation.errors import ReuniteError
 from reid.models.body import Glad, KeyPointHead, Spindle
-from reid.models.harmonious import SoftAttention, conv_norm, initialise_all
+from reid.models.harmonious import SoftAttention, initialise_all, make_stem
 from reid.models.heads import (
     Head,
     ReidOutput,
@@ -23,13 +23,12 @@ from reid.models.heads import (
     to_unit_length,
 )
 from reid.models.parts import (
-    AttributeHead,
     Bilinear,
     Glimpses,
+    LinearOutput,
     LocalStripes,
     PartHeads,
     PartModule,
-    QualityHead,
     StripeLstm,
 )
 from reid.models.robust_reid import RobustReidSettings, make_stage
@@ -85,9 +84,7 @@ class PartNetwork(nn.Module):
         self.preprocess = DEFAULT
         self.unit_heads = settings.unit_heads
         self.attribute_share = settings.attribute_share
-        self.stem = conv_norm(3, settings.stem_width, kernel=3, stride=2)
-        if settings.instance_stem:
-            self.stem[1] = nn.InstanceNorm2d(settings.stem_width, affine=True)
+        self.stem = make_stem(settings.stem_width, settings.instance_stem)
         inputs = (settings.stem_width, *widths[:-1])
         self.stages = nn.ModuleList(
             make_stage(before, width, repeats, settings.shuffle)
@@ -162,6 +159,8 @@ def make_parts(settings: PartSettings) -> PartModule | None:
         case "spindle":
             return Spindle(channels, length)
         case "attributes":
-            return AttributeHead(channels, count)
+            return LinearOutput("attributes", channels, count)
         case "quality":
-            return QualityHead(channels)
+            quality = LinearOutput("quality", channels, 1)
+            nn.init.zeros_(quality.linear.weight)  # pictures weigh alike, which is the mean
+            return quality

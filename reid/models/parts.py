@@ -194,30 +194,20 @@ def pool_boxes(maps: Tensor, boxes: Tensor) -> Tensor:
     return torch.einsum("bchw,brh,brw->brc", maps, down, across) / area[..., None]
 
 
-class AttributeHead(PartModule):
-    """ACRN: what somebody wears and carries, from the whole person.
+class LinearOutput(PartModule):
+    """An output that is linear in the mean of the last maps: attributes, or quality.
+
+    Attributes are what somebody wears and carries (ACRN). The quality of a picture is for attention over the
+    pictures of a tracklet, which are weighted by its softmax.
 
     Source: Schumann and Stiefelhagen 2017 (CVPRW), "Person re-identification by deep learning
     attribute-complementary information"; reid-tutorial, "ReID with Person Attributes".
     """
 
-    def __init__(self, channels: int, count: int) -> None:
+    def __init__(self, name: str, channels: int, count: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(channels, count)
+        self.name, self.linear = name, nn.Linear(channels, count)
 
     def forward(self, images: Tensor, maps: Sequence[Tensor], run: Run) -> Parts:
-        """Gives ``attributes``, (B, count) logits."""
-        return Parts({}, {"attributes": self.linear(maps[-1].mean(dim=(2, 3)))})
-
-
-class QualityHead(PartModule):
-    """How much a picture says about its tracklet, for learnt attention over the pictures of one."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(channels, 1)
-        nn.init.zeros_(self.linear.weight)  # all pictures alike, which is the mean
-
-    def forward(self, images: Tensor, maps: Sequence[Tensor], run: Run) -> Parts:
-        """Gives ``quality``, (B, 1); the softmax of it over a tracklet weighs its pictures."""
-        return Parts({}, {"quality": self.linear(maps[-1].mean(dim=(2, 3)))})
+        """Gives (B, count) under its name."""
+        return Parts({}, {self.name: self.linear(maps[-1].mean(dim=(2, 3)))})
