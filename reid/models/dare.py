@@ -170,7 +170,7 @@ class CompactStages(Trunk):
         blocks = self.stages[stage], self.attentions[stage], self.local_blocks[stage]
         local = locals_[0].flatten(0, 1) if locals_ else None
         maps, local = run_stage(*blocks, REGION_SIZES[stage], maps, local)
-        return maps, local.unflatten(0, (-1, REGIONS))
+        return maps, local.unflatten(0, (-1, REGIONS))  # type: ignore[no-untyped-call]
 
     def pooled(self, stage: int, state: State) -> Tensor:
         """(B, lengths[stage]) of the whole map and of each stripe."""
