@@ -94,10 +94,7 @@ def outputs_of(name: str, part: LossConfig, output: ReidOutput) -> dict[str, Ten
     Raises:
         ReuniteError: The network has none of such a name.
     """
-    if part.kind == "cross_entropy":
-        known = output.logits
-    else:
-        known = {of: feature for of, feature in output.features.items() if feature.ndim == 2}
+    known = output.logits if part.kind == "cross_entropy" else output.features
     if (needed := NEEDS.get(part.kind)) is not None:
         if needed not in output.others:
             raise ReuniteError(

@@ -12,7 +12,7 @@ from reid import losses
 from reid.config import DistillationConfig, LossConfig, Losses
 from reid.distillation import Teacher, Teachers
 from reid.models import ReidOutput
-from reid.objective import distillation_parts, loss_parts, outputs_of
+from reid.objective import distillation_parts, loss_parts
 from reid.runtime import Embedder
 from reid.training_pictures import Batch
 
@@ -71,12 +71,6 @@ def test_a_part_acts_on_the_outputs_that_it_names() -> None:
     nowhere = config(one={"kind": "cross_entropy", "outputs": ["stage9"]})
     with pytest.raises(ReuniteError, match=r"losses.one.outputs: .* 'stage9' .* known are global, local"):
         loss_parts(nowhere, found, LABELS, {})
-
-
-def test_maps_of_local_features_wait_for_a_loss_that_names_them() -> None:
-    found = output()
-    found.features["stripes"] = torch.randn(6, 8, 4)
-    assert list(outputs_of("metric", config(metric={"weight": 1})["metric"], found)) == ["global", "local"]
 
 
 def test_a_part_of_weight_0_is_left_out() -> None:

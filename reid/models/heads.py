@@ -16,8 +16,7 @@ class ReidOutput(NamedTuple):
 
     Attributes:
         embedding: (B, D) what is compared at test, each row of length 1.
-        features: By the name of a head, stage or part, (B, E) on which metric losses act; a map of local
-            features is (B, parts, E).
+        features: By the name of a head, stage or part, (B, E) on which metric losses act.
         logits: By the same names, (B, classes); empty where the network was built without classes.
         others: Outputs that show no person by themselves, for losses of their own: stripes, key points.
     """
