@@ -122,7 +122,7 @@ class Preprocess:
         """
         if {*values, "keep_aspect"} != set(cls.__dataclass_fields__):
             raise ReuniteError(
-                f"preprocess: needs exactly {', '.join(cls.__dataclass_fields__)}, "
+                "preprocess: needs exactly height, width, mean, std (and keep_aspect where it is true), "
                 f"got {', '.join(map(str, values)) or 'nothing'}"
             )
         try:

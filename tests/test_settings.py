@@ -12,7 +12,7 @@ from pydantic import Field
 from foundation.config import ConfigError, Section, read_config
 from foundation.config_names import CONFIGS, find_config
 from foundation.settings import settings_of
-from reid.config import TrainConfig
+from reid.config import RECIPES, TrainConfig
 from reid.config import load_config as load_recipe
 from tracker.cli import main
 from tracker.config import CONFIGS_OF_RUNS, RunConfig, load_config
@@ -103,7 +103,7 @@ def test_a_name_of_nothing_lists_the_names_and_a_path_elsewhere_its_name(
 
 def test_every_file_of_configs_has_a_name() -> None:
     files = set(CONFIGS.rglob("*.yaml"))
-    patterns = (*CONFIGS_OF_RUNS, "reid/*.yaml")
+    patterns = (*CONFIGS_OF_RUNS, *RECIPES)
     assert {find_config(path.relative_to(CONFIGS).with_suffix(""), patterns) for path in files} == files
 
 
