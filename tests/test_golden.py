@@ -1,4 +1,4 @@
-"""End-to-end scores that may only rise; tests/golden/ holds them, rounded down to a thousandth."""
+"""End-to-end scores that may only rise; tests/golden/ holds them rounded down, as processors differ."""
 
 import json
 from pathlib import Path
