@@ -73,6 +73,18 @@ def refuse_changed_cameras(
         raise ReuniteError("cannot resume: " + "; ".join(lost))
 
 
+def refuse_another(config: RunConfig, cameras: Sequence[CameraName], name: CameraName) -> None:
+    """See that a live run can take one more camera, of this name.
+
+    Raises:
+        ReuniteError: Files say nothing of it, or there is one of that name.
+    """
+    if "file" in (config.detector.kind, config.camera_motion.kind):
+        raise ReuniteError("what is read from files says nothing of another camera; start with a detector")
+    if name.casefold() in {it.casefold() for it in cameras}:
+        raise ReuniteError(f"there is a camera {name!r} already; give it another name")
+
+
 def with_starts(config: RunConfig, reports: Mapping[CameraName, CameraReport]) -> RunConfig:
     """With what was found of when recordings began, in seconds: a resumed run must take the same."""
     starts = {camera: it.start_s for camera, it in reports.items() if it.start_known_from}

@@ -22,6 +22,7 @@ from tracker.recording.checkpoint import Checkpoints, Progress, load_checkpoint,
 from tracker.recording.drawing import draw_videos
 from tracker.recording.fitness import (
     picture_sizes,
+    refuse_another,
     refuse_changed_cameras,
     refuse_unusable,
     with_starts,
@@ -102,9 +103,7 @@ class TrackingRun:
             refuse_changed_cameras(self.progress.cameras, self.source, done)
             self.progress.cameras = self.cameras
             locations = locate_cameras(config.source, config.reading.secret_path_parts)
-            working = {
-                camera: locations[camera] for camera, it in self.source.reports.items() if not it.problem
-            }
+            working = {name: locations[name] for name, it in self.source.reports.items() if not it.problem}
             embedder = build_embedder(config.embedder)
             self.network = embedder.network
             self._people = RunPeople(config, embedder.network, is_live=self.source.is_live)
@@ -173,12 +172,7 @@ class TrackingRun:
         """
         if not isinstance(self.source, LiveSource) or not self._live:
             raise ReuniteError("recordings are played here: a camera can be added where cameras are live")
-        if "file" in (self.config.detector.kind, self.config.camera_motion.kind):
-            raise ReuniteError(
-                "what is read from files says nothing of another camera; start with a detector"
-            )
-        if camera.name.casefold() in {it.casefold() for it in self.cameras}:
-            raise ReuniteError(f"there is a camera {camera.name!r} already; give it another name")
+        refuse_another(self.config, self.cameras, camera.name)
         self._live.add_camera(camera.name)  # first, as it may fail
         self.tracker.add_camera(camera.name)
         self.cameras.append(camera.name)
