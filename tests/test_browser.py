@@ -1,6 +1,5 @@
 """The page in a real browser, at a real server that tracks the sample scene."""
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,7 @@ import av
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser import PATIENT_MS, ROOT, LiveSite, MakeWindow, Window, missing_for_browser, open_browser
+from tests.browser import PATIENT_MS, ROOT, LiveSite, MakeWindow, Window, open_browser
 from tracker.live.accounts import Accounts
 from tracker.live.rights import Role
 from tracker.live.site import Site
@@ -73,10 +72,6 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if reason := missing_for_browser():
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
     with open_browser() as browser:
         yield browser
 
@@ -216,8 +211,8 @@ def test_a_zone_that_is_drawn_counts_people(open_window: MakeWindow) -> None:
 def test_two_people_are_merged_and_that_is_taken_back(open_window: MakeWindow) -> None:
     window = open_window()
     page = window.go("people")
-    wait_for_people(window, 2)
-    one, other = sorted(wait_for_people(window, 2))[:2]
+    # By the fifth the tracker has settled who the first two are, and does not merge them itself meanwhile.
+    one, other = sorted(wait_for_people(window, 5))[:2]
     page = window.go(f"people/{one}")
     page.get_by_role("button", name="Merge").click()
     dialog = page.get_by_role("dialog")
