@@ -9,8 +9,8 @@ machine hits all alike. The table holds the median over the rounds and the quart
 the ratios within each round. Without a word behind it, OpenVINO computes in bfloat16 where the CPU can.
 Preprocessing (resize, normalise) is a row of its own and in no other. Ours have random weights unless they
 are given, and INT8 is calibrated on drawn pictures: speed depends on neither. What INT8 loses says
-``reid.export``, who finds more people ``reid.evaluate``. Where there is a GPU, PyTorch and ONNX Runtime take
-it; ``CUDA_VISIBLE_DEVICES=`` in front keeps them on the CPU.
+``reunite export``, who finds more people ``reunite judge``. Where there is a GPU, PyTorch and ONNX Runtime
+take it; ``CUDA_VISIBLE_DEVICES=`` in front keeps them on the CPU.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from foundation.arrays import Image
 from foundation.errors import ReuniteError
 from reid.checkpoint import load_model, save_weights
 from reid.convert import to_openvino
-from reid.export import quantise
+from reid.exporting import quantise
 from reid.models import build_model
 from reid.preprocess import DEFAULT
 from reid.runtime import OPENERS, Embedder, Runtime, open_embedder

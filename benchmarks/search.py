@@ -124,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("data", help="a data set as reid.train names it, for example market1501=PATH")
+    parser.add_argument("data", help="a data set as reunite train names it, for example market1501=PATH")
     parser.add_argument(
         "--embedder", nargs="+", default=[], metavar="KEY=VALUE", help="settings of the embedder"
     )

@@ -167,7 +167,7 @@ def _ready_to_trace(model: nn.Module, preprocess: Preprocess) -> Iterator[tuple[
     )
     with warnings.catch_warnings(), torch.no_grad():
         # Tracing is deprecated, and the exporters warn of what they do themselves; the outcome is compared
-        # with the network by `reid.export`.
+        # with the network by `reid.exporting`.
         warnings.simplefilter("ignore")
         yield EmbeddingOnly(model.cpu().eval()).eval(), pictures
 

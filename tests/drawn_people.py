@@ -10,7 +10,7 @@ import safetensors.torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from reid import train as training
+from reid import training
 from reid.config import TrainConfig
 from reid.schedule import learning_rate
 

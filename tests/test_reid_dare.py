@@ -11,7 +11,7 @@ import torch
 
 from foundation.errors import ReuniteError
 from foundation.onnx_session import open_onnx
-from reid import budget, evaluate, export
+from reid import budget, evaluate, exporting
 from reid.checkpoint import load_model
 from reid.config import load_config
 from reid.models import build_model
@@ -171,7 +171,7 @@ def test_every_runtime_gives_each_stage_of_any_number_of_pictures(trained: Path)
 @pytest.mark.slow
 def test_exported_stages_share_their_work(trained: Path, tmp_path: Path) -> None:
     model, preprocess, _ = load_model(trained / "weights.safetensors")
-    written = export.export_stages(model, preprocess, "onnx", tmp_path / "dare.onnx")
+    written = exporting.export_stages(model, preprocess, "onnx", tmp_path / "dare.onnx")
     assert [path.name for path, _ in written] == [f"dare-stage{number}.onnx" for number in (1, 2, 3)]
     given = [PICTURES.numpy()]
     for path, _ in written:
@@ -180,8 +180,9 @@ def test_exported_stages_share_their_work(trained: Path, tmp_path: Path) -> None
         embedding, *given = session.run(None, dict(zip(names, given, strict=True)))
     with torch.inference_mode():
         assert embedding == pytest.approx(model(PICTURES).embedding.numpy(), abs=1e-4)
+    other = build_model("robust-reid-025x", **TINY)
     with pytest.raises(ReuniteError, match="goes with --to onnx and the weights of a network in stages"):
-        export.export_stages(build_model("robust-reid-025x", **TINY), preprocess, "onnx", tmp_path / "a.onnx")
+        exporting.export_stages(other, preprocess, "onnx", tmp_path / "a.onnx")
 
 
 @pytest.mark.parametrize("wanted", [10.0, 13.0, 20.0, 31.0, 40.0])

@@ -14,7 +14,7 @@ from reid import losses
 from reid.augment import Augmenter
 from reid.checkpoint import load_model
 from reid.config import AugmentConfig, BatchConfig, load_config
-from reid.export import export_model
+from reid.exporting import export_model
 from reid.models import build_model
 from reid.preprocess import Preprocess
 from reid.runtime import open_embedder

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from foundation.errors import ReuniteError
-from reid import export
+from reid import export, exporting
 from reid.checkpoint import save_weights
 from reid.convert import to_openvino
 from reid.data import open_dataset, read_pictures
-from reid.export import INT8_KEY, MAX_DIFFERENCE, SUFFIXES, export_model
+from reid.export import SUFFIXES
+from reid.exporting import INT8_KEY, MAX_DIFFERENCE, export_model
 from reid.judging import judge
 from reid.models import ReidOutput, build_model
 from reid.preprocess import DEFAULT, PREPROCESS_KEY, Preprocess
@@ -144,7 +145,7 @@ def test_weights_that_are_not_there_are_named(tmp_path: Path, capsys: pytest.Cap
 def test_int8_stays_near_to_32_bits(tmp_path: Path) -> None:
     model = SmallNetwork().eval()
     pictures = PREPROCESS(pictures_of_people(20))
-    quantised = export.quantise(to_openvino(model, PREPROCESS), pictures)
+    quantised = exporting.quantise(to_openvino(model, PREPROCESS), pictures)
     kinds = {operation.get_type_name() for operation in quantised.get_ordered_ops()}
     assert "FakeQuantize" in kinds
     out = tmp_path / "int8.xml"
@@ -176,7 +177,7 @@ def test_a_rare_peak_is_not_cut_off() -> None:
     network = NotNormalised().eval()
     with torch.inference_mode():
         expected = network(torch.from_numpy(pictures[7:8])).embedding.numpy()
-    quantised = export.quantise(to_openvino(network, PREPROCESS), pictures)
+    quantised = exporting.quantise(to_openvino(network, PREPROCESS), pictures)
     found = np.asarray(openvino.Core().compile_model(quantised, "CPU")(pictures[7:8])[0])
     assert np.abs(found - expected).max() < 0.02 * np.abs(expected).max()
 
@@ -192,7 +193,7 @@ class TwoConvolutions(SmallNetwork):
 
 def test_the_first_convolution_stays_in_32_bits() -> None:
     pictures = PREPROCESS(pictures_of_people(20))
-    quantised = export.quantise(to_openvino(TwoConvolutions(), PREPROCESS), pictures)
+    quantised = exporting.quantise(to_openvino(TwoConvolutions(), PREPROCESS), pictures)
     convolutions = [part for part in quantised.get_ordered_ops() if part.get_type_name() == "Convolution"]
     inputs = [part.input_value(0).get_node().get_type_name() for part in convolutions]
     assert inputs == ["Parameter", "FakeQuantize"]
@@ -254,8 +255,8 @@ def test_int8_is_calibrated_on_nobody_who_is_judged(
         seen.append(pictures)
         return model
 
-    monkeypatch.setattr(export, "quantise", leave_as_it_is)
-    export.export_int8(market, tiny)
+    monkeypatch.setattr(exporting, "quantise", leave_as_it_is)
+    exporting.export_int8(market, tiny)
     dataset = open_dataset(market)
     assert np.array_equal(seen[0], DEFAULT(read_pictures(dataset.images, dataset.train).images))
     about = about_int8(tiny)
@@ -271,11 +272,11 @@ def test_a_great_loss_by_int8_is_warned_of(
         model.set_rt_info(json.dumps(blind.to_dict()), [PREPROCESS_KEY])
         return model
 
-    monkeypatch.setattr(export, "quantise", see_nothing)
-    export.export_int8(market, tiny)
+    monkeypatch.setattr(exporting, "quantise", see_nothing)
+    exporting.export_int8(market, tiny)
     about = about_int8(tiny)
     loss = 100 * (about["fp32"]["mAP"] - about["int8"]["mAP"])
-    assert loss > export.MAX_INT8_LOSS
+    assert loss > exporting.MAX_INT8_LOSS
     assert f"loses {loss:.2f} points of mAP, more than 0.5" in capsys.readouterr().err
 
 
@@ -293,5 +294,5 @@ def test_int8_needs_people_to_train_on_and_people_to_find(
     for picture in (tmp_path / "market" / missing).iterdir():
         picture.unlink()
     with pytest.raises(ReuniteError, match=message):
-        export.export_int8(market, tiny)
+        exporting.export_int8(market, tiny)
     assert not tiny.with_name("tiny-int8.xml").exists()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from reid import evaluate, export, train
+from reid import evaluate, export, exporting, train
 from reid.checkpoint import load_model, save_weights
 from reid.models import build_model
 from reid.preprocess import DEFAULT
@@ -108,7 +108,7 @@ def test_an_exported_network_is_the_trained_one(
         expected = model(torch.from_numpy(preprocess(crops))).embedding.numpy()
     embedder = open_embedder(out, batch_size=4, exact=True)
     assert embedder.runtime.startswith(runtime)
-    assert np.abs(embedder.embed(crops) - expected).max() < export.MAX_DIFFERENCE
+    assert np.abs(embedder.embed(crops) - expected).max() < exporting.MAX_DIFFERENCE
     expected_figures = judged(trained, market, tmp_path / "ours.json", "pytorch")
     found_figures = judged(out, market, tmp_path / "theirs.json", runtime)
     assert found_figures == pytest.approx(expected_figures, abs=1e-6)

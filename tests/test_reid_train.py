@@ -13,8 +13,7 @@ import torchvision
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 
-from reid import learner
-from reid import train as training
+from reid import learner, train
 from reid.augment import Augmenter
 from reid.checkpoint import load_model, save_weights
 from reid.config import AugmentConfig, TrainConfig, load_config
@@ -238,22 +237,22 @@ def test_the_command_makes_a_new_folder_each_time_and_resumes(
     )
     runs = ["--runs", str(tmp_path / "runs")]
     start = [str(recipe), "--data", market, "--set", "schedule.epochs=1", *runs]
-    assert training.main(start) == 0
-    assert training.main(start) == 0
+    assert train.main(start) == 0
+    assert train.main(start) == 0
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["tiny", "tiny2"]
     said = capsys.readouterr().out
     assert "epoch 1.00/1, " in said
     assert f"reunite judge {tmp_path / 'runs' / 'tiny2' / 'weights.safetensors'}" in said
     before = weights(tmp_path / "runs" / "tiny")
     resume = ["--resume", str(tmp_path / "runs" / "tiny")]
-    assert training.main(resume) == 0
+    assert train.main(resume) == 0
     assert weights(tmp_path / "runs" / "tiny") == before
     further = ["--set", "schedule.epochs=2", "--set", "losses.cross_entropy.weight=0.5"]
-    assert training.main([*resume, *further]) == 0
+    assert train.main([*resume, *further]) == 0
     assert weights(tmp_path / "runs" / "tiny") != before
     config = load_config(tmp_path / "runs" / "tiny" / "config.yaml")
     assert (config.schedule.epochs, config.losses["cross_entropy"].weight) == (2, 0.5)
-    assert training.main([*resume, "--set", "optimiser={kind: adam}"]) == 2
+    assert train.main([*resume, "--set", "optimiser={kind: adam}"]) == 2
     assert "the checkpoint was made with optimiser" in capsys.readouterr().err
     assert load_config(tmp_path / "runs" / "tiny" / "config.yaml") == config
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from foundation.errors import ReuniteError
-from reid import train as training
+from reid import train, training
 from reid.config import dump_config
 from reid.data import open_dataset
 from reid.distillation import teacher_embeddings
@@ -66,11 +66,11 @@ def test_data_that_is_not_there_leaves_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert training.main(["reid/robust-reid-025x", "--data", "market1501=nowhere"]) == 2
+    assert train.main(["reid/robust-reid-025x", "--data", "market1501=nowhere"]) == 2
     assert "nowhere does not exist" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "runs").mkdir()
-    assert training.main(["reid/robust-reid-025x", "--data", "market1501=nowhere"]) == 2
+    assert train.main(["reid/robust-reid-025x", "--data", "market1501=nowhere"]) == 2
     assert list(tmp_path.rglob("*")) == [tmp_path / "runs"]  # which was there before
 
 
@@ -84,16 +84,16 @@ def test_unreadable_pictures_are_named_skipped_and_counted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     market = draw_market(tmp_path / "market")
-    train = sorted((tmp_path / "market" / "bounding_box_train").iterdir())
-    train[0].write_bytes(b"")
-    train[5].write_bytes(b"no picture")
+    files = sorted((tmp_path / "market" / "bounding_box_train").iterdir())
+    files[0].write_bytes(b"")
+    files[5].write_bytes(b"no picture")
     with caplog.at_level(logging.WARNING):
         pictures = read_training_pictures([open_dataset(market)], Preprocess(32, 16))
     assert len(pictures) == PEOPLE * PICTURES - 2
-    assert train[0].name in caplog.text
-    assert train[5].name in caplog.text
+    assert files[0].name in caplog.text
+    assert files[5].name in caplog.text
     assert "2 of 24 training pictures cannot be read" in caplog.text
-    assert train[0].name not in [Path(pictures.name(row)).name for row in range(len(pictures))]
+    assert files[0].name not in [Path(pictures.name(row)).name for row in range(len(pictures))]
 
 
 def test_a_batch_that_cannot_be_filled_is_refused(market: str, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_other_data_than_the_run_began_with_is_refused(tmp_path: Path) -> None:
 def test_the_command_says_what_is_wrong(
     arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert training.main(arguments) == 2
+    assert train.main(arguments) == 2
     assert words in capsys.readouterr().err
 
 
@@ -175,7 +175,7 @@ def test_data_that_is_a_file_ends_the_command_with_a_sentence_and_leaves_no_fold
 ) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(dump_config(tiny_config(f"folder={recipe}")), encoding="utf-8")
-    assert training.main([str(recipe), "--runs", str(tmp_path / "runs")]) == 2
+    assert train.main([str(recipe), "--runs", str(tmp_path / "runs")]) == 2
     assert f"{recipe} cannot be read (Not a directory)" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
 
@@ -196,11 +196,11 @@ def test_a_label_that_is_no_number_ends_the_command_and_leaves_no_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     market = draw_market(tmp_path / "market")
-    train = tmp_path / "market" / "bounding_box_train"
-    next(train.iterdir()).rename(train / "anna_c1s1_000000_00.png")
+    folder = tmp_path / "market" / "bounding_box_train"
+    next(folder.iterdir()).rename(folder / "anna_c1s1_000000_00.png")
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(dump_config(tiny_config(market)), encoding="utf-8")
-    assert training.main([str(recipe), "--runs", str(tmp_path / "runs")]) == 2
+    assert train.main([str(recipe), "--runs", str(tmp_path / "runs")]) == 2
     assert "anna_c1s1_000000_00.png" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
 
@@ -210,7 +210,7 @@ def test_a_folder_that_cannot_be_made_is_named(
 ) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(dump_config(tiny_config(market)), encoding="utf-8")
-    assert training.main([str(recipe), "--runs", str(recipe)]) == 2
+    assert train.main([str(recipe), "--runs", str(recipe)]) == 2
     assert f"{recipe / 'tiny'}: cannot make the folder of the run" in capsys.readouterr().err
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "NEEDS",
     "NEEDS_LABELS",
     "RECIPES",
+    "RUN_CONFIG",
     "AdamConfig",
     "AdamWConfig",
     "AugmentConfig",
@@ -54,6 +55,9 @@ __all__ = [
 
 RECIPES = ("reid/*.yaml", "reid/ablation/*.yaml")
 """Those of ``configs/`` that `load_config` takes by their names."""
+
+RUN_CONFIG = "config.yaml"
+"""In the folder of a run: what it trains by."""
 
 
 def load_config(path: Path | str, overrides: Sequence[str] = ()) -> TrainConfig:
