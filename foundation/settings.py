@@ -70,7 +70,10 @@ def _settings_below(
             ),
             type=" or ".join(_type_of(branch) for branch in branches),
             bounds=", ".join(
-                text.format(branch[it]) for branch in branches for it, text in BOUNDS.items() if it in branch
+                text.format(_number(branch[it]))
+                for branch in branches
+                for it, text in BOUNDS.items()
+                if it in branch
             ),
             default=as_yaml(field["default"]) if "default" in field and not below else "",
             is_section=bool(below),
@@ -104,3 +107,8 @@ def _type_of(field: Mapping[str, Any]) -> str:
         return f"list of {len(field['prefixItems'])} x {_type_of(field['prefixItems'][0])}"
     names = {"string": "text", "boolean": "true or false", "integer": "whole number", "array": "list"}
     return names.get(field["type"], str(field["type"]))
+
+
+def _number(bound: object) -> object:
+    """A whole number without a fraction: some versions of pydantic write 0.0 for 0."""
+    return f"{bound:.0f}" if isinstance(bound, float) and bound.is_integer() else bound

@@ -21,6 +21,9 @@ from reid.preprocess import PREPROCESS_KEY, Preprocess
 
 INPUT, OUTPUT = "pictures", "embedding"
 
+OPSET = 18
+"""Of ONNX files: from 20 on GridSample has names that OpenVINO knows only since 2026.1."""
+
 
 class EmbeddingOnly(nn.Module):
     """A network that gives nothing but its embedding."""
@@ -117,6 +120,7 @@ def _export_onnx(
         network,
         given,
         dynamo=True,
+        opset_version=OPSET,
         input_names=names,
         output_names=outputs,
         dynamic_shapes=(shapes,) if isinstance(network, StageOnly) else shapes,

@@ -24,7 +24,7 @@ def table_of(pairs: dict[int, FramePair], file: Path) -> Any:
 def what_happened(events: Any) -> list[tuple[Any, ...]]:
     """Its rows, each with its frame, in an order that does not depend on who wrote them."""
     rows = events.reset_index()[["FrameId", "Type", "OId", "HId", "D"]]
-    rows = rows[rows.Type.isin(["RAW", "MATCH", "SWITCH", "MISS", "FP"])].fillna(-1.0)
+    rows = rows.astype({"Type": str})[rows.Type.isin(["RAW", "MATCH", "SWITCH", "MISS", "FP"])].fillna(-1.0)
     return sorted(tuple(row) for row in rows.round(9).itertuples(index=False))
 
 

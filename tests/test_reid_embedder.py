@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
 from foundation.arrays import BoolArray, Image
 from foundation.errors import ReuniteError
 from reid.checkpoint import save_weights
+from reid.convert import OPSET
 from reid.models import build_model
 from reid.preprocess import DEFAULT
 from reid.runtime import open_embedder
@@ -104,6 +106,11 @@ def test_the_network_that_ships_says_nothing_of_the_machine_it_was_made_on() -> 
         content = DEFAULT_WEIGHTS.with_suffix(suffix).read_bytes()
         assert b".py" not in content
         assert b"site-packages" not in content
+
+
+def test_the_onnx_file_that_ships_is_read_by_the_oldest_openvino_that_is_allowed() -> None:
+    (opset,) = onnx.load(DEFAULT_WEIGHTS.with_suffix(".onnx")).opset_import
+    assert opset.version == OPSET
 
 
 def test_the_network_that_ships_is_one_whatever_file_and_runtime_it_is_opened_from(weights: Path) -> None:

@@ -106,8 +106,9 @@ def _best_pairs(earlier: IntArray, later: IntArray, gain: FloatArray, tracks: in
         return []
     # The solver matches every row: each track may also be left unmatched, a column of its own.
     apart = np.unique(earlier)
-    rows = np.concatenate((np.searchsorted(apart, earlier), np.arange(len(apart))))
-    columns = np.concatenate((later, tracks + np.arange(len(apart))))
+    rows = np.concatenate((np.searchsorted(apart, earlier), np.arange(len(apart)))).astype(np.int32)
+    # Older versions of the solver take indices of 32 bits alone.
+    columns = np.concatenate((later, tracks + np.arange(len(apart)))).astype(np.int32)
     # Costs must not be 0, which a sparse matrix takes for no pair.
     cost = 1.0 + gain.max() - np.concatenate((gain, np.zeros(len(apart))))
     graph = csr_array((cost, (rows, columns)), shape=(len(apart), tracks + len(apart)))
