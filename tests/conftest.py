@@ -34,6 +34,13 @@ def shared_folder() -> Path:
     return SHARED
 
 
+@pytest.fixture
+def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are composed and not drawn: that takes longer than a small run, and the test looks at none."""
+    for kind in ("png", "svg"):
+        monkeypatch.setattr(f"foundation.figures.{kind}_of", lambda figure: b"")
+
+
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
 def pytest_xdist_auto_num_workers() -> int:
     """One for each core."""

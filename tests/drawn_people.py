@@ -62,10 +62,16 @@ def tiny_config(data: str, **changes: Any) -> TrainConfig:
     return TrainConfig.model_validate(values | changes)
 
 
-def run(folder: Path, config: TrainConfig) -> Path:
-    """Train in the folder, which need not be there yet, and return it."""
+def run(folder: Path, config: TrainConfig, *, curves: bool = False) -> Path:
+    """Train in the folder, which need not be there yet, and return it.
+
+    Curves are drawn only for who looks at them: they take longer than so small a training.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    training.train(config, folder, Console(quiet=True))
+    with pytest.MonkeyPatch.context() as patch:
+        if not curves:
+            patch.setattr("reid.training_log.write_curves", lambda path, rows: None)
+        training.train(config, folder, Console(quiet=True))
     return folder
 
 

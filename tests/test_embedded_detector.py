@@ -73,7 +73,7 @@ def draw(
         cv2.circle(image, head, max(2, round(0.075 * height)), (120, 150, 190), -1)
         if x1 > 0 and x2 < WIDTH:
             boxes.append(box)
-    noisy = image + noise.normal(0, sigma, image.shape)
+    noisy = image + sigma * noise.standard_normal(image.shape, np.float32)
     return np.clip(noisy, 0, 255).astype(np.uint8), np.array(boxes).reshape(-1, 4)
 
 
@@ -112,7 +112,7 @@ def run(
     for number in range(round(seconds[0] * FRAME_RATE), round(seconds[1] * FRAME_RATE)):
         time = number / FRAME_RATE
         image, boxes = draw(scene, walkers, time, np.random.default_rng(number), sigma)
-        lit = np.clip(image * light, 0, 255).astype(np.uint8)
+        lit = np.asarray(cv2.convertScaleAbs(image, alpha=light), np.uint8)
         (found,) = detector.detect(Tick(time, (Frame(CameraName(camera), number + 1, time, lit),)))
         yield time, found, boxes
 

@@ -20,6 +20,8 @@ from tracker.recording.forget import forget_in_run
 from tracker.recording.reader import Recording
 from tracker.reports.tracks import read_tracks
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 COMERS: list[Presence] = [("door", 0, 0, 8), ("door", 1, 1, 9), ("yard", 0, 12, 18), ("yard", 2, 13, 19)]
 FIRST = 77_001_234
 """The number of person 0: one that stands nowhere by chance."""

@@ -34,6 +34,8 @@ from tracker.types import (
     blank_image,
 )
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 STAYS = {"door": ((1, 1, 30), (3, 41, 75)), "yard": ((2, 1, 30), (1, 41, 75))}
 """Of each camera: who is seen, in which frames, ten a second. The first person goes from one to the other."""
 

@@ -150,7 +150,7 @@ def test_without_embeddings_every_track_is_somebody_as_soon_as_it_is_mature() ->
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000), spread=st.sampled_from([0.2, 1.0, 3.0]))
 def test_nobody_is_two_people_of_one_camera_at_one_time(seed: int, spread: float) -> None:
-    visits = crowd(seed)
+    visits = crowd(seed, people=5)
     linker = IdentityLinker(CONFIG, (A, B, C))
     said = play(linker, visits, seed, spread)
     used: set[int] = set()
@@ -180,7 +180,7 @@ def test_nobody_is_two_people_of_one_camera_at_one_time(seed: int, spread: float
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_equal_input_gives_equal_output_and_the_order_of_the_cameras_plays_no_part(seed: int) -> None:
-    visits = crowd(seed)
+    visits = crowd(seed, people=5)
     numbers = {visit: 1 + number for number, visit in enumerate(visits)}
     found = []
     for cameras in ((A, B, C), (C, A, B), (A, B, C)):
@@ -197,7 +197,7 @@ def test_equal_input_gives_equal_output_and_the_order_of_the_cameras_plays_no_pa
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_a_restored_linker_goes_on_as_if_nothing_had_happened(seed: int) -> None:
-    visits = sorted(crowd(seed), key=lambda visit: visit.begin)
+    visits = sorted(crowd(seed, people=5), key=lambda visit: visit.begin)
     early = [visit for visit in visits if visit.end < 25] or visits[:1]
     whole, other = (IdentityLinker(CONFIG, (A, B, C)) for _ in range(2))
     play(whole, early, seed)

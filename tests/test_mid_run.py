@@ -14,6 +14,8 @@ from tracker.cli import main
 from tracker.detectors.mot_file import FileDetector
 from tracker.types import Detections, Tick
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Path:

@@ -8,15 +8,13 @@ import sys
 import warnings
 from typing import Any
 
-import numpy as np
-import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from foundation.errors import ReuniteError
-from reid.convert import EmbeddingOnly, to_onnx
+from reid.convert import EmbeddingOnly
 from reid.models import MODEL_NAMES, ReidOutput, build_model
 from reid.models.counting import count_multiply_adds, count_parameters
 from reid.models.ha_cnn import InceptionA, InceptionB
@@ -419,18 +417,6 @@ def test_the_losses_move_the_stripes() -> None:
 
 
 # Export
-
-
-def test_onnx_runtime_agrees_with_pytorch_at_any_batch() -> None:
-    model: Any = seeded("robust-reid-1x")
-    session = onnxruntime.InferenceSession(
-        to_onnx(model, model.preprocess), providers=["CPUExecutionProvider"]
-    )
-    [entrance] = session.get_inputs()
-    for count in (1, 2, 5):
-        images = pictures(count, model, seed=count)
-        found = session.run(None, {entrance.name: images.numpy()})[0]
-        np.testing.assert_allclose(found, run(model, images).embedding.numpy(), atol=1e-4)
 
 
 def test_a_traced_network_agrees_at_any_batch() -> None:

@@ -66,8 +66,7 @@ WAYS: dict[str, dict[str, Any]] = {
 def test_every_way_trains_and_resumes_to_the_same_weights(
     market: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: str
 ) -> None:
-    schedule = {"kind": "cosine", "epochs": 5, "lr": 0.01, "warmup_epochs": 0}  # of four batches each
-    config = part_config(market, parts, schedule=schedule, threads=1, **WAYS[parts])
+    config = part_config(market, parts, threads=1, **WAYS[parts])
     whole = run(tmp_path / "whole", config)
     run_and_kill(tmp_path / "cut", config, monkeypatch)
     assert weights(whole) == weights(run(tmp_path / "cut", config))
@@ -210,10 +209,7 @@ def test_students_learn_from_each_other_and_the_first_is_kept(
         "ranks_soft": 0.5,
         "ranks_hard": 0.5,
     }
-    schedule = {"kind": "cosine", "epochs": 3, "lr": 0.01, "warmup_epochs": 0}
-    config = tiny_config(
-        market, model=model, mutual=mutual, schedule=schedule, average={"kind": "ema"}, threads=1
-    )
+    config = tiny_config(market, model=model, mutual=mutual, average={"kind": "ema"}, threads=1)
     whole = run(tmp_path / "whole", config)
     run_and_kill(tmp_path / "cut", config, monkeypatch)
     run(tmp_path / "cut", config)

@@ -57,13 +57,13 @@ def run_folder(market: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def export_to(run_folder: Path) -> Callable[[str], Path]:
-    """The averaged network in another format, written once: ONNX takes many seconds."""
+    """The averaged network in another format beside its weights, written once: ONNX takes many seconds."""
 
     @functools.cache
     def write(to: str) -> Path:
-        out = run_folder / f"exported{export.SUFFIXES[to]}"
-        assert export.main([str(run_folder / "averaged.safetensors"), "--to", to, "--out", str(out)]) == 0
-        return out
+        weights = run_folder / "averaged.safetensors"
+        assert export.main([str(weights), "--to", to]) == 0
+        return weights.with_suffix(export.SUFFIXES[to])
 
     return write
 

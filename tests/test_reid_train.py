@@ -97,7 +97,7 @@ def test_twenty_steps_lower_the_loss_and_find_strangers(market: str, tmp_path: P
         "augment": {"pad_px": 2, "erasing": {"probability": 0}},
         "optimiser": {"kind": "adamw"},
     }
-    folder = run(tmp_path / "run", tiny_config(market, **changes))
+    folder = run(tmp_path / "run", tiny_config(market, **changes), curves=True)
     with (folder / "log.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == [str(number) for number in range(1, 8)]

@@ -18,6 +18,8 @@ from tracker.recording.live import LiveRecording
 from tracker.recording.reader import read_hours
 from tracker.sinks.events import EventLog
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 DAY = 86400.0
 
 

@@ -1,6 +1,7 @@
 """The simulated world: what it writes is true of what it draws, and comes out the same every time."""
 
 import filecmp
+import functools
 import json
 import re
 import shlex
@@ -38,6 +39,7 @@ def at(x: float, y: float, height: float, heading: float = 0.0, tilt: float = 0.
     return camera_at(CameraName("c"), 0, (640, 360), 500.0, np.array([x, y, height]), heading, tilt)
 
 
+@functools.cache
 def crowd(layout: str, people: int = 16, seconds: float = 30.0, seed: int = 4) -> tuple[Site, Motion]:
     config = SimulationConfig.model_validate({"cameras": 3, "layout": layout, "people": people, "seed": seed})
     site = build_site(config, np.random.default_rng(seed))
@@ -96,7 +98,7 @@ def test_the_calibration_file_holds_the_camera_and_is_orthonormal(tmp_path: Path
 
 @pytest.mark.parametrize("layout", ["separate", "overlapping"])
 def test_nobody_ever_jumps(layout: str) -> None:
-    _, motion = crowd(layout, people=30, seconds=150)
+    _, motion = crowd(layout, people=30, seconds=90)
     steps = np.diff(motion.position, axis=0)
     assert np.hypot(steps[..., 0], steps[..., 1]).max() <= MAX_SPEED * 0.1 + 1e-5
 
@@ -115,7 +117,7 @@ def test_people_keep_apart_from_each_other_and_from_furniture(layout: str) -> No
 
 
 def test_people_in_rooms_stand_in_them_or_in_a_doorway() -> None:
-    site, motion = crowd("separate", seconds=90)
+    site, motion = crowd("separate", people=30, seconds=90)
     for number, room in enumerate(site.rooms):
         x = motion.position[motion.room == number]
         outside = ((x < room.low) | (x > room.high)).any(axis=1)

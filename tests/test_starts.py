@@ -21,6 +21,8 @@ from tracker.sources import open_source
 from tracker.sources.starts import creation_time, time_in_name
 from tracker.types import Tick
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 MOMENT = datetime(2026, 11, 28, 14, 3, 22)
 CEST = timezone(timedelta(hours=2))
 

@@ -23,6 +23,8 @@ from tracker.sources.video import FrameClock, VideoReader
 from tracker.stages import CameraReport
 from tracker.types import CameraName, Frame, Tick
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 MILLISECOND = Fraction(1, 1000)
 
 
