@@ -80,6 +80,21 @@ def test_cameras_that_see_different_places_are_never_taken_to_overlap(seed: int)
     assert find_overlap(first, second, embeddings_of(rng, 2 * people, uniforms=seed % 8 < 4)) is None
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_people_who_walk_at_one_pace_on_parallel_ways_do_not_make_two_cameras_overlap(seed: int) -> None:
+    """Each is in view for as long as the cameras are: at other times their ways must not be cut in two."""
+    rng, people, steps = np.random.default_rng(seed), np.arange(8), 16
+    both = []
+    for first_row in (0, len(people)):
+        sides = rng.choice((-1, 1), len(people))
+        x = rng.uniform(0, WIDTH, len(people)) + sides * 30 * np.arange(steps)[:, None]
+        y, height = np.broadcast_to(100.0 * (1 + people), x.shape), np.full(x.shape, 120.0)
+        feet = np.stack((x, y, height), axis=-1).reshape(-1, 3)
+        both.append(Feet(np.tile(first_row + people, steps), np.repeat(np.arange(steps), len(people)), feet))
+    first, second = both
+    assert find_overlap(first, second, embeddings_of(rng, 2 * len(people), uniforms=False)) is None
+
+
 def show(linker: IdentityLinker, found: list[FloatArray], looks: EmbeddingArray, seed: int) -> None:
     """Both cameras see everybody, under other numbers, four times a second and with the noise of boxes."""
     rng = np.random.default_rng(seed)

@@ -243,7 +243,7 @@ class Decisions:
         """
         tracklets = self._tracklets
         places = self._places
-        is_known_now = places.views.search_next(tracklets, self.now_s, places.transit_times.overlap)
+        is_known_now = places.views.search_next(tracklets, self.now_s, places.transit_times)
         if not tracklets.has_embeddings:
             return
         if is_known_now or tracklets.total_embeddings >= MORE_EMBEDDINGS * self._asked_at:

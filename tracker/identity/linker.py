@@ -135,7 +135,7 @@ class IdentityLinker:
         if not self._config.link:
             return
         self._site.refresh(always=True)  # what was seen since the last pair counts too
-        self.places.views.search_all(self._tracklets, self.places.transit_times.overlap)
+        self.places.views.search_all(self._tracklets, self.places.transit_times)
         self._decisions.link_offline()
 
     def finalize(self) -> None:

@@ -19,6 +19,7 @@ from tracker.identity.overlap import (
     find_overlap,
 )
 from tracker.identity.tracklets import Fold, TrackletTable
+from tracker.identity.transit_times import TransitTimes
 from tracker.types import CameraName, State
 
 FIRST_TEST, GROWTH = 60.0, 1.2
@@ -131,13 +132,13 @@ class SharedViews:
         other = self._known.get((second, first))
         return None if other is None else np.asarray(np.linalg.inv(other.matrix), np.float64)
 
-    def search_next(self, tracklets: TrackletTable, now_s: float, overlap: BoolArray) -> bool:
+    def search_next(self, tracklets: TrackletTable, now_s: float, transit_times: TransitTimes) -> bool:
         """Compare the two cameras of which most came since the last time, if it is enough, and not too soon.
 
         Args:
             tracklets: All tracks.
             now_s: The newest time.
-            overlap: (C, C) which cameras see one place by another sign, so that less is asked.
+            transit_times: Of which cameras appearance says that they see one place, so that less is asked.
 
         Returns:
             Whether anything is known otherwise now.
@@ -149,7 +150,7 @@ class SharedViews:
             return False
         first, second = (int(it) for it in np.unravel_index(grown.argmax(), grown.shape))
         self._tested[first, second] = self._joint[first, second]
-        is_other = self._search(tracklets, first, second, bool(overlap[first, second]))
+        is_other = self._search(tracklets, first, second, bool(transit_times.overlap[first, second]))
         moments, pairs = (
             min(float(self._joint[first, second]), MAX_MOMENTS),
             len(grown) * (len(grown) - 1) / 2,
@@ -158,8 +159,9 @@ class SharedViews:
         self._next_s = now_s + searches * moments * pairs * PAUSE_S
         return is_other
 
-    def search_all(self, tracklets: TrackletTable, overlap: BoolArray) -> None:
+    def search_all(self, tracklets: TrackletTable, transit_times: TransitTimes) -> None:
         """Compare every two cameras, with everything that was seen; as `search_next`."""
+        overlap = transit_times.overlap
         for first in range(len(self._joint)):
             for second in range(first + 1, len(self._joint)):
                 if not self._forbidden[first, second] and self._joint[first, second]:
