@@ -50,6 +50,22 @@ def test_a_tracklet_that_is_likelier_somebody_elses_goes_there_and_one_that_is_n
     assert differing(right, right + 5).tolist() == []
 
 
+def test_whoever_has_many_tracklets_is_not_likelier_two_people_because_each_pair_says_little() -> None:
+    people = [0] * 12 + list(range(1, 200))
+    table = tracklets_of(people, spread=1.2)
+    similarity = SimilarityCalibration(SimilarityConfig())
+    moves = Moves(table, similarity, Places([A], None, IdentityConfig()))
+    right = np.array(people)
+    pairs = np.triu_indices(12, 1)
+    own = table.centred[:12].astype(np.float64)
+    each = similarity.log_odds((own @ own.T)[pairs])
+    assert 1 < each.mean() < np.log(200)  # one pair alone does not tell the person from two hundred others
+    parted = right.copy()
+    parted[6:12] = 200
+    rows = differing(right, parted)
+    assert moves.score(right, rows) > moves.score(parted, rows)
+
+
 def test_nobody_moves_to_whom_they_cannot_be() -> None:
     table = tracklets_of([0, 1, 0, 1])
     table.begin[2], table.end[2] = table.begin[1], table.end[1]  # in view with the second

@@ -73,6 +73,8 @@ class Moves:
         """The log odds of all pairs of tracklets (R,) of one person, of appearance and of being at one place.
 
         Each pair for itself, so that a person whom four cameras agree on is likelier than two whom two do.
+        That a tracklet may be anybody's counts once for each further one of a person, not for each of its
+        pairs: else whoever has many tracklets is likelier two people.
         """
         people = len(np.unique(clusters[self._is_asked]))
         members, _ = self._members_of(clusters)
@@ -84,8 +86,9 @@ class Moves:
                 # What speaks against a pair is in both answers where boxes do not end at the feet.
                 together = self._places.together(self._tracklets, others, np.array([row]))
                 log_odds += np.maximum(together, 0.0)
-                total += float((log_odds - np.log(people)).sum())
-        return total / 2  # each pair was there twice
+                total += float(log_odds.sum()) / 2  # each pair is there twice
+                total -= float(np.log(people)) * len(others) / (len(others) + 1)
+        return total
 
     def _members_of(self, clusters: IntArray) -> tuple[list[list[int]], FloatArray]:
         """The tracklets of each cluster, and the sum (P, D) of their embeddings."""

@@ -13,7 +13,7 @@ ROUNDS = 3
 """After the last frame all are linked this many times: first with the transitions of the people found on the
 way, then with those of the people found the time before."""
 
-MIN_ADVANTAGE = 25.0
+MIN_ADVANTAGE = 50.0
 """The people found on the way are given up for those found anew when these are so much likelier, as log odds:
 they were told already, and the tracklets of one person err together."""
 
