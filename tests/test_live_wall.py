@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.live_server import DEADLINE_S, LiveServer, live_server, receive_picture, receive_text, wait_until
-from tracker.live.publisher import Privacy, Publisher, encode, fit
+from tracker.live.publisher import MAX_PICTURES_PER_S, Privacy, Publisher, encode, fit
 from tracker.live.rights import API, Role
 from tracker.types import CameraName, Frame, IdentityEvent, Sightings
 
@@ -183,6 +184,30 @@ def test_the_tracker_never_waits_for_a_server_that_takes_nothing() -> None:
     assert time.monotonic() - begin < DEADLINE_S / 4
     stuck.go.set()
     publisher.close()
+
+
+def test_of_frames_that_come_faster_than_anybody_can_see_few_are_encoded() -> None:
+    sent: list[tuple[str, int]] = []
+
+    class Taking:
+        def send(self, header: dict[str, Any], body: bytes = b"") -> None:
+            sent.append((header["camera"], header["tick"]))
+
+    publisher, begin = Publisher(), time.monotonic()
+    publisher.connect(Taking())  # type: ignore[arg-type]
+    publisher.want({"door": (320,), "hall": (320,)})
+    for number in range(1, 201):
+        for camera in ("door", "hall"):
+            frame = Frame(CameraName(camera), number, float(number), np.zeros((240, 320, 3), np.uint8))
+            publisher.put(frame, NOBODY, {})
+        time.sleep(0.002)
+    wait_until(lambda: {("door", 200), ("hall", 200)} <= set(sent))  # the newest always comes
+    spent_s = time.monotonic() - begin
+    publisher.close()
+    for camera in ("door", "hall"):
+        ticks = [tick for name, tick in sent if name == camera]
+        assert ticks == sorted(ticks)
+        assert 2 <= len(ticks) <= MAX_PICTURES_PER_S * spent_s + 2
 
 
 def test_pictures_keep_their_shape_and_are_never_made_larger() -> None:

@@ -81,6 +81,9 @@ class Notes:
         self.ticks.append(tick)
         self.events += events
 
+    def obey(self) -> None:
+        pass
+
 
 def test_an_observer_is_told_every_tick_and_event_of_a_run(tmp_path: Path) -> None:
     write_clip(tmp_path / "door.mp4", range(20), rate=50)

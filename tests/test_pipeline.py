@@ -245,6 +245,22 @@ def test_an_error_of_the_work_is_raised_after_the_ticks_before_it() -> None:
         next(ahead)
 
 
+def test_while_no_tick_comes_whoever_takes_them_has_time_for_something_else() -> None:
+    asked, taker = threading.Event(), threading.get_ident()
+
+    def ticks() -> Iterator[Tick]:
+        yield tick(1, A)
+        assert asked.wait(DEADLINE_S)  # every camera is offline until somebody asked for something
+        yield tick(2, A)
+
+    def idle() -> None:
+        assert threading.get_ident() == taker
+        asked.set()
+
+    ahead = work_ahead(ticks(), lambda _: None, 1, 2, threading.Event(), idle=idle)
+    assert [worked.tick.frames[0].number for worked in ahead] == [1, 2]
+
+
 def test_an_error_of_whoever_takes_the_steps_ends_the_threads() -> None:
     source = ListedSource([tick(number, A) for number in range(1, 100)])
     steps = steps_of(source, tracker_of(OneWalker(), A), threading.Event(), StageClock(), StageClock())

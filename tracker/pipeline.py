@@ -99,6 +99,7 @@ def steps_of(
     waited: StageClock,
     wants_state: Callable[[], bool] = lambda: False,
     sizes: PictureSizes | None = None,
+    idle: Callable[[], None] = lambda: None,
 ) -> Generator[Step, None, None]:
     """Send every tick of the source through the tracker, until it ends or ``stop`` is set.
 
@@ -110,6 +111,7 @@ def steps_of(
         waited: Counts for how long the steps stood still, and for which of the two.
         wants_state: Whether `Step.detector` is asked for; called when people were just found in a tick.
         sizes: Which size the detector's pictures have; None: always the full one.
+        idle: As in `work_ahead`.
     """
     detector = tracker.detector
 
@@ -123,7 +125,7 @@ def steps_of(
     with ExitStack() as stack:
         if source.is_live:
             stack.callback(source.close)  # last, so that a thread that waits for a camera comes to its end
-        ahead = work_ahead(source.ticks(), detect, detector.ticks_at_once, waiting, stop, waited)
+        ahead = work_ahead(source.ticks(), detect, detector.ticks_at_once, waiting, stop, waited, idle)
         for tick, (detections, state), read_s, detect_s in stack.enter_context(closing(ahead)):
             clock.add("read", read_s)
             clock.add("detect", detect_s)
@@ -147,6 +149,7 @@ def work_ahead(
     depth: int,
     stop: threading.Event,
     waits: StageClock | None = None,
+    idle: Callable[[], None] = lambda: None,
 ) -> Generator[Worked[T], None, None]:
     """The ticks in their order with what ``work`` makes of each, while later ones are read and worked on.
 
@@ -161,6 +164,7 @@ def work_ahead(
         at_once: In how many threads.
         depth: At least ``at_once``.
         waits: Counts for how long whoever takes the ticks had to wait for ``read`` and for ``detect``.
+        idle: Called again and again while no tick comes, by whoever takes them.
     """
     waits = waits or StageClock()
     begun: queue.SimpleQueue[Future[Worked[T]] | None] = queue.SimpleQueue()
@@ -197,6 +201,7 @@ def work_ahead(
                 try:
                     future = begun.get(timeout=0.1)
                 except queue.Empty:
+                    idle()
                     continue
             if future is None:
                 return

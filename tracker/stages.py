@@ -169,10 +169,13 @@ class Observer(Protocol):
     ) -> None:
         """A tick went through all stages; called by the thread that tracks, so it must be quick.
 
-        Between two calls nothing is half done: here the identities may be corrected.
+        Nothing is half done then: here the identities may be corrected.
 
         Args:
             tick: Its frames.
             sightings: The people of each of its cameras.
             events: What was found out since the last call.
         """
+
+    def obey(self) -> None:
+        """No tick comes just now; called again and again by the thread that tracks, as between two ticks."""

@@ -1,5 +1,6 @@
 """The pictures of a run on their way to the server: only what somebody watches, on a thread of its own."""
 
+import math
 import threading
 import time
 from collections import deque
@@ -21,6 +22,9 @@ WIDTHS = (320, 640, 1280)
 """Pictures are sent at these widths; one that is asked for is rounded up."""
 
 JPEG_QUALITY = 70
+
+MAX_PICTURES_PER_S = 15.0
+"""Of one camera no more are sent: a recording may be tracked at hundreds of frames per second."""
 
 MAX_TOLD = 256
 """Messages that wait for a server that is busy; then the oldest is lost."""
@@ -46,6 +50,7 @@ class Publisher:
     """Takes the frames of a run and sends them to whoever asked, as well as the time allows.
 
     `put` never waits: of each camera the newest frame waits, and takes the place of one that was not sent.
+    Of each at most `MAX_PICTURES_PER_S` are sent.
 
     Args:
         is_live: Whether frames were taken just now, so that their delay means something.
@@ -58,6 +63,7 @@ class Publisher:
         self._wanted: dict[str, tuple[int, ...]] = {}
         self._privacy = Privacy()
         self._waiting: dict[CameraName, tuple[Frame, Sightings, dict[int, str]]] = {}
+        self._due_s: dict[CameraName, float] = {}  # when the next of each may go, by `time.monotonic`
         self._newest: dict[CameraName, tuple[Frame, Sightings]] = {}
         self._told: deque[Message] = deque(maxlen=MAX_TOLD)
         self._changed = threading.Condition()
@@ -120,8 +126,9 @@ class Publisher:
         with self._changed:
             self._newest[frame.camera] = frame, sightings
             if frame.camera in self._wanted:
+                if frame.camera not in self._waiting:
+                    self._changed.notify()
                 self._waiting[frame.camera] = frame, sightings, states
-                self._changed.notify()
 
     def newest(self, camera: str) -> tuple[Frame, Sightings] | None:
         """The newest frame of a camera, with its people."""
@@ -158,13 +165,15 @@ class Publisher:
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not (self._told or self._waiting or self._is_closed):
-                    self._changed.wait()
+                camera, wait_s = self._next_picture()
+                while not (self._told or camera or self._is_closed):
+                    self._changed.wait(wait_s)
+                    camera, wait_s = self._next_picture()
                 if self._is_closed:
                     return
                 told, link, privacy = list(self._told), self._link, self._privacy
                 self._told.clear()
-                frame = self._waiting.pop(next(iter(self._waiting))) if self._waiting else None
+                frame = self._waiting.pop(camera) if camera else None
                 widths = self._wanted.get(frame[0].camera, ()) if frame else ()
             if link is None:
                 continue
@@ -175,6 +184,18 @@ class Publisher:
                     self._send(link, *frame, widths, privacy)
             except ConnectionError:
                 self.connect(None)
+
+    def _next_picture(self) -> tuple[CameraName | None, float | None]:
+        """Whose picture goes now, and that counts as sent; else None, and the seconds until one does."""
+        if not self._waiting:
+            return None, None
+        camera = min(self._waiting, key=lambda it: self._due_s.get(it, -math.inf))
+        now_s, due_s = time.monotonic(), self._due_s.get(camera, -math.inf)
+        if due_s > now_s:
+            return None, due_s - now_s
+        # A picture that comes late, as those of cameras do, brings the next one no later.
+        self._due_s[camera] = max(due_s, now_s - 1 / MAX_PICTURES_PER_S) + 1 / MAX_PICTURES_PER_S
+        return camera, None
 
     def _send(
         self,

@@ -120,7 +120,8 @@ class LiveObserver:
         self._tell_rates(tick.time)
 
     def obey(self) -> None:
-        """Do what users asked for since the last tick; on the thread that tracks, between two ticks."""
+        """Do what users asked for since the last call; on the thread that tracks, between two ticks or while
+        none comes, as when every camera is offline."""
         while not self._commands.empty():
             self._commands.get()()
 

@@ -264,9 +264,9 @@ class TrackingRun:
         began: float | None = None
         with ExitStack() as stack:
             sinks = self._open_sinks(stack, console, shows)
-            steps = steps_of(
-                self.source, self.tracker, self._stop, self._clock, waited, checkpoints.is_due, self._sizes
-            )
+            source, stop, is_due = self.source, self._stop, checkpoints.is_due
+            idle = self._observer.obey if self._observer else lambda: None
+            steps = steps_of(source, self.tracker, stop, self._clock, waited, is_due, self._sizes, idle)
             for tick, sightings, detector in stack.enter_context(closing(steps)):
                 with self._clock.of("write"):
                     for frame in tick.frames:
