@@ -31,7 +31,7 @@ from tracker.events.store import EventStore, Stay
 from tracker.live.labels import Labels
 from tracker.live.rights import Role, Viewer
 from tracker.live.site import Site
-from tracker.live.zones import count, read_zones
+from tracker.live.zones import count, rates_of, read_zones
 from tracker.multi_camera_tracker import MultiCameraTracker
 from tracker.simulate import SimulationConfig
 from tracker.stages import CameraReport
@@ -137,10 +137,7 @@ def follow(
     events += maker.pass_time(end_s + 100, reports)
     store.add(events, list(stays.values()))
     report = tracker.identities.similarity_report()
-    rates = {
-        "false_merge_rate": rate,
-        "missed_rate": report.expected_missed_rate if report else 0.0,
-    }
+    rates = rates_of(report) if report else {}
     admin = Viewer("benchmark", Role.ADMIN, None)
     return count(site, store, Labels(site), admin, START, end_s, rates)
 
@@ -191,7 +188,8 @@ def report(counts: dict[str, Any], cameras: Sequence[Watched]) -> bool:
     print(
         f"visitors: {people} in truth; counted {unique['counted']}, estimated {unique['visitors']} "
         f"({unique['low']} to {unique['high']}; false merge rate {unique['false_merge_rate']:.3f}, "
-        f"missed rate {unique['missed_rate']:.3f})"
+        f"missed rate {unique['missed_rate']:.3f}, {unique['missed_rate_low']:.3f} to "
+        f"{unique['missed_rate_high']:.3f})"
     )
     is_good = unique["low"] <= people <= unique["high"]
     crossed, names = true_crossings(ways), {}

@@ -70,6 +70,15 @@ def test_what_is_taught_moves_the_calibration_toward_it_and_the_error_that_is_st
     assert split.log_odds(np.array([0.65]))[0] < plain.log_odds(np.array([0.65]))[0]
 
 
+def test_returns_that_show_little_are_missed_too() -> None:
+    site = SimilarityCalibration(SimilarityConfig())
+    for cosine in (-1.0, 0.0, 0.5, 0.9, 1.0):
+        assert site.missed_rate(cosine, 0.0) == pytest.approx(site.miss_rate(cosine))
+    assert site.missed_rate(0.4, 0.02) > site.miss_rate(0.4)
+    assert site.missed_rate(0.4, 0.04) > site.missed_rate(0.4, 0.02)
+    assert site.missed_rate(1.0, 0.04) == pytest.approx(1.0)
+
+
 def test_what_is_taught_is_replaced_and_nothing_is_as_if_there_never_was_any() -> None:
     linker = IdentityLinker(CONFIG, (A, B))
     site, (first, _) = Site(linker), worlds_apart()

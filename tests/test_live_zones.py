@@ -149,6 +149,31 @@ def test_a_zone_that_is_drawn_elsewhere_holds_nobody_who_was_in_it(
     assert [it["type"] for it in made if it["type"] != "occupancy"] == []
 
 
+@pytest.mark.parametrize(
+    ("box", "steps_out", "visits"),
+    [
+        ((0.4, 0.3, 0.6, 0.5), False, [(0.0, 8.0)]),  # behind somebody
+        ((0.4, 0.8, 0.6, 1.0), False, [(0.0, 2.0), (7.0, 8.0)]),  # out of the picture, perhaps
+        ((0.4, 0.3, 0.6, 0.5), True, [(0.0, 2.0), (7.0, 8.0)]),
+    ],
+)
+def test_who_is_hidden_inside_has_not_left(
+    box: tuple[float, float, float, float], steps_out: bool, visits: list[tuple[float, float]]
+) -> None:
+    watch, made = ZoneWatch([SQUARE]), list[Event]()
+    for step in range(250):
+        at = step / 10
+        is_seen = at <= 2 or 7 <= at <= 8
+        is_outside = steps_out and at == 2.1
+        it = TrackInView((CameraName("door"), 1), 0.0, at, 7, box=box)
+        place = Place(it, 7, 0.1 if is_outside else 0.5, 0.5)
+        made += watch.see([place] if is_seen or is_outside else [], at)
+    left = [it for it in made if it["type"] == "zone.left"]
+    spans = [(it["time"] - it["dwell_s"], it["time"]) for it in left]
+    assert np.array(spans) == pytest.approx(np.array(visits))
+    assert sum(it["type"] == "zone.entered" for it in made) == len(visits)
+
+
 def test_a_track_that_never_is_anybody_crosses_nothing() -> None:
     xs = np.linspace(0.8, 0.2, 30).tolist()
     assert walk(ZoneWatch([LINE]), [(i / 10, x, 0.5, 0) for i, x in enumerate(xs)]) == []
@@ -173,13 +198,21 @@ def test_the_number_of_visitors_is_within_its_error(f: float, m: float) -> None:
     for _ in range(200):
         people, returns = int(rng.integers(20, 200)), int(rng.integers(0, 300))
         merged, missed = int(rng.binomial(people, f)), int(rng.binomial(returns, m))
-        found = unique_visitors(people - merged + missed, returns - missed + merged, f, m)
+        found = unique_visitors(people - merged + missed, returns - missed + merged, f, m, (m, m))
         hits += found.low <= people <= found.high
     assert hits >= 0.9 * 200
 
 
+def test_a_missed_rate_that_is_known_to_a_factor_widens_the_error_and_not_the_estimate() -> None:
+    sure, unsure = (unique_visitors(38, 140, 0.05, 0.05, it) for it in ((0.05, 0.05), (0.025, 0.1)))
+    assert unsure.expected == sure.expected
+    assert unsure.low < sure.low < sure.expected < sure.high < unsure.high
+    assert unsure.low <= unique_visitors(38, 140, 0.05, 0.1, (0.1, 0.1)).expected
+    assert unsure.high >= unique_visitors(38, 140, 0.05, 0.025, (0.025, 0.025)).expected
+
+
 def test_nobody_is_no_visitor() -> None:
-    assert unique_visitors(0, 0, 0.01, 0.3) == (0, 0.0, 0, 0)
+    assert unique_visitors(0, 0, 0.01, 0.3, (0.1, 0.5)) == (0, 0.0, 0, 0)
 
 
 # In the API

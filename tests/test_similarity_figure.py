@@ -48,6 +48,7 @@ def site(
         max_false_merge_rate=0.1,
         expected_false_merge_rate=3 * float(TWO.sf(threshold)),
         expected_missed_rate=float(ONE.cdf(threshold)),
+        missed_rates=(float(ONE.cdf(threshold)), 0.5),
     )
 
 

@@ -343,6 +343,8 @@ class SimilarityReport:
         max_false_merge_rate: At most this share of strangers was to be taken for somebody.
         expected_false_merge_rate: The share that is expected, with this many people known.
         expected_missed_rate: The share of returns that is expected to be missed.
+        missed_rates: The lowest and highest that it may be: how many tracks show too little of a person to be
+            known is not seen at a site.
     """
 
     different: FloatArray
@@ -359,6 +361,7 @@ class SimilarityReport:
     max_false_merge_rate: float
     expected_false_merge_rate: float
     expected_missed_rate: float
+    missed_rates: tuple[float, float]
 
     def __post_init__(self) -> None:
         for name in ("different", "within", "grid"):

@@ -11,7 +11,7 @@ class Visitors(NamedTuple):
     Attributes:
         counted: Different numbers that were given.
         expected: How many people that stands for.
-        low, high: Between these the true number lies, with 95 %, if the rates are right.
+        low, high: Between these the true number lies, with 95 %, if the rates lie where they are stated.
     """
 
     counted: int
@@ -21,7 +21,13 @@ class Visitors(NamedTuple):
 
 
 def unique_visitors(
-    new: int, returns: int, false_merge_rate: float, missed_rate: float, *, z: float = 1.96
+    new: int,
+    returns: int,
+    false_merge_rate: float,
+    missed_rate: float,
+    missed_rates: tuple[float, float],
+    *,
+    z: float = 1.96,
 ) -> Visitors:
     """Different people behind the numbers that were given.
 
@@ -34,8 +40,20 @@ def unique_visitors(
         new: How many numbers were given for the first time.
         returns: How often somebody was recognised who was known: by every track of a person but the first.
         false_merge_rate: The share of new people who are taken for somebody, as stated.
-        missed_rate: The share of returns that are not recognised, as stated.
+        missed_rate: The share of returns that are not recognised, as expected.
+        missed_rates: Between these it surely is: the more are missed, the fewer people were there.
     """
+    people, _ = _solve(new, returns, false_merge_rate, missed_rate)
+    least, sd_least = _solve(new, returns, false_merge_rate, max(missed_rates))
+    most, sd_most = _solve(new, returns, false_merge_rate, min(missed_rates))
+    low, high = least - z * sd_least, most + z * sd_most
+    return Visitors(
+        new, round(people, 1), max(int(np.floor(low)), 1 if new else 0), max(int(np.ceil(high)), 0)
+    )
+
+
+def _solve(new: int, returns: int, false_merge_rate: float, missed_rate: float) -> tuple[float, float]:
+    """How many people, if these are the rates, and the standard deviation of that."""
     m, f = min(missed_rate, 0.99), min(false_merge_rate, 0.5)
     # Two linear equations: new = N (1 - f) + R m, returns = R (1 - m) + N f.
     determinant = (1 - f) * (1 - m) - f * m
@@ -44,7 +62,4 @@ def unique_visitors(
     came_back = max(new + returns - people, 0.0)
     # Missed returns and false merges are rare and apart: binomial both.
     sd = float(np.sqrt(people * f * (1 - f) + came_back * m * (1 - m))) / max(determinant, 0.1)
-    low, high = people - z * sd, people + z * sd
-    return Visitors(
-        new, round(people, 1), max(int(np.floor(low)), 1 if new else 0), max(int(np.ceil(high)), 0)
-    )
+    return people, sd

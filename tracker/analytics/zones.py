@@ -14,7 +14,14 @@ SETTLE_S = 0.5
 """Who is inside for less has not come in: feet are not known to the pixel."""
 
 LEAVE_S = 3.0
-"""Who was not seen inside for longer has left; until then a pillar may hide them."""
+"""Who was not seen inside for longer, and may have walked out, has left."""
+
+HIDDEN_S = 10.0
+"""Who was last seen inside, away from the edges of the picture, and nowhere else in it since, is hidden by
+somebody or a pillar, for at most this long."""
+
+EDGE = 0.01
+"""A box this near to an edge of the picture, as a share of it, is of somebody who may be leaving the view."""
 
 CLEAR = 0.01
 """A crossing counts when the feet are this far beyond the line, as a share of the picture."""
@@ -56,12 +63,19 @@ class Zone:
 
 @dataclass(slots=True)
 class _Inside:
-    """Somebody in a zone: since when, until when, and whether it was told."""
+    """Somebody in a zone: since when, until when, whether it was told, and whether they may have left."""
 
     begin_s: float
     last_s: float
     place: Place
     is_told: bool = False
+    is_out: bool = False
+
+    def is_over(self, now_s: float) -> bool:
+        """Whether they have left."""
+        x1, y1, x2, y2 = self.place.track.box
+        may_leave = self.is_out or min(x1, y1, 1 - x2, 1 - y2) < EDGE
+        return now_s - self.last_s > (LEAVE_S if may_leave else HIDDEN_S)
 
 
 @dataclass(slots=True)
@@ -135,6 +149,8 @@ class ZoneWatch:
             for zone in self._zones.get(place.track.key[0], ()):
                 if zone.kind == "zone" and zone.holds(place.x, place.y):
                     self._stand(zone, place, made)
+                elif it := self._inside.get((zone.id, place.person)):
+                    it.is_out = True
             self._walk(place, made)
         self._leave(now_s, made)
         self._count(now_s, made)
@@ -176,7 +192,7 @@ class ZoneWatch:
         before = self._undecided.pop(key, None)
         fresh = _Inside(before.begin_s if before else now_s, now_s, place)
         it = self._inside.setdefault((zone.id, place.person), fresh)
-        it.last_s, it.place = now_s, place
+        it.last_s, it.place, it.is_out = now_s, place, False
         self._settle(zone, it, place, made)
 
     def _settle(self, zone: Zone, it: _Inside, place: Place, made: list[Event]) -> None:
@@ -187,7 +203,7 @@ class ZoneWatch:
 
     def _leave(self, now_s: float, made: list[Event]) -> None:
         zones = {zone.id: zone for of in self._zones.values() for zone in of}
-        for key in [key for key, it in self._inside.items() if now_s - it.last_s > LEAVE_S]:
+        for key in [key for key, it in self._inside.items() if it.is_over(now_s)]:
             it = self._inside.pop(key)
             if it.is_told:
                 event = _event("zone.left", it.last_s, zones[key[0]], it.place, person=key[1])

@@ -37,6 +37,9 @@ HIDDEN = 0.02
 """Share of the tracklets that show so little of a person that they are as alike to anybody: appearance does
 not outweigh a place that says who it is."""
 
+HIDDEN_FACTOR = 2.0
+"""`HIDDEN` is an assumption: at a site it may be so many times more, or less."""
+
 TINY = 1e-30
 """A density below this says no more than that something never happens."""
 
@@ -128,8 +131,13 @@ class SimilarityCalibration:
         return self._rate_from[np.searchsorted(self._log_odds, log_odds)]
 
     def miss_rate(self, cosine: float) -> float:
-        """Share of returns that are less alike than this."""
+        """Share of returns that are less alike than this, of those that show the person."""
         return float(np.interp(cosine, GRID, self._miss_rate))
+
+    def missed_rate(self, cosine: float, hidden: float = HIDDEN) -> float:
+        """Share of returns that are less alike, where a share ``hidden`` is only as alike as strangers."""
+        stranger_rate = float(self.stranger_rate(np.array([cosine]))[0])
+        return (1 - hidden) * self.miss_rate(cosine) + hidden * (1 - stranger_rate)
 
     def densities(self) -> tuple[FloatArray, FloatArray]:
         """(G,) how often two people, and one person in two tracklets, have the cosines of `GRID`; area 1."""

@@ -4,7 +4,7 @@ import numpy as np
 
 from foundation.arrays import FloatArray, IntArray
 from tracker.config import SimilarityConfig
-from tracker.identity.similarity import GRID, SimilarityCalibration, Taught
+from tracker.identity.similarity import GRID, HIDDEN, HIDDEN_FACTOR, SimilarityCalibration, Taught
 from tracker.identity.tracklets import UNKNOWN, Fold, TrackletTable
 from tracker.types import SimilarityReport, State
 
@@ -114,7 +114,11 @@ class SiteSimilarity:
             threshold=threshold,
             max_false_merge_rate=rate,
             expected_false_merge_rate=min(num_identities * of_one, 1.0),  # Boole's bound
-            expected_missed_rate=similarity.miss_rate(threshold),
+            expected_missed_rate=similarity.missed_rate(threshold),
+            missed_rates=(
+                similarity.missed_rate(threshold, HIDDEN / HIDDEN_FACTOR),
+                similarity.missed_rate(threshold, HIDDEN * HIDDEN_FACTOR),
+            ),
         )
 
     def state(self) -> State:

@@ -125,7 +125,7 @@ class Hub:
                 self._cameras = header["cameras"]
                 self._tell("cameras", self.cameras())
             case "rates":
-                self.rates = {name: header[name] for name in ("false_merge_rate", "missed_rate")}
+                self.rates = header["rates"]
             case "reply":
                 future = self._questions.get(header["id"])
                 if future and not future.done():

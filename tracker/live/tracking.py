@@ -27,7 +27,7 @@ from tracker.live.publisher import Privacy, Publisher
 from tracker.live.site import Site
 from tracker.live.taught import corrected_pairs
 from tracker.live.watching import PhotoWatch
-from tracker.live.zones import read_zones
+from tracker.live.zones import rates_of, read_zones
 from tracker.recording.fitness import without_passwords
 from tracker.recording.run import TrackingRun
 from tracker.sinks.blur import Blur
@@ -279,13 +279,7 @@ class LiveObserver:
         self._due_s["rates"] = now_s + RATES_EVERY_S
         report = self._tracking.identities.similarity_report()
         if report is not None:
-            self._send(
-                {
-                    "type": "rates",
-                    "false_merge_rate": report.max_false_merge_rate,
-                    "missed_rate": round(report.expected_missed_rate, 4),
-                }
-            )
+            self._send({"type": "rates", "rates": rates_of(report)})
 
     def _reload(self) -> None:
         """What users set has changed: read it from the site's file."""

@@ -14,11 +14,22 @@ from tracker.events.store import EventStore
 from tracker.live.labels import Labels, iso
 from tracker.live.rights import Viewer
 from tracker.live.site import Site
+from tracker.types import SimilarityReport
 
 MAX_ZONES, MAX_POINTS = 500, 100
 
 FALSE_MERGE_RATE, MISSED_RATE = 0.01, 0.3
 """Of a site that has not said otherwise yet: what it is set to, and what a network misses at that."""
+
+
+def rates_of(report: SimilarityReport) -> dict[str, float]:
+    """The errors that a site states: as set, and as its own pairs and the network's prior make likely."""
+    rates = {"missed_rate": report.expected_missed_rate}
+    rates["missed_rate_low"], rates["missed_rate_high"] = report.missed_rates
+    return {
+        "false_merge_rate": report.max_false_merge_rate,
+        **{name: round(rate, 4) for name, rate in rates.items()},
+    }
 
 
 def read_zones(site: Site) -> list[Zone]:
@@ -65,7 +76,7 @@ def count(
     """What was counted from one time to another, in the cameras that this viewer may see.
 
     Args:
-        rates: ``false_merge_rate`` and ``missed_rate`` as the site states them now.
+        rates: As `rates_of` gives them; empty where the site has not said yet.
     """
     zones, lines = [], []
     for zone in read_zones(site):
@@ -91,9 +102,10 @@ def count(
             num_tracks += len(stays)
     f = rates.get("false_merge_rate", FALSE_MERGE_RATE)
     m = rates.get("missed_rate", MISSED_RATE)
+    missed_rates = rates.get("missed_rate_low", m), rates.get("missed_rate_high", m)
     # Whoever was seen by another track was recognised, also where one was lost behind a pillar: each of those
     # might have been missed.
-    visitors = unique_visitors(len(seen), num_tracks - len(seen), f, m)
+    visitors = unique_visitors(len(seen), num_tracks - len(seen), f, m, missed_rates)
     return {
         "from": iso(begin_s),
         "to": iso(end_s),
@@ -106,6 +118,8 @@ def count(
             "high": visitors.high,
             "false_merge_rate": f,
             "missed_rate": m,
+            "missed_rate_low": missed_rates[0],
+            "missed_rate_high": missed_rates[1],
         },
         "cameras": cameras,
     }
