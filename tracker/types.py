@@ -336,15 +336,12 @@ class SimilarityReport:
         mean_sd_different, mean_sd_within, mean_sd_same: Mean and standard deviation of the cosine of two
             people, of two embeddings of a track, of one person in two tracklets; of pairs and prior together.
         grid: (G,) rising cosines.
-        density_different, density_same: (G,) how often these are the cosine of two people, of one person
-            in two tracklets; the areas below are 1.
+        density_different, density_same: (G,) densities for two people, for one person in two tracklets.
         num_identities: How many were known at the end.
         threshold: Cosine from which on a track was one of them, where time and place said nothing.
         max_false_merge_rate: At most this share of strangers was to be taken for somebody.
         expected_false_merge_rate: The share that is expected, with this many people known.
-        expected_missed_rate: The share of returns that is expected to be missed.
-        missed_rates: The lowest and highest that it may be: how many tracks show too little of a person to be
-            known is not seen at a site.
+        expected_missed_rate, missed_rates: The share of returns that are missed; the least and most of it.
     """
 
     different: FloatArray
