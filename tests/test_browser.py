@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser import PATIENT_MS, ROOT, LiveSite, MakeWindow, Window, open_browser
+from tests.live_server import wait_until
 from tracker.live.accounts import Accounts
 from tracker.live.rights import Role
 from tracker.live.site import Site
@@ -312,8 +313,14 @@ def test_a_person_has_the_same_number_and_colour_in_the_second_camera(watcher: W
     )
     seen = [it.split() for it in watcher.page.evaluate("() => Object.keys(window.seen)")]
     assert len(seen) == len({number for number, _ in seen}), "one number has one colour"
-    colors = {str(it["person"]): it["color"] for it in watcher.call("GET", "/people")[1]["people"]}
-    merged = watcher.call("GET", "/events?type=person.merged")[1]["events"]
-    gone = {str(number) for it in merged for number in it["previous"]}  # who was taken for two, on the way
+
+    def ask() -> tuple[dict[str, str], set[str]] | None:
+        colors = {str(it["person"]): it["color"] for it in watcher.call("GET", "/people")[1]["people"]}
+        merged = watcher.call("GET", "/events?type=person.merged")[1]["events"]
+        gone = {str(number) for it in merged for number in it["previous"]}  # who was taken for two
+        # What the wall shows is told to the list a moment later.
+        return (colors, gone) if all(number in colors or number in gone for number, _ in seen) else None
+
+    colors, gone = wait_until(ask)
     assert all(colors[number] == color for number, color in seen if number not in gone)
     assert any(number not in gone for number, _ in seen)
