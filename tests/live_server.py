@@ -93,7 +93,8 @@ def live_server(folder: Path, doors: Doors | None = None) -> Iterator[LiveServer
     ours, theirs = socket.socketpair()
     link = Link(ours)
     theirs.setblocking(False)
-    door = socket.create_server(("127.0.0.1", 0))
+    # As the real server opens it: only a socket that knows its protocol sends each answer without waiting.
+    door = socket.socket(fileno=socket.create_server(("127.0.0.1", 0)).detach())
     app = create_app(site, doors, theirs)
     config = uvicorn.Config(app, log_level="warning", ws_per_message_deflate=False, lifespan="on")
     server = uvicorn.Server(config)
@@ -104,7 +105,8 @@ def live_server(folder: Path, doors: Doors | None = None) -> Iterator[LiveServer
         observer.connect(link)
         try:
             while True:
-                observer.answer(link.receive())
+                message = link.receive()
+                observer.answer(message)
         except ConnectionError:
             observer.connect(None)
 

@@ -1,7 +1,7 @@
 """The page in a real browser, at a real server whose people the test moves: quick, and always the same."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from tests.live_server import DEADLINE_S, live_server, wait_until
 from tests.test_live_people import Scene
 from tracker.config import dump_config, load_config
 from tracker.live.accounts import Accounts
+from tracker.live.link import Message
 
 pytestmark = [pytest.mark.browser]
 
@@ -185,13 +186,17 @@ def test_a_camera_is_tested_and_added_or_it_is_said_why_not(scene: Scene, window
     dialog.get_by_role("button", name="Add", exact=True).click()
     expect(page.locator(".toast.bad")).to_contain_text("there is a camera 'door' already")
     dialog.get_by_label("Name of the camera").fill("yard")
-    added: list[Any] = []
+    observer, added = scene.server.observer, list[str]()
+    answer_all_else = observer.answer
 
-    def add(header: Mapping[str, Any]) -> None:
-        added.append(scene.server.site.added.read_text())
-        scene.server.observer._send({"type": "reply", "id": header["id"]})
+    def answer(message: Message) -> None:
+        if message[0]["type"] == "add":
+            added.append(scene.server.site.added.read_text())
+            observer._send({"type": "reply", "id": message[0]["id"]})
+        else:
+            answer_all_else(message)
 
-    scene.server.observer._add_camera = add  # type: ignore[method-assign]
+    observer.answer = answer  # type: ignore[method-assign]
     dialog.get_by_role("button", name="Add", exact=True).click()
     expect(dialog).to_be_hidden()
     assert added == ["yard = rtsp://127.0.0.1:9/none\n"]

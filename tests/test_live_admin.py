@@ -203,6 +203,13 @@ def test_every_setting_is_told_with_its_value(server: LiveServer) -> None:
         assert settings["tracking"]["is_section"]
 
 
+def test_whoever_asks_while_the_cameras_are_opened_is_told_so_at_once(server: LiveServer) -> None:
+    with server.client() as client:
+        answer = client.post("/cameras/c1/pause")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "conflict")
+        assert "try again in a moment" in answer.json()["error"]["message"]
+
+
 def test_a_setting_is_changed_at_once_or_with_the_next_start(server: LiveServer) -> None:
     changes: list[RunConfig] = []
     tracking = SimpleNamespace(change=changes.append, config=load_config())

@@ -70,12 +70,10 @@ def test_a_camera_that_nobody_waits_for_any_more_is_not_added_in_the_place_of_an
     observer = LiveObserver(site, "test", [], 0.01)
     try:
         run = SimpleNamespace(add_camera=lambda camera, _: added.append(camera.name))
-        observer._tracking = run  # type: ignore[assignment]
         site.added.write_text("yard = rtsp://host/yard\nroof = rtsp://host/roof\n")
         for name in ("gate", "yard"):
-            observer._add_camera({"id": 1, "name": name})
+            observer._add_camera(run, {"id": 1, "name": name})  # type: ignore[arg-type]
         assert added == ["yard"]
         assert [it.name for it in site.cameras()] == ["yard"]
     finally:
-        observer._tracking = None
         observer.close()

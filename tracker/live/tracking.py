@@ -135,20 +135,24 @@ class LiveObserver:
         header, _ = message
         if self.publisher.answer(header):
             return
+        tracking = self._tracking
         match header.get("type"):
             case "reload":
                 self._protect()  # at once, whether or not a frame comes
                 self._commands.put(self._reload)
+            case _ if tracking is None:
+                refused = "the cameras are opened just now; try again in a moment"
+                self._send({"type": "reply", "id": header.get("id"), "refused": refused})
             case "correct":
-                self._commands.put(partial(self._correct, header))
+                self._commands.put(partial(self._correct, tracking, header))
             case "explain":
-                self._commands.put(partial(self._explain, header))
+                self._commands.put(partial(self._explain, tracking, header))
             case "pause":
-                self._pause(header)
+                self._pause(tracking, header)
             case "set":
-                self._commands.put(partial(self._change, header))
+                self._commands.put(partial(self._change, tracking, header))
             case "add":
-                self._commands.put(partial(self._add_camera, header))
+                self._commands.put(partial(self._add_camera, tracking, header))
 
     def close(self) -> None:
         """The run has ended: write what is left."""
@@ -157,10 +161,8 @@ class LiveObserver:
         self.publisher.close()
         self._writer.close()
 
-    def _pause(self, header: Mapping[str, Any]) -> None:
-        if self._tracking is None:
-            return
-        source, camera, refused = self._tracking.source, CameraName(header["camera"]), {}
+    def _pause(self, tracking: TrackingRun, header: Mapping[str, Any]) -> None:
+        source, camera, refused = tracking.source, CameraName(header["camera"]), {}
         if isinstance(source, LiveSource | LoopedSource):
             source.pause(camera, paused=header["paused"])
             self._paused = self._paused | {camera} if header["paused"] else self._paused - {camera}
@@ -168,41 +170,35 @@ class LiveObserver:
             refused = {"refused": "a recording cannot be paused"}
         self._send({"type": "reply", "id": header["id"], **refused})
 
-    def _add_camera(self, header: Mapping[str, Any]) -> None:
+    def _add_camera(self, tracking: TrackingRun, header: Mapping[str, Any]) -> None:
         """On the thread that tracks: a camera of the site's list is new, if it still is in there."""
         refused: dict[str, str] = {}
         try:
-            if self._tracking is None:
-                raise ReuniteError("the cameras are opened just now; try again in a moment")
             listed = {it.name: it for it in find_cameras([str(self.site.added)])}
             if (camera := listed.get(header["name"])) is None:
                 raise ReuniteError(f"camera {header['name']!r} is not in the list any more; add it again")
-            self._tracking.add_camera(camera, str(self.site.added))
+            tracking.add_camera(camera, str(self.site.added))
             self.site.know_cameras({camera.name: camera.shown})
         except ReuniteError as error:
             refused["refused"] = str(error)
         self._send({"type": "reply", "id": header["id"], **refused})
 
-    def _change(self, header: Mapping[str, Any]) -> None:
+    def _change(self, tracking: TrackingRun, header: Mapping[str, Any]) -> None:
         """On the thread that tracks: a setting is another from now on."""
-        if self._tracking is None:
-            return
         try:
             config = changed(self.site, header["key"], header["value"])
         except ReuniteError as error:
             self._send({"type": "reply", "id": header["id"], "refused": str(error)})
             return
-        self._tracking.change(config)
+        tracking.change(config)
         with self._lock:
             self._maker.false_merge_rate = config.identity.max_false_merge_rate
-        write_whole(self.site.config, dump_config(without_passwords(self._tracking.config)).encode())
+        write_whole(self.site.config, dump_config(without_passwords(tracking.config)).encode())
         self._send({"type": "reply", "id": header["id"]})
 
-    def _correct(self, header: Mapping[str, Any]) -> None:
+    def _correct(self, tracking: TrackingRun, header: Mapping[str, Any]) -> None:
         """On the thread that tracks: somebody says who is who."""
-        if self._tracking is None:
-            return
-        corrections, answer = self._tracking.identities.corrections(), dict[str, Any]()
+        corrections, answer = tracking.identities.corrections(), dict[str, Any]()
         tracks = [(CameraName(camera), track) for camera, track in header.get("tracks", ())]
         match header["kind"]:
             case "merge":
@@ -215,7 +211,7 @@ class LiveObserver:
                 answer |= {"person": number, "cosines": cosines}
             case "forget":
                 corrections.forget(header["person"])
-        answer["network"] = str(self._tracking.network)
+        answer["network"] = str(tracking.network)
         self._send({"type": "reply", "id": header["id"], **answer})
 
     def _teach(self) -> None:
@@ -234,11 +230,9 @@ class LiveObserver:
             except sqlite3.Error as error:  # tracking goes on, and it is tried again
                 logger.warning("%s: the watchlist cannot be written (%s)", self.site.folder, error)
 
-    def _explain(self, header: Mapping[str, Any]) -> None:
+    def _explain(self, tracking: TrackingRun, header: Mapping[str, Any]) -> None:
         """On the thread that tracks: what speaks for and against whom a track may be."""
-        if self._tracking is None:
-            return
-        identities = self._tracking.identities
+        identities = tracking.identities
         found = identities.candidates(CameraName(header["camera"]), header["track"])
         answer: dict[str, Any] = {"candidates": []}
         if found is not None:
