@@ -98,6 +98,10 @@ PASSERS_BY = [
 ]
 
 
+Found = tuple[float, Detections, FloatArray]
+"""Time of a frame, who was found and who is there."""
+
+
 def run(
     detector: EmbeddedDetector,
     walkers: Sequence[Walker],
@@ -106,8 +110,8 @@ def run(
     sigma: float = 2.0,
     light: float = 1.0,
     background: Image | None = None,
-) -> Iterator[tuple[float, Detections, FloatArray]]:
-    """(time, found, there) of each frame."""
+) -> Iterator[Found]:
+    """Show each frame to a detector."""
     scene = street() if background is None else background
     for number in range(round(seconds[0] * FRAME_RATE), round(seconds[1] * FRAME_RATE)):
         time = number / FRAME_RATE
@@ -117,9 +121,7 @@ def run(
         yield time, found, boxes
 
 
-def recall_and_precision(
-    frames: Sequence[tuple[float, Detections, FloatArray]], min_score: float = 0.3
-) -> tuple[float, float]:
+def recall_and_precision(frames: Sequence[Found], min_score: float = 0.3) -> tuple[float, float]:
     hits = people = found = 0
     for _, detections, boxes in frames:
         sure = detections.boxes[detections.scores >= min_score]
@@ -133,24 +135,22 @@ def recall_and_precision(
 
 
 @pytest.fixture(scope="module")
-def after_a_while() -> State:
-    """What is remembered of the street after 20 seconds with people."""
+def a_while() -> tuple[list[Found], State]:
+    """20 seconds of the street with people, and what is remembered of them."""
     detector = EmbeddedDetector(EmbeddedDetectorConfig())
-    for _ in run(detector, PASSERS_BY, (0.0, 20.0)):
-        pass
-    return detector.state()
+    return list(run(detector, PASSERS_BY, (0.0, 20.0))), detector.state()
 
 
 @pytest.fixture
-def experienced(after_a_while: State) -> EmbeddedDetector:
+def experienced(a_while: tuple[list[Found], State]) -> EmbeddedDetector:
     """A detector that knows the street."""
     detector = EmbeddedDetector(EmbeddedDetectorConfig())
-    detector.restore(after_a_while)
+    detector.restore(a_while[1])
     return detector
 
 
-def test_people_who_walk_by_are_found() -> None:
-    frames = list(run(EmbeddedDetector(EmbeddedDetectorConfig()), PASSERS_BY, (0.0, 20.0)))
+def test_people_who_walk_by_are_found(a_while: tuple[list[Found], State]) -> None:
+    frames, _ = a_while
     assert sum(len(boxes) for _, _, boxes in frames) > 200
     recall, precision = recall_and_precision(frames[40:])
     assert recall > 0.9

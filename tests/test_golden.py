@@ -32,6 +32,7 @@ def test_mot16_from_detections(name: str, detections: str | None, half: str) -> 
     assert not fallen(scores, json.loads((GOLDEN / "mot16.json").read_text())[name])
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_sample_scene_as_make_run_tracks_it(tmp_path: Path) -> None:
     videos = str(ROOT / "videos")
     output = f"output.folder={tmp_path}"

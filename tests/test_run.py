@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -10,8 +9,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -20,6 +19,9 @@ import yaml
 from rich.console import Console
 
 from benchmarks.resume import results_of
+from foundation.command import EXIT_INTERRUPTED
+from foundation.figures import png_of, svg_of
+from tests.forked_run import SAID, start_run
 from tracker.config import load_config
 from tracker.multi_camera_tracker import name_tracks
 from tracker.recording.checkpoint import load_checkpoint, save_checkpoint
@@ -28,7 +30,7 @@ from tracker.recording.run import TrackingRun
 from tracker.run import main
 from tracker.types import CameraName, Frame, Tracks, blank_image
 
-PYTHON = [sys.executable, "-m", "tracker.run"]
+pytestmark = pytest.mark.usefixtures("blank_figures")
 
 
 def write_sequence(folder: Path, frames: int, seed: int) -> Path:
@@ -71,7 +73,11 @@ DEADLINE_S = 300
 """Far longer than any run here takes on a busy machine."""
 
 
-def test_a_run_writes_all_it_promises_and_names_it(scene: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_writes_all_it_promises_and_names_it(
+    scene: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for draw in (png_of, svg_of):  # here figures are drawn
+        monkeypatch.setattr(f"foundation.figures.{draw.__name__}", draw)
     network = ["--set", "embedder.kind=reid"]  # as it is by default
     assert main([str(scene), *FILE, *network, "--gt", str(scene), "--save-video"]) == 0
     run = Path("runs/track")
@@ -86,7 +92,7 @@ def test_a_run_writes_all_it_promises_and_names_it(scene: Path, capsys: pytest.C
         "config.yaml",
         "videos/door.mp4",
     ):
-        assert (run / name).is_file()
+        assert (run / name).stat().st_size
         assert name in out
     assert not (run / "state").exists()
     summary = json.loads((run / "summary.json").read_text())
@@ -148,10 +154,10 @@ def test_the_order_of_files_does_not_matter(scene: Path) -> None:
         assert sorted(one) == sorted(other)
 
 
-def wait_for_checkpoints(process: subprocess.Popen[Any], run: Path, count: int) -> None:
+def wait_for_checkpoints(process: BaseProcess, run: Path, count: int) -> None:
     """Wait until so many checkpoints were there, one after the other, or the run has ended."""
     seen: set[int] = set()
-    while process.poll() is None and len(seen) < count:
+    while process.is_alive() and len(seen) < count:
         with suppress(FileNotFoundError):  # not yet there, or gone with the end of the run
             seen.add((run / "state" / "checkpoint.npz").stat().st_mtime_ns)
         time.sleep(0.001)
@@ -163,94 +169,82 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
     write_sequence(folder / "scene" / "door", 600, 1)
     write_sequence(folder / "scene" / "yard", 500, 2)
-    subprocess.run([*PYTHON, "scene", *OFTEN, "--name", "whole"], cwd=folder, check=True, capture_output=True)
+    assert main([str(folder / "scene"), *OFTEN, "--set", f"output.folder={folder}", "--name", "whole"]) == 0
     return folder
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_run_that_is_killed_gives_the_same_result_in_the_end(
-    whole: Path, tmp_path: Path, seed: int
+    whole: Path, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "scene").symlink_to(whole / "scene")
+    monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(seed)
-    command = [*PYTHON, "scene", *OFTEN, "--name", "cut"]
+    words = [str(whole / "scene"), *OFTEN, "--name", "cut"]
     kills = 0
     for _ in range(3):
-        process = subprocess.Popen(
-            command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        process = start_run(tmp_path, words)
         wait_for_checkpoints(process, tmp_path / "runs/cut", int(rng.integers(2, 4)))
         time.sleep(rng.uniform(0, 0.02))  # anywhere between two checkpoints
         process.kill()
-        kills += process.wait(DEADLINE_S) == -signal.SIGKILL
-        command = [*PYTHON, "--resume", "runs/cut"]
-        if process.returncode == 0:
+        process.join(DEADLINE_S)
+        kills += process.exitcode == -signal.SIGKILL
+        words = ["--resume", "runs/cut"]
+        if process.exitcode == 0:
             break
-    if process.returncode != 0:
-        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    if process.exitcode != 0:
+        assert main(words) == 0
     assert kills > 0
-    assert results_of(tmp_path / "runs" / "cut") == results_of(whole / "runs" / "whole")
+    assert results_of(tmp_path / "runs" / "cut") == results_of(whole / "whole")
 
 
-def test_ctrl_c_writes_what_was_done_and_can_be_resumed(tmp_path: Path) -> None:
-    write_sequence(tmp_path / "scene" / "door", 2_500, 1)
-    process = subprocess.Popen([*PYTHON, "scene", *OFTEN], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    process.stdout.readline()  # "writing to runs/track"
-    wait_for_checkpoints(process, tmp_path / "runs/track", 1)
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=DEADLINE_S)
-    assert process.returncode == 130
-    assert "--resume runs/track" in out
-    summary = json.loads((tmp_path / "runs/track/summary.json").read_text())
+def stopped_run(*signals: int, pause_s: float = 0.0) -> str:
+    """A run over scene/ in the working folder that these end after its first checkpoint; what it said."""
+    write_sequence(Path("scene/door"), 600, 1)
+    process = start_run(Path.cwd(), ["scene", *OFTEN], signals, pause_s)
+    process.join(DEADLINE_S)
+    assert process.exitcode == EXIT_INTERRUPTED
+    return Path(SAID).read_text()
+
+
+def test_ctrl_c_writes_what_was_done_and_can_be_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = stopped_run(signal.SIGINT)
+    assert "--resume runs/track" in said
+    summary = json.loads(Path("runs/track/summary.json").read_text())
     assert not summary["complete"]
-    assert 0 < summary["frames"] < 2_500
-    last_line = (tmp_path / "runs/track/mot/door.txt").read_text().splitlines()[-1]
+    assert 0 < summary["frames"] < 600
+    last_line = Path("runs/track/mot/door.txt").read_text().splitlines()[-1]
     assert int(last_line.split(",")[0]) <= summary["frames"]
-    subprocess.run([*PYTHON, "--resume"], cwd=tmp_path, check=True, capture_output=True)  # the newest one
-    subprocess.run(
-        [*PYTHON, "scene", *FILE, "--name", "whole"], cwd=tmp_path, check=True, capture_output=True
-    )
-    assert results_of(tmp_path / "runs/track") == results_of(tmp_path / "runs/whole")
+    assert main(["--resume"]) == 0  # the newest one
+    assert main(["scene", *FILE, "--name", "whole"]) == 0
+    assert results_of(Path("runs/track")) == results_of(Path("runs/whole"))
 
 
-def test_two_polite_kills_at_once_are_one_stop(tmp_path: Path) -> None:
-    write_sequence(tmp_path / "scene" / "door", 4_000, 1)
-    process = subprocess.Popen([*PYTHON, "scene", *OFTEN], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    process.stdout.readline()  # "writing to runs/track"
-    wait_for_checkpoints(process, tmp_path / "runs/track", 1)
-    process.send_signal(signal.SIGTERM)
-    time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=DEADLINE_S)
-    assert process.returncode == 130
-    assert "--resume runs/track" in out
-    summary = json.loads((tmp_path / "runs/track/summary.json").read_text())
-    assert (tmp_path / "runs/track/mot/door.txt").exists()
+def test_two_polite_kills_at_once_are_one_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = stopped_run(signal.SIGTERM, signal.SIGTERM, pause_s=0.1)
+    assert "--resume runs/track" in said
+    summary = json.loads(Path("runs/track/summary.json").read_text())
+    assert Path("runs/track/mot/door.txt").exists()
     assert summary["frames"] > 0
 
 
-def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
-    write_sequence(tmp_path / "scene" / "door", 3000, 1)
-
-    def no_room() -> None:
-        # A limit on the size of files stands for a full disk: the write fails in the same place.
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
-
-    settings = [*FILE, "--set", "output.checkpoint_s=0.01"]
-    full = subprocess.run(
-        [*PYTHON, "scene", *settings], cwd=tmp_path, capture_output=True, text=True, preexec_fn=no_room
-    )
-    assert full.returncode == 2
-    assert "cannot write (File too large)" in full.stderr
-    assert "--resume runs/track" in full.stderr
-    assert "Traceback" not in full.stderr
-    subprocess.run([*PYTHON, "--resume", "runs/track"], cwd=tmp_path, check=True, capture_output=True)
-    subprocess.run(
-        [*PYTHON, "scene", *FILE, "--name", "whole"], cwd=tmp_path, check=True, capture_output=True
-    )
-    assert results_of(tmp_path / "runs/track") == results_of(tmp_path / "runs/whole")
+def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_sequence(tmp_path / "scene" / "door", 1000, 1)
+    # A limit on the size of files stands for a full disk: the write fails in the same place.
+    full = start_run(tmp_path, ["scene", *FILE, "--set", "output.checkpoint_s=0.01"], max_bytes=70_000)
+    full.join(DEADLINE_S)
+    assert full.exitcode == 2
+    said = Path(SAID).read_text()
+    assert "cannot write (File too large)" in said
+    assert "--resume runs/track" in said
+    assert "Traceback" not in said
+    assert main(["--resume", "runs/track"]) == 0
+    assert main(["scene", *FILE, "--name", "whole"]) == 0
+    assert results_of(Path("runs/track")) == results_of(Path("runs/whole"))
 
 
 def test_a_run_without_anybody_is_a_run(scene: Path) -> None:
@@ -312,9 +306,8 @@ def test_a_broken_video_is_named_and_the_others_are_tracked(
 def test_the_environment_needs_no_terminal(tmp_path: Path) -> None:
     write_sequence(tmp_path / "scene" / "door", 50, 1)
     environment = {key: value for key, value in os.environ.items() if key not in ("TERM", "DISPLAY", "HOME")}
-    done = subprocess.run(
-        [*PYTHON, "scene", *FILE], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-m", "tracker.run", "scene", *FILE]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
 
@@ -426,19 +419,13 @@ def test_a_sequence_without_pictures_is_refused_by_a_detector_that_needs_them(
     assert not Path("runs").exists()
 
 
-def test_a_second_ctrl_c_ends_at_once_and_the_run_can_be_resumed(tmp_path: Path) -> None:
-    write_sequence(tmp_path / "scene" / "door", 4_000, 1)
-    process = subprocess.Popen([*PYTHON, "scene", *OFTEN], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    process.stdout.readline()
-    wait_for_checkpoints(process, tmp_path / "runs/track", 1)
-    process.send_signal(signal.SIGINT)
-    time.sleep(1.05)
-    process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=DEADLINE_S)
-    assert process.returncode == 130
-    assert "Traceback" not in out
-    subprocess.run([*PYTHON, "--resume", "runs/track"], cwd=tmp_path, check=True, capture_output=True)
+def test_a_second_ctrl_c_ends_at_once_and_the_run_can_be_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = stopped_run(signal.SIGINT, signal.SIGTERM, pause_s=1.05)
+    assert "Traceback" not in said
+    assert main(["--resume", "runs/track"]) == 0
 
 
 def test_a_camera_without_ground_truth_is_named_before_the_run(
