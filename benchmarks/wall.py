@@ -3,12 +3,14 @@
     python -m benchmarks.wall videos --viewers 0 1 8
 
 Each round tracks the same recordings as fast as it can, with a real server in a process of its own, whose
-viewers take what they get in another. Rounds take turns, so that what else the machine does hits all alike.
+viewers take what they get in another, which yields to all else: theirs would be other machines. Rounds take
+turns, so that what else the machine does hits all alike.
 """
 
 import argparse
 import json
 import multiprocessing
+import os
 import sys
 import threading
 import time
@@ -34,6 +36,7 @@ from tracker.sources import locate_cameras
 
 def watch(address: str, token: str, viewers: int, stop: Event, told: "Queue[int]") -> None:
     """So many viewers in one process, each taking all cameras at 640; tells how many pictures they got."""
+    os.nice(19)
     pictures: list[int] = []
 
     def take() -> None:
@@ -102,8 +105,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     sources = [str(Path(it).resolve()) for it in arguments.source]
     rates: dict[int, list[tuple[float, float, int]]] = {it: [] for it in arguments.viewers}
-    for _ in range(arguments.rounds):
-        for viewers in arguments.viewers:
+    for turn in range(arguments.rounds):
+        for viewers in arguments.viewers[:: (1, -1)[turn % 2]]:
             rates[viewers].append(round_of(sources, arguments.config, viewers))
             print(viewers, rates[viewers][-1], file=sys.stderr, flush=True)
     for viewers, rounds in rates.items():

@@ -87,7 +87,12 @@ class ServerKeeper:
             line = [sys.executable, "-m", "tracker.live.serve", *self._arguments]
             line += ["--door", str(inherited[0]), "--link", str(inherited[1])]
             self._process = subprocess.Popen(
-                line, pass_fds=inherited, env=_environment(), start_new_session=True
+                # Not hit by Ctrl-C; in a session of its own Linux would not heed its niceness beside ours.
+                line,
+                pass_fds=inherited,
+                env=_environment(),
+                process_group=0,
+                stdin=subprocess.DEVNULL,
             )
             theirs.close()
             link = Link(ours)

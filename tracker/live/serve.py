@@ -17,6 +17,9 @@ from tracker.live.guard import Doors
 from tracker.live.site import Site
 from tracker.live.wall import MAX_MESSAGE
 
+GIVES_WAY = 5
+"""Added to the niceness of the tracker's own process: viewers may wait, tracking does not."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until the process is ended; the exit code."""
@@ -40,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     link = socket.socket(fileno=arguments.link) if arguments.link is not None else None
     if link:
         link.setblocking(False)
+        os.nice(GIVES_WAY)
     try:
         app = create_app(Site(arguments.site, arguments.run), doors, link)
     except ReuniteError as error:
