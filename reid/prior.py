@@ -130,4 +130,4 @@ def _above(cosines: FloatArray, mean: float, sd: float) -> FloatArray:
     """Share of a beta distribution on [-1, 1] that is above."""
     middle, variance = (mean + 1) / 2, (sd / 2) ** 2
     total = middle * (1 - middle) / variance - 1
-    return np.asarray(special.betaincc(middle * total, (1 - middle) * total, (cosines + 1) / 2))
+    return np.asarray(special.betainc((1 - middle) * total, middle * total, (1 - cosines) / 2))

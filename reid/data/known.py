@@ -121,6 +121,6 @@ def read_attributes(path: Path) -> Known:
             of_person |= dict(zip(people, rows, strict=True))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, TypeError, AttributeError, MatReadError) as error:
+    except (ValueError, TypeError, AttributeError, IndexError, MatReadError) as error:
         raise DataError(f"{path}: is no attribute file as it is published ({error})") from None
     return Known({"attributes": names}, {}, {"attributes": of_person})

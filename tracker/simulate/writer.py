@@ -145,5 +145,5 @@ def write_calibration(folder: Path, cameras: tuple[Camera, ...]) -> None:
 
 
 def _rounded(matrix: FloatArray) -> list[list[float]]:
-    """Twelve figures: the last bits of a float may differ from one processor to the next."""
-    return [[float(f"{value:.12g}") for value in row] for row in matrix]
+    """Twelve figures, and none of what is 0: the last bits may differ from one processor to the next."""
+    return [[float(f"{value:.12g}") if abs(value) > 1e-12 else 0.0 for value in row] for row in matrix]
