@@ -151,22 +151,34 @@ class VideoFile:
         self.container.close()
 
 
+LOOK_EVERY = 100
+"""In so many pictures it is noticed that a camera begins to mirror them; turns are noticed at once."""
+
+
 class ImageConverter:
     """Decoded pictures -> upright BGR arrays, as OpenCV gives them."""
 
     def __init__(self) -> None:
         # Kept from frame to frame; one thread, since starting more costs more than they save.
         self._reformatter = VideoReformatter()
+        self._count = self._rotation = 0
+        self._matrix: IntArray | None = None
 
     def convert(self, frame: av.VideoFrame) -> Image:
         """(H, W, 3) BGR, turned and mirrored as the display matrix asks (phones film on their side)."""
         image = np.asarray(
             self._reformatter.reformat(frame, format="bgr24", threads=1).to_ndarray(), np.uint8
         )
-        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
-        if matrix is None:
-            return image
-        return display(image, np.frombuffer(matrix, np.int32).reshape(3, 3).astype(np.int64))
+        # Whoever is asked for side data is held until Python looks for cycles, and FFmpeg never gives back
+        # the memory of as many as were held at once: 70 MB a camera.
+        if frame.rotation != self._rotation or self._count % LOOK_EVERY == 0:
+            data: Any = frame.side_data.get("DISPLAYMATRIX")
+            self._matrix = (
+                None if data is None else np.frombuffer(data, np.int32).reshape(3, 3).astype(np.int64)
+            )
+            self._rotation = frame.rotation
+        self._count += 1
+        return image if self._matrix is None else display(image, self._matrix)
 
 
 def display(image: Image, matrix: IntArray) -> Image:

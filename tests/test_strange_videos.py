@@ -1,5 +1,6 @@
 """Videos that lie, begin late, are mirrored or damaged: read as well as they can be, and it is said."""
 
+import gc
 import itertools
 import os
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from foundation.video import STAMPS_AROUND, VideoFile, display, with_judgement
+from foundation.video import STAMPS_AROUND, ImageConverter, VideoFile, display, with_judgement
 from tests.clips import read_code, write_clip
 from tests.conftest import shared_folder
 from tracker.cli import main
@@ -227,6 +228,19 @@ class TestContainers:
         whole = np.zeros((3, 3), np.int64)
         whole[:2, :2] = np.array(matrix) * 65536
         assert display(image, whole)[..., 0].tolist() == shown
+
+    def test_decoded_pictures_are_not_held(self, tmp_path: Path) -> None:
+        converter, held = ImageConverter(), 0
+        gc.collect()  # what other tests left
+        gc.disable()  # which would let go of most
+        try:
+            with av.open(write_clip(tmp_path / "cam.mp4", range(50))) as container:
+                for frame in container.decode(video=0):
+                    converter.convert(frame)
+            held = sum(isinstance(it, av.VideoFrame) for it in gc.get_objects())
+        finally:
+            gc.enable()
+        assert held < 10
 
     def test_pictures_that_the_decoder_guessed_are_counted_and_said(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
