@@ -163,20 +163,31 @@ def square_of(images: list[Image]) -> list[Image]:
     return [np.ascontiguousarray(image[:side, :side]) for image in images]
 
 
-@pytest.mark.real
-@pytest.mark.parametrize("name", ["PETS09-S2L1", "MOT16-11"])
-def test_boxes_are_those_of_ultralytics_on_the_whole_square(name: str) -> None:
+@pytest.fixture(scope="module", params=["PETS09-S2L1", "MOT16-11"])
+def images(request: pytest.FixtureRequest) -> list[Image]:
+    """Some of a real video."""
+    return list(frames_of(request.param, every=20, count=6))
+
+
+@pytest.fixture(scope="module")
+def ultralytics() -> UltralyticsDetector:
+    """With the grey bars, as ultralytics runs this export."""
     pytest.importorskip("ultralytics", reason="an extra of the package, AGPL-3.0")
+    return UltralyticsDetector(UltralyticsDetectorConfig(weights=str(FOLDER)))
+
+
+@pytest.mark.real
+def test_boxes_are_those_of_ultralytics_on_the_whole_square(
+    images: list[Image], ultralytics: UltralyticsDetector
+) -> None:
     config = UltralyticsDetectorConfig(weights=str(FOLDER))
     network = find_export(config)
     assert network is not None
-    assert network.takes_any
-    # With the grey bars, as ultralytics runs this export; and on square pictures, which have none.
-    for network_used, cut in ((network._replace(takes_any=False), list[Image]), (network, square_of)):
-        images = cut(list(frames_of(name, every=20, count=6)))
-        ours, theirs = ExportedYolo(network_used, config), UltralyticsDetector(config)
-        for image in images:
-            (mine,), (other,) = ours.detect(tick_of(image)), theirs.detect(tick_of(image))
+    # With the bars too; and on square pictures, which have none.
+    for network_used, shown in ((network._replace(takes_any=False), images), (network, square_of(images))):
+        ours = ExportedYolo(network_used, config)
+        for image in shown:
+            (mine,), (other,) = ours.detect(tick_of(image)), ultralytics.detect(tick_of(image))
             assert len(mine) == len(other) > 0
             apart = np.abs(mine.boxes[:, None] - other.boxes[None]).max(axis=2)
             assert apart.min(axis=1).max() < 1
@@ -184,12 +195,10 @@ def test_boxes_are_those_of_ultralytics_on_the_whole_square(name: str) -> None:
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("name", ["PETS09-S2L1", "MOT16-11"])
-def test_without_the_grey_bars_the_same_people_are_found(name: str) -> None:
+def test_without_the_grey_bars_the_same_people_are_found(images: list[Image]) -> None:
     config = UltralyticsDetectorConfig(weights=str(FOLDER), min_score=0.3)
     network = find_export(config)
     assert network is not None
-    images = list(frames_of(name, every=20, count=6))
     narrow = ExportedYolo(network, config).detect(tick_of(*images))
     square = ExportedYolo(network._replace(takes_any=False), config).detect(tick_of(*images))
     overlaps = [
