@@ -95,6 +95,28 @@ def test_people_who_walk_at_one_pace_on_parallel_ways_do_not_make_two_cameras_ov
     assert find_overlap(first, second, embeddings_of(rng, 2 * len(people), uniforms=False)) is None
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_two_ways_that_fit_say_nothing_where_whoever_comes_later_walks_there_alone(seed: int) -> None:
+    """One matrix takes any two straight ways to any two others, so two people who walk at once always fit."""
+    rng, steps = np.random.default_rng(seed), 120
+    first_ways: list[FloatArray] = []
+    for number, begin in enumerate((0, 4, 30, 50, 70, 90)):
+        way = np.full((steps, 2), np.nan)
+        ends = ((200.0, 400), (900, 650)), ((300.0, 680), (1000, 420))
+        way[begin : begin + 12] = np.linspace(*ends[number % 2], 12)
+        first_ways.append(way)
+    others = ways(rng, 4, steps - 20, straight=False, bursts=False)
+    second_ways = [*first_ways[:2], *(np.concatenate((np.full((20, 2), np.nan), way)) for way in others)]
+    first, second = seen(first_ways, rng, 0, np.eye(3)), seen(second_ways, rng, 6, TO_B)
+    assert find_overlap(first, second, embeddings_of(rng, 12, uniforms=True)) is None
+    early = [table.steps < 16 for table in (first, second)]
+    at_once = [
+        Feet(it.rows[k], it.steps[k], it.feet[k]) for it, k in zip((first, second), early, strict=True)
+    ]
+    embeddings = embeddings_of(rng, 12, uniforms=True)
+    assert find_overlap(at_once[0], at_once[1], embeddings, is_known=True) is not None
+
+
 def show(linker: IdentityLinker, found: list[FloatArray], looks: EmbeddingArray, seed: int) -> None:
     """Both cameras see everybody, under other numbers, four times a second and with the noise of boxes."""
     rng = np.random.default_rng(seed)

@@ -56,6 +56,11 @@ MIN_COMMON = 4
 MAX_HIDDEN = 1.6
 """Boxes that are so many times higher, or less high, than of whoever walked there do not end at the feet."""
 
+MIN_CONFIRMED, UNCONFIRMED = 2 / 3, 10
+"""One matrix takes any two straight ways to any two others. Where the score without two is below `MIN_SCORE`,
+whoever is on the way where both cameras see one place must be in the other, too, at this share of moments
+and of so many more as if alone: a few moments show little."""
+
 MIN_EXPLAINED = 0.25
 """At least this share of the tracks of the camera that has fewer agree with one of the other: a matrix that
 says nothing of most people, as of those who sit, says who is who of none."""
@@ -143,11 +148,13 @@ class Fit(NamedTuple):
     Attributes:
         matrix: (3, 3) pixels (x, y, 1) of the first camera to those of the second, up to a factor.
         score: The ways that people made in both pictures, in steps of half a height; everybody counts once.
+        beyond: The same without the two longest ways.
         agrees: (P,) which pairs of tracks agree.
     """
 
     matrix: FloatArray
     score: float
+    beyond: float
     agrees: BoolArray
 
 
@@ -157,11 +164,12 @@ def find_overlap(
     """What two cameras see of one place; None if nothing says that they do.
 
     Args:
-        first, second: What each camera saw.
+        first, second: What each camera saw, in the order of time.
         row_embeddings: (R, D) centred appearance of each track, length 1 or 0: where to search, no more.
         is_known: Whether it is known already that they do, so that less is asked.
     """
     ratio = KNOWN_RATIO if is_known else MIN_RATIO
+    everybody = first, second
     first, second = _newest(_moving(first), _moving(second))
     if not (len(first.steps) and len(second.steps)):
         return None
@@ -173,6 +181,10 @@ def find_overlap(
     found = best_fit(joint, row_embeddings)
     if found is None or found.score < MIN_SCORE or explained(joint, found) < MIN_EXPLAINED:
         return None
+    overlap, during = _shared(joint, found), range(begin, begin + span)
+    ways = (overlap, first, everybody[1]), (overlap.turned(), second, everybody[0])
+    if found.beyond < MIN_SCORE and min(confirmed(*way, during) for way in ways) < MIN_CONFIRMED:
+        return None
     far = [] if is_known else [span * index // (FAR_SHIFTS + 1) for index in range(1, FAR_SHIFTS + 1)]
     for shift in (*NEAR_SHIFTS, *far):
         turns, moved = np.divmod(second.steps - begin + shift, span)
@@ -183,19 +195,30 @@ def find_overlap(
         other = best_fit(by_chance, row_embeddings, enough=found.score / ratio)
         if other is not None and other.score > found.score / ratio:
             return None
-    agreed = found.agrees[joint.pair] & agreement(found.matrix, joint.first, joint.second)
-    feet, others = joint.first[agreed], joint.second[agreed]
-    fields = np.floor(feet[:, :2] / (2 * TOLERANCE * np.median(feet[:, 2])))
-    places = np.unique(fields, axis=0, return_index=True)[1]
-    return Overlap(found.matrix, feet[places], others[places])
+    return overlap
+
+
+def confirmed(overlap: Overlap, mine: Feet, theirs: Feet, during: range) -> float:
+    """At which share of their moments people on their way in one camera, where both see, are in the other.
+
+    Of the steps at which both cameras were there. Where ``theirs``, everybody whom the other saw, never are
+    its picture may end, or something may be in the way: that says nothing.
+    """
+    feet = mine.feet
+    is_shared = (_distance(feet[:, None], overlap.places) <= feet[:, 2:]).any(axis=1)
+    kept = np.nonzero(is_shared & (mine.steps >= during.start) & (mine.steps < during.stop))[0]
+    places = _project(overlap.matrix, feet[kept])
+    seen = theirs.feet[_fields(theirs.feet)]
+    is_seen = (_distance(places[:, None], seen) <= 2 * TOLERANCE * seen[:, 2]).any(axis=1)
+    places, steps = places[is_seen], mine.steps[kept[is_seen]]
+    a, b = _at_once(steps, theirs.steps)
+    is_near = _distance(places[a], theirs.feet[b]) <= 2 * TOLERANCE * theirs.feet[b, 2]
+    return len(np.unique(a[is_near])) / (len(steps) + UNCONFIRMED)
 
 
 def join(first: Feet, second: Feet) -> Joint:
     """Each pair of tracks that were seen together at `MIN_STEPS` or more."""
-    lows, highs = (np.searchsorted(second.steps, first.steps, side) for side in ("left", "right"))
-    counts = highs - lows
-    a = np.repeat(np.arange(len(first.steps)), counts)
-    b = np.arange(len(a)) + np.repeat(lows - np.cumsum(counts) + counts, counts)
+    a, b = _at_once(first.steps, second.steps)
     base = int(second.rows.max(initial=0)) + 1
     both = first.rows[a] * base + second.rows[b]
     tracks, pair, length = np.unique(both, return_inverse=True, return_counts=True)
@@ -245,6 +268,27 @@ def agreement(
     near = np.nonzero(agrees)[0]  # few, of most matrices
     agrees[near] = _agrees_there(inverse, second[near], first[near], tolerance)
     return agrees
+
+
+def _shared(joint: Joint, fit: Fit) -> Overlap:
+    """The places at which feet agreed, one of each field half a height wide."""
+    agreed = fit.agrees[joint.pair] & agreement(fit.matrix, joint.first, joint.second)
+    places = np.nonzero(agreed)[0][_fields(joint.first[agreed])]
+    return Overlap(fit.matrix, joint.first[places], joint.second[places])
+
+
+def _fields(feet: FloatArray) -> IntArray:
+    """One of the feet (M, 3) in each field of the picture half a height wide."""
+    fields = np.floor(feet[:, :2] / (2 * TOLERANCE * np.median(feet[:, 2])))
+    return np.unique(fields, axis=0, return_index=True)[1]
+
+
+def _at_once(first: IntArray, second: IntArray) -> tuple[IntArray, IntArray]:
+    """Each pair of moments of two cameras, whose steps are sorted, that are one."""
+    lows, highs = (np.searchsorted(second, first, side) for side in ("left", "right"))
+    counts = highs - lows
+    a = np.repeat(np.arange(len(first)), counts)
+    return a, np.arange(len(a)) + np.repeat(lows - np.cumsum(counts) + counts, counts)
 
 
 def _moving(feet: Feet) -> Feet:
@@ -312,7 +356,7 @@ def _fit(joint: Joint, moments: IntArray, least: float) -> Fit | None:
         return None  # nobody makes more ways than there are moments
     both = joint.first[rows], joint.second[rows]
     ways = np.minimum(*(count_places(joint.pair[rows], feet, count) for feet in both))
-    score, taken = 0.0, [set[int](), set[int]()]
+    made, taken = list[float](), (set[int](), set[int]())
     for index in np.argsort(-ways, kind="stable").tolist():
         if ways[index] <= 1:
             break
@@ -320,8 +364,8 @@ def _fit(joint: Joint, moments: IntArray, least: float) -> Fit | None:
         if one not in taken[0] or other not in taken[1]:
             taken[0].add(one)
             taken[1].add(other)
-            score += float(ways[index]) - 1
-    return Fit(matrix, score, agrees) if score > least else None
+            made.append(float(ways[index]) - 1)
+    return Fit(matrix, sum(made), sum(made[2:]), agrees) if sum(made) > least else None
 
 
 def count_places(group: IntArray, feet: FloatArray, count: int) -> IntArray:
@@ -345,8 +389,12 @@ def _distance(one: FloatArray, other: FloatArray) -> FloatArray:
 
 def _agrees_there(matrix: FloatArray, feet: FloatArray, others: FloatArray, tolerance: float) -> BoolArray:
     """(M,) whether feet (M, 3) of one picture are, in the other, those (M, 3)."""
+    return np.asarray(_distance(_project(matrix, feet), others) <= tolerance * others[:, 2], np.bool_)
+
+
+def _project(matrix: FloatArray, feet: FloatArray) -> FloatArray:
+    """(M, 2) where the feet (M, 3) of one picture are in the other."""
     x, y = feet[:, 0], feet[:, 1]
     across, down, depth = (row[0] * x + row[1] * y + row[2] for row in matrix)  # `@` takes many times longer
     depth = np.where(np.abs(depth) < 1e-9, 1e-9, depth)
-    x, y = across / depth - others[:, 0], down / depth - others[:, 1]
-    return np.asarray(np.sqrt(x * x + y * y) <= tolerance * others[:, 2], np.bool_)
+    return np.array((across / depth, down / depth)).T
