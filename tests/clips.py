@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -63,4 +64,15 @@ def write_clip(
             frame.pts, frame.time_base = round(shown_s / clock), clock
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+    return path
+
+
+def cut_clip(video: Path, folder: Path, frames: int) -> Path:
+    """Write the first frames of a video, as they are coded, into a folder under the same name."""
+    path = folder / video.name
+    with av.open(video) as whole, av.open(path, "w") as part:
+        stream = part.add_stream_from_template(whole.streams.video[0])
+        for packet in islice(whole.demux(video=0), frames):
+            packet.stream = stream
+            part.mux(packet)
     return path

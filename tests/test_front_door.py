@@ -26,10 +26,10 @@ def python_in(document: str, heading: str = "") -> str:
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the sample videos, where runs may be written; they end after four seconds."""
+    """A folder with the sample videos, where runs may be written; they end after two seconds."""
     shutil.copytree(ROOT / "videos", tmp_path / "videos")
     ticks = FileSource.ticks
-    monkeypatch.setattr(FileSource, "ticks", lambda source: islice(ticks(source), 40))
+    monkeypatch.setattr(FileSource, "ticks", lambda source: islice(ticks(source), 20))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -1,6 +1,7 @@
 """Tuning, from sequences on the disk to the files it writes: recordings, what is held out, the command."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from rich.console import Console
 
 from foundation.arrays import FloatArray
 from foundation.errors import ReuniteError
+from tests.clips import cut_clip
 from tests.test_run import write_sequence
 from tracker.camera_motion.none import NoCameraMotion
 from tracker.config import RunConfig, load_config
@@ -64,6 +66,7 @@ def write_motions(folder: Path, camera: str, frames: int, sway_px: float) -> Non
 # Recordings
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_recording_is_tracked_exactly_as_the_run_tracks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,8 +74,9 @@ def test_a_recording_is_tracked_exactly_as_the_run_tracks(
     monkeypatch.chdir(tmp_path)
     settings = ["detector.kind=file", "detector.likely_score=0.3", "identity.link=false"]
     settings += ["camera_motion.kind=file", "camera_motion.path=motions"]
-    video = VIDEOS / "cam3.mp4"
-    write_motions(Path("motions"), "cam3", 1000, sway_px=20.0)
+    video = cut_clip(VIDEOS / "cam1.mp4", tmp_path, 200)
+    shutil.copytree(VIDEOS / "cam1", tmp_path / "cam1")
+    write_motions(Path("motions"), "cam1", 1000, sway_px=20.0)
     assert run_main([str(video), *(word for it in settings for word in ("--set", it))]) == 0
     written = pq.read_table("runs/track/sightings.parquet")
     summary = json.loads(Path("runs/track/summary.json").read_text())
