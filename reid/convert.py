@@ -5,9 +5,10 @@ What to do with a picture first is written into the file, so that serving cannot
 
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -91,6 +92,13 @@ def to_onnx(model: nn.Module, preprocess: Preprocess) -> bytes:
         return _export_onnx(network, (pictures,), [INPUT], [OUTPUT], preprocess)
 
 
+def part_to_onnx(part: nn.Module, given: Tensor, preprocess: Preprocess, about: Mapping[str, str]) -> bytes:
+    """The bytes of an ONNX file of a part of a network, in eval mode on the CPU; ``about`` goes into it."""
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        return _export_onnx(part, (given,), [INPUT], [OUTPUT], preprocess, about)
+
+
 def stage_to_onnx(stage: nn.Module, given: tuple[Tensor, ...], preprocess: Preprocess) -> bytes:
     """The bytes of an ONNX file of one stage of a network, a `StageOnly`.
 
@@ -113,6 +121,7 @@ def _export_onnx(
     names: list[str],
     outputs: list[str],
     preprocess: Preprocess,
+    about: Mapping[str, str] = MappingProxyType({}),
 ) -> bytes:
     batch = torch.export.Dim("batch")
     shapes: Any = tuple({0: batch} for _ in given)
@@ -127,7 +136,7 @@ def _export_onnx(
         verbose=False,
     )
     assert program is not None
-    program.model.metadata_props[PREPROCESS_KEY] = _as_json(preprocess)
+    program.model.metadata_props.update({PREPROCESS_KEY: _as_json(preprocess), **about})
     proto = program.model_proto
     # The exporter notes at each node where in whose file it came from; which does not belong in the file.
     for part in (*proto.graph.node, *proto.graph.value_info, *proto.graph.input, *proto.graph.output):

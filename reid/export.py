@@ -31,13 +31,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --to onnx: a network in stages as one file for each, NAME-stage1.onnx and so on; each "
         "takes what the one before gave behind its embedding, so no work is done twice",
     )
+    output.add_argument(
+        "--early",
+        action="store_true",
+        help="with --to onnx and --data: an early exit for the tracker, NAME-early.onnx and NAME-later.onnx "
+        "beside WEIGHTS, fitted to the training people of --data",
+    )
     int8 = parser.add_argument_group("8 bits")
     int8.add_argument(
         "--int8",
         action="store_true",
         help="also OpenVINO in INT8, calibrated on training pictures of --data and judged on its test people",
     )
-    int8.add_argument("--data", metavar="KIND=PATH", help="for --int8, as in: reunite judge --help")
+    int8.add_argument(
+        "--data",
+        metavar="KIND=PATH",
+        action="append",
+        help="for --int8 and --early, as in: reunite judge --help; --early takes several",
+    )
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -45,7 +56,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     from reid.checkpoint import load_model  # only now: the help is given without PyTorch
     from reid.exporting import export_int8, export_model, export_stages
 
-    if arguments.int8 and (arguments.to != "openvino" or not arguments.data):
+    if arguments.early and (
+        arguments.to != "onnx" or not arguments.data or arguments.out or arguments.stages
+    ):
+        raise ReuniteError("--early: needs --to onnx and --data KIND=PATH; its files lie beside the weights")
+    if arguments.int8 and (arguments.to != "openvino" or len(arguments.data or ()) != 1):
         raise ReuniteError("--int8: needs --to openvino and --data KIND=PATH to calibrate and judge with")
     if arguments.int8:
         import nncf  # noqa: F401 now, not after all the work
@@ -53,6 +68,13 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.out:
         check_output("--out", out, (SUFFIXES[arguments.to],))
     model, preprocess, _ = load_model(arguments.weights)
+    if arguments.early:
+        from reid.data import open_datasets
+        from reid.early import export_early
+
+        for path in export_early(arguments.weights, model, preprocess, open_datasets(arguments.data)):
+            console.print(f"{path}", soft_wrap=True)
+        return 0
     if arguments.stages:
         for path, difference in export_stages(model, preprocess, arguments.to, out):
             console.print(f"{path}: largest difference from PyTorch {difference:.1e} (FP32)", soft_wrap=True)
@@ -60,7 +82,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     difference = export_model(model, preprocess, arguments.to, out)
     console.print(f"{out}: largest difference from PyTorch {difference:.1e} (FP32)", soft_wrap=True)
     if arguments.int8:
-        export_int8(arguments.data, out)
+        export_int8(arguments.data[0], out)
     return 0
 
 

@@ -85,13 +85,14 @@ class Embedder:
             EmbedderError: The network gave something that is not finite, or zeros.
             ReuniteError: A picture is empty or has another shape.
         """
+        return unit_rows(self.name, self.run(images))
+
+    def run(self, images: Sequence[Image]) -> EmbeddingArray:
+        """(N, D) what the network gives, as it is."""
         found = np.empty((len(images), self.embedding_length), np.float32)
         for start in range(0, len(images), self.batch_size):
             some = images[start : start + self.batch_size]
-            try:
-                found[start : start + len(some)] = normalise(self.infer(self.prepare(some)))
-            except ValueError as error:
-                raise EmbedderError(f"{self.name}: {error}; are these weights whole?") from None
+            found[start : start + len(some)] = self.infer(self.prepare(some))
         return found
 
 
@@ -185,6 +186,18 @@ class How(NamedTuple):
     exact: bool
     each_output: bool
     beside: str
+
+
+def unit_rows(name: str, rows: EmbeddingArray) -> EmbeddingArray:
+    """Rows (N, D) at length 1.
+
+    Raises:
+        EmbedderError: One is not finite, or zeros.
+    """
+    try:
+        return normalise(rows)
+    except ValueError as error:
+        raise EmbedderError(f"{name}: {error}; are these weights whole?") from None
 
 
 def _preparation(

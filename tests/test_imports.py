@@ -41,7 +41,7 @@ LAYERS = [
         "smoothing",
         "metrics",
     },
-    {"build"},
+    {"build", "exits"},
     {"multi_camera_tracker"},
     {"pipeline", "reports", "events"},
     {"analytics"},

@@ -78,6 +78,10 @@ def build_embedder(config: EmbedderConfig) -> Embedder:
 
             return LomoEmbedder()
         case ReidEmbedderConfig():
+            if config.exits is not None:
+                from tracker.embedders.early_exit import EarlyExitEmbedder
+
+                return EarlyExitEmbedder(config)
             from tracker.embedders.reid import ReidEmbedder
 
             return ReidEmbedder(config)

@@ -9,6 +9,7 @@ from foundation.command import did_you_mean
 from tracker.build import build_camera_motion, build_detector, build_embedder, build_tracker, similarity_of
 from tracker.clock import StageClock
 from tracker.config import RunConfig
+from tracker.exits import EarlyExits
 from tracker.ground import GroundPlane
 from tracker.identity import UNDECIDED, IdentityLinker
 from tracker.identity.table import Reserve
@@ -40,6 +41,7 @@ class MultiCameraTracker:
         ground: Where people stand, where cameras have homographies.
         num_detections: How many people the detector found so far, over all frames.
         num_embedded: Of how many of them the appearance was taken.
+        exits: Which crops leave the network early; None where none do.
     """
 
     def __init__(
@@ -80,6 +82,8 @@ class MultiCameraTracker:
         self._detector = detector
         self._camera_motion = camera_motion or build_camera_motion(self.config.camera_motion, self.cameras)
         self._embedder = embedder or build_embedder(self.config.embedder)
+        exits = self.config.embedder.exits if self.config.embedder.kind == "reid" else None
+        self.exits = None if exits is None else EarlyExits(exits, self._embedder, self.cameras)
         self._trackers = {camera: build_tracker(camera, self.config) for camera in self.cameras}
         self.ground = GroundPlane(self.config.ground, self.cameras)
         identity = self.config.identity
@@ -156,7 +160,12 @@ class MultiCameraTracker:
             # In which order cameras were named must not matter to who gets which number.
             order = sorted(range(len(frames)), key=lambda it: (frames[it].time, frames[it].camera))
         with clock.of("embed"):
-            observations = self._embedder.embed(tick, detections, needed)
+            if self.exits is None:
+                observations = self._embedder.embed(tick, detections, needed)
+            else:
+                observations = self.exits.embed(
+                    self.identities, tick, detections, trackers, candidates, needed
+                )
         sightings: dict[str, Sightings] = {}
         with clock.of("track"):
             for index in order:
@@ -245,7 +254,8 @@ class MultiCameraTracker:
     def _stages(self) -> dict[str, Remembering]:
         """All that remember something but the detector, by names without a slash."""
         trackers = {f"tracker {index}": self._trackers[it] for index, it in enumerate(self.cameras)}
-        return {"camera motion": self._camera_motion, "identities": self.identities, **trackers}
+        exits = {} if self.exits is None else {"exits": self.exits}
+        return {"camera motion": self._camera_motion, "identities": self.identities, **exits, **trackers}
 
 
 def unknown_cameras(config: RunConfig, cameras: Sequence[CameraName]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from foundation.arrays import BoolArray, FloatArray, IntArray
 from foundation.cosine_prior import CosinePrior
@@ -17,6 +17,8 @@ from tracker.types import (
     State,
     Tick,
 )
+
+Look = TypeVar("Look", bound="EarlyLook")
 
 
 @dataclass(slots=True)
@@ -139,6 +141,28 @@ class Embedder(Protocol):
             detections: The people found in each.
             needed: (N,) of each frame, which ones need an embedding; the others may be left at zeros.
         """
+
+
+class EarlyLook(Protocol):
+    """What a staged embedder saw at first; `StagedEmbedder.finish` takes it up."""
+
+    @property
+    def observations(self) -> Sequence[Observations]:
+        """The people of each frame, the wanted ones with their early embedding."""
+
+
+@runtime_checkable
+class StagedEmbedder(Remembering, Protocol[Look]):
+    """An embedder that can be left early: cheap embeddings of all, and its own, comparable, of some."""
+
+    first_share: float
+    """Of what an embedding costs, the share of an early one."""
+
+    def look(self, tick: Tick, detections: Sequence[Detections], needed: Sequence[BoolArray]) -> Look:
+        """As `Embedder.embed`, with early embeddings."""
+
+    def finish(self, look: Look, deep: Sequence[BoolArray]) -> Sequence[Observations]:
+        """The same people, those of ``deep``, (N,) of each frame, with its own embedding."""
 
 
 class Identities(Protocol):

@@ -197,7 +197,7 @@ class CameraTracker:
         self._check(candidates, observations)
         is_first = self._time == -np.inf
         self._time = prediction.time
-        rows, columns = self._match(candidates, observations)
+        rows, columns = self.match(candidates, observations)
         self._tracks = continue_tracks(
             prediction.tracks,
             rows,
@@ -331,8 +331,8 @@ class CameraTracker:
         repeats[columns[is_repeat]] = True
         return repeats
 
-    def _match(self, candidates: Candidates, observations: Observations) -> tuple[IntArray, IntArray]:
-        """Run the stages. Returns rows of the tracks, rising, and the observation of each."""
+    def match(self, candidates: Candidates, observations: Observations) -> tuple[IntArray, IntArray]:
+        """Which tracks `update` would find: their rows, rising, and the observation of each."""
         tracks = candidates.tracks
         column_of_row, num_matched = np.zeros(len(tracks), np.int64) - 1, 0
         is_free = np.ones(len(observations), np.bool_)

@@ -129,6 +129,17 @@ class LomoEmbedderConfig(Section):
     kind: Literal["lomo"] = "lomo"
 
 
+class ExitsConfig(Section):
+    """Crops that stop at an early embedding where it suffices; docs/embedder.md says what that saves."""
+
+    rule: Literal["margin"] = "margin"
+    """``margin``: of tracks whose person is known, those whose early embedding is likelier of that person
+    than of anybody else, by log odds that suit the budget."""
+
+    budget: float = Field(default=0.5, gt=0, le=1)
+    """The multiply-adds that a crop may cost in the mean, as a share of those of the whole network."""
+
+
 class ReidEmbedderConfig(Section):
     """A re-identification network, ours or another."""
 
@@ -155,6 +166,10 @@ class ReidEmbedderConfig(Section):
     every_s: float = Field(default=1.0, ge=0)
     """People who are new or could be taken for each other are embedded in every frame, all others once in
     this many seconds; 0 embeds every detection of every frame."""
+
+    exits: ExitsConfig | None = None
+    """Which crops leave the network early; null: none do. Needs weights with an early exit, as the ones that
+    ship have."""
 
 
 EmbedderConfig = Annotated[

@@ -28,12 +28,12 @@ class ReidEmbedder:
 
     def __init__(self, config: ReidEmbedderConfig) -> None:
         try:
-            path, self._embedder = _open(config)
-            self.prior: CosinePrior | None = find_prior(path)
+            self._path, self._embedder = _open(config)
+            self.prior: CosinePrior | None = find_prior(self._path)
         except ReuniteError as error:
             raise ReuniteError(f"embedder: {error}") from None
         self.network: Network | None = Network(
-            path.stem, fingerprint(path, config.convention), self._embedder.embedding_length
+            self._path.stem, fingerprint(self._path, config.convention), self._embedder.embedding_length
         )
 
     def embed(

@@ -258,6 +258,22 @@ class IdentityLinker:
         decisions = self._decisions
         return Corrections(self._tracklets, self._table, decisions.centroids, self._index, decisions.now_s)
 
+    def margins(self, camera: CameraName, track_ids: IntArray, embeddings: EmbeddingArray) -> FloatArray:
+        """By how much likelier an embedding (R, D) is of who its track (R,) is than of anybody else known.
+
+        Calibrated log odds of appearance alone; a stranger has 0. -inf where that is not known.
+        """
+        centroids, tracklets, index = self._decisions.centroids, self._tracklets, self._index[camera]
+        margins = np.full(len(track_ids), -np.inf)
+        identities = self.lookup(camera, track_ids)
+        for row in np.flatnonzero(identities != UNDECIDED).tolist():
+            is_own = centroids.rows().identity_ids == identities[row]
+            if is_own.any():
+                cosines = centroids.cosines_of(tracklets.without_centre(embeddings[row], index))
+                log_odds = self._site.calibration.log_odds(cosines)
+                margins[row] = log_odds[is_own][0] - log_odds[~is_own].max(initial=0.0)
+        return margins
+
     def candidates(self, camera: CameraName, track_id: int) -> Candidates | None:
         """Whom a track may be, and what speaks for it; None where there is no such track, or no embedding."""
         (row,) = self._tracklets.find(self._index[camera], np.array([track_id])).tolist()

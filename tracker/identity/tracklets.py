@@ -200,10 +200,10 @@ class TrackletTable:
         if is_recentred:
             self._embeddings_of_centre = self._total_embeddings
             self._centre = self._new_centre()
-            self.centred[:] = self._without_centre(self.mean, self.camera)
+            self.centred[:] = self.without_centre(self.mean, self.camera)
             self.centred[self.num_embeddings == 0] = 0
         else:
-            self.centred[rows] = self._without_centre(self.mean[rows], self.camera[rows])
+            self.centred[rows] = self.without_centre(self.mean[rows], self.camera[rows])
         return is_recentred
 
     def fold(self, fold: Fold) -> None:
@@ -215,7 +215,7 @@ class TrackletTable:
         self.folded[folded] = 1
         self.first[folded] = self.later[folded] = 0
         self.mean[folded] = directions(self.sum[folded])
-        self.centred[folded] = self._without_centre(self.mean[folded], self.camera[folded])
+        self.centred[folded] = self.without_centre(self.mean[folded], self.camera[folded])
         self.centred[self.num_embeddings == 0] = 0
         self._take({name: getattr(self, name)[fold.kept] for name in COLUMNS})
 
@@ -230,11 +230,12 @@ class TrackletTable:
         is_there = self.later.any(axis=1)
         rows = np.nonzero(is_there if of is None else is_there & of)[0]
         camera = self.camera[rows]
-        first = self._without_centre(self.first[rows], camera)
-        later = self._without_centre(self.later[rows], camera)
+        first = self.without_centre(self.first[rows], camera)
+        later = self.without_centre(self.later[rows], camera)
         return np.asarray((first * later).sum(axis=1), np.float64)
 
-    def _without_centre(self, embeddings: EmbeddingArray, camera: IntArray) -> EmbeddingArray:
+    def without_centre(self, embeddings: EmbeddingArray, camera: IntArray | int) -> EmbeddingArray:
+        """Directions (..., D) of embeddings of a camera, without what all of its people have in common."""
         return directions(embeddings - self._centre[camera])
 
     def _new_centre(self) -> EmbeddingArray:

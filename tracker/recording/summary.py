@@ -7,6 +7,7 @@ from typing import Any
 
 from foundation.files import write_whole
 from tracker.clock import Delays
+from tracker.exits import EarlyExits
 from tracker.identity import IdentityLinker
 from tracker.recording.checkpoint import Progress
 from tracker.stages import CameraReport
@@ -19,6 +20,7 @@ def write_summary(
     progress: Progress,
     reports: Mapping[CameraName, CameraReport],
     identities: IdentityLinker,
+    exits: EarlyExits | None = None,
 ) -> None:
     """Write ``summary.json``: frames, drops, people, sightings, and where the time went.
 
@@ -50,6 +52,7 @@ def write_summary(
         # How many of them were embedded, and the share of crops that this saved.
         "embedded": progress.embedded,
         "crops_saved": round(1 - progress.embedded / max(progress.detections, 1), 4),
+        **({} if exits is None else {"exits": exits.report()}),
         "frames_per_second": round(frames / progress.elapsed_s, 2) if progress.elapsed_s else 0.0,
         "elapsed_s": round(progress.elapsed_s, 3),
         "seconds": {stage: round(spent, 3) for stage, spent in progress.seconds.items()},
