@@ -18,7 +18,7 @@ from reid.preprocess import DEFAULT
 from tests.drawn_people import TINY, draw_market
 from tracker.config import ReidEmbedderConfig
 from tracker.embedders.early_exit import EarlyExitEmbedder
-from tracker.embedders.reid import fingerprint
+from tracker.embedders.reid import ReidEmbedder, fingerprint
 from tracker.types import CameraName, Detections, Frame, Tick
 
 SETTINGS = {**TINY, "widths": [4, 8, 8]}
@@ -90,7 +90,8 @@ def test_who_is_asked_for_gets_the_embedding_of_the_whole_network(weights: Path)
     embedder = EarlyExitEmbedder(ReidEmbedderConfig(weights=str(weights), runtime="onnx"))
     tick, people = tick_of_one(np.random.default_rng(0))
     everybody, first = [np.ones(3, np.bool_)], [np.array([True, False, False])]
-    whole = embedder.embed(tick, people, everybody)[0].embeddings
+    network = ReidEmbedder(ReidEmbedderConfig(weights=str(weights), runtime="pytorch"))
+    whole = network.embed(tick, people, everybody)[0].embeddings
     look = embedder.look(tick, people, everybody)
     found = embedder.finish(look, first)[0].embeddings
     np.testing.assert_allclose(found[0], whole[0], atol=1e-5)

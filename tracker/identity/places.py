@@ -75,9 +75,14 @@ class Places:
         They were seen at one time by one camera, or by two of which it is not known that they see one place,
         unless both were on the ground then: `log_odds` says how near.
         """
-        cannot, overlap = np.zeros(len(rows), np.bool_), self.overlap
-        camera, begin, end = tracklets.camera[rows], tracklets.begin[rows], tracklets.end[rows]
-        placed = self._placed(rows)
+        begin, end = tracklets.begin[rows], tracklets.end[rows]
+        cannot = (end >= tracklets.begin[own].min(initial=np.inf)) & (
+            begin <= tracklets.end[own].max(initial=-np.inf)
+        )
+        near = np.nonzero(cannot)[0]  # in time, and of many tracks only few are
+        rows, begin, end = rows[near], begin[near], end[near]
+        camera, overlap, placed = tracklets.camera[rows], self.overlap, self._placed(rows)
+        cannot[near] = False
         for row in own.tolist():
             shared_s = np.minimum(end, tracklets.end[row]) - np.maximum(begin, tracklets.begin[row])
             in_one = camera == tracklets.camera[row]
@@ -86,7 +91,7 @@ class Places:
             told = np.nonzero(in_two & placed & self._placed(np.array([row])))[0]
             if len(told):
                 in_two[told] = self.log.together(rows[told], row).seconds == 0
-            cannot |= np.where(in_one, shared_s >= 0, in_two)
+            cannot[near] |= np.where(in_one, shared_s >= 0, in_two)
         return cannot
 
     @property
