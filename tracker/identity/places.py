@@ -76,9 +76,8 @@ class Places:
         unless both were on the ground then: `log_odds` says how near.
         """
         begin, end = tracklets.begin[rows], tracklets.end[rows]
-        cannot = (end >= tracklets.begin[own].min(initial=np.inf)) & (
-            begin <= tracklets.end[own].max(initial=-np.inf)
-        )
+        first_s, last_s = tracklets.begin[own].min(initial=np.inf), tracklets.end[own].max(initial=-np.inf)
+        cannot: BoolArray = np.asarray((end >= first_s) & (begin <= last_s))
         near = np.nonzero(cannot)[0]  # in time, and of many tracks only few are
         rows, begin, end = rows[near], begin[near], end[near]
         camera, overlap, placed = tracklets.camera[rows], self.overlap, self._placed(rows)
