@@ -237,7 +237,7 @@ class TestContainers:
             with av.open(write_clip(tmp_path / "cam.mp4", range(50))) as container:
                 for frame in container.decode(video=0):
                     converter.convert(frame)
-            held = sum(isinstance(it, av.VideoFrame) for it in gc.get_objects())
+            held = sum(type(it) is av.VideoFrame for it in gc.get_objects())
         finally:
             gc.enable()
         assert held < 10
