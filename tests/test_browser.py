@@ -316,8 +316,13 @@ def test_a_person_has_the_same_number_and_colour_in_the_second_camera(watcher: W
 
     def ask() -> tuple[dict[str, str], set[str]] | None:
         colors = {str(it["person"]): it["color"] for it in watcher.call("GET", "/people")[1]["people"]}
-        merged = watcher.call("GET", "/events?type=person.merged")[1]["events"]
-        gone = {str(number) for it in merged for number in it["previous"]}  # who was taken for two
+        # Who was taken for two, or for somebody who was not there.
+        events = [
+            event
+            for kind in ("merged", "split")
+            for event in watcher.call("GET", f"/events?type=person.{kind}")[1]["events"]
+        ]
+        gone = {str(number) for event in events for number in event["previous"]} - colors.keys()
         # What the wall shows is told to the list a moment later.
         return (colors, gone) if all(number in colors or number in gone for number, _ in seen) else None
 
