@@ -12,8 +12,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +30,6 @@ from tracker.sources import open_source
 from tracker.types import Detections, Sightings, Tracks
 
 BUDGETS = (0.5,)
-
-
-class ProcessorClock(StageClock):
-    """Counts processor time of all threads instead of seconds that pass."""
-
-    @contextmanager
-    def of(self, stage: str) -> Generator[None, None, None]:
-        """Count what is done inside the ``with`` for this stage."""
-        start = time.process_time()
-        try:
-            yield
-        finally:
-            self.add(stage, time.process_time() - start)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -87,9 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def follow(
     watched: Sequence[Watched], folder: Path, config: RunConfig
-) -> tuple[MultiCameraTracker, ProcessorClock, TrackedScene]:
+) -> tuple[MultiCameraTracker, StageClock, TrackedScene]:
     """Track known detections in the videos of a folder; people are not linked once more at the end."""
-    clock = ProcessorClock()
+    clock = StageClock(now=time.process_time)
     cameras = {camera.truth.name: camera for camera in watched}
     tracker = MultiCameraTracker(cameras, config, clock=clock)
     seen: dict[str, list[Sightings]] = {name: [] for name in cameras}

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -16,19 +16,22 @@ class StageClock:
 
     Args:
         seconds: Where they are added up; None: in a table of its own.
+        now: What says how late it is, in seconds.
     """
 
-    def __init__(self, seconds: dict[str, float] | None = None) -> None:
-        self.seconds = {} if seconds is None else seconds
+    def __init__(
+        self, seconds: dict[str, float] | None = None, now: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self.seconds, self._now = {} if seconds is None else seconds, now
 
     @contextmanager
     def of(self, stage: str) -> Generator[None, None, None]:
         """Count the time inside the ``with`` for this stage."""
-        start = time.perf_counter()
+        start = self._now()
         try:
             yield
         finally:
-            self.add(stage, time.perf_counter() - start)
+            self.add(stage, self._now() - start)
 
     def add(self, stage: str, seconds: float) -> None:
         """Count seconds for this stage."""
