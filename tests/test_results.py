@@ -10,9 +10,9 @@ import pytest
 
 from foundation.errors import ReuniteError
 from foundation.mot_files import MotTable, read_mot
-from tracker.config import IdentityConfig, MaturityConfig, OfflineConfig, RunConfig
+from tracker.config import IdentityConfig, MaturityConfig, OfflineConfig, RunConfig, load_config
 from tracker.identity import IdentityLinker
-from tracker.multi_camera_tracker import name_tracks
+from tracker.multi_camera_tracker import MultiCameraTracker, name_tracks
 from tracker.recording.checkpoint import Progress
 from tracker.recording.journal import ROW, Journal
 from tracker.recording.sightings import SightingsReader, known_sightings
@@ -290,9 +290,9 @@ def test_offline_pieces_keep_who_was_joined(
 
 
 def test_the_summary_counts_frames_people_and_seconds(tmp_path: Path) -> None:
-    identities = IdentityLinker(IdentityConfig(), CAMERAS)
+    tracker = MultiCameraTracker(CAMERAS, load_config("embedded", ["embedder.kind=none"]))
     for number in range(1, 13):
-        people(identities, frame(CAMERAS[0], number), 1, 2, *([3] if number == 1 else []))
+        people(tracker.identities, frame(CAMERAS[0], number), 1, 2, *([3] if number == 1 else []))
     progress = Progress(
         CAMERAS,
         dict.fromkeys(CAMERAS, 50),
@@ -306,7 +306,7 @@ def test_the_summary_counts_frames_people_and_seconds(tmp_path: Path) -> None:
     )
     troubled, broken = CameraReport(read=43, dropped=3, reconnects=1), CameraReport(problem="broken")
     reports = dict(zip(CAMERAS, (troubled, broken), strict=True))
-    write_summary(tmp_path / "summary.json", True, progress, reports, identities)
+    write_summary(tmp_path / "summary.json", True, progress, reports, tracker)
     assert json.loads((tmp_path / "summary.json").read_text()) == {
         "complete": True,
         "frames": 80,

@@ -222,14 +222,7 @@ class TrackingRun:
             self._drawing_problems = [f"drawing: {it}" for it in drawn.problems if it not in self.problems]
             ended, files = drawn.is_whole, files + drawn.files
         complete = (ended or is_live) and is_remembered
-        write_summary(
-            self.folder.summary,
-            complete,
-            self.progress,
-            self.source.reports,
-            self.identities,
-            self.tracker.exits,
-        )
+        write_summary(self.folder.summary, complete, self.progress, self.source.reports, self.tracker)
         if complete:
             if self._live:
                 self._live.finish()

@@ -7,8 +7,7 @@ from typing import Any
 
 from foundation.files import write_whole
 from tracker.clock import Delays
-from tracker.exits import EarlyExits
-from tracker.identity import IdentityLinker
+from tracker.multi_camera_tracker import MultiCameraTracker
 from tracker.recording.checkpoint import Progress
 from tracker.stages import CameraReport
 from tracker.types import CameraName
@@ -19,8 +18,7 @@ def write_summary(
     complete: bool,
     progress: Progress,
     reports: Mapping[CameraName, CameraReport],
-    identities: IdentityLinker,
-    exits: EarlyExits | None = None,
+    tracker: MultiCameraTracker,
 ) -> None:
     """Write ``summary.json``: frames, drops, people, sightings, and where the time went.
 
@@ -28,6 +26,7 @@ def write_summary(
     tracked (``link``, ``results``, ``draw``). ``seconds`` is how long each stage was at work: stages
     overlap, so their sum may be more. ``waited`` is how long tracking stood still, and for which stage.
     """
+    identities, exits = tracker.identities, tracker.exits
     frames, count = sum(progress.frames.values()), identities.people_count()
     summary = {
         "complete": complete,
