@@ -33,7 +33,7 @@ SPREAD = Spread(sd_different=0.06025)
 """Makes embeddings of 256 numbers."""
 WINDOW_S = 30
 """The cost is that of so many seconds of video, up to the minute that is printed."""
-SIZE, BOX_PX, WALK_PX_S = (1920, 1080), (60.0, 160.0), 60.0
+SIZE, BOX_PX, WALK_PX_S = (1920, 1080), (60.0, 160.0), (30.0, 90.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +81,15 @@ class Watching:
         visits: Sequence[Sequence[tuple[int, int]]],
         embeddings: CameraEmbeddings,
         length: int,
+        rng: np.random.Generator,
     ) -> None:
-        self._name, self._embeddings = name, embeddings
+        self._name, self._embeddings, self._rng = name, embeddings, rng
         in_order = sorted((begin, place, person) for place, row in enumerate(visits) for begin, person in row)
         self._coming = iter([*in_order, (sys.maxsize, 0, 0)])
         self._next = next(self._coming)
         self._tracks = 0
         self._begins, self._people, self._track_ids = np.zeros((3, len(visits)), np.int64)
+        self._lefts, self._speeds = np.zeros((2, len(visits)))
         self._tops = np.linspace(0, SIZE[1] - BOX_PX[1], len(visits))
         self._scores = np.ones(len(visits))
         self._unseen = np.zeros((len(visits), length), np.float32)
@@ -100,15 +102,16 @@ class Watching:
             self._tracks += 1
             self._begins[place], self._people[place] = begin, person
             self._track_ids[place] = self._tracks
+            # Each in their own way: if all moved as one, all cameras would see one place.
+            self._lefts[place] = self._rng.uniform(0, SIZE[0])
+            self._speeds[place] = self._rng.uniform(*WALK_PX_S) * self._rng.choice((-1, 1))
             self._next = next(self._coming)
         age = index - self._begins
         needed, now_s = age % FRAME_RATE == 0, index / FRAME_RATE
         # Whoever is not told of for a second would be drawn as if they had come back.
         is_due = needed.any() or index % (FRAME_RATE // 2) == 0
         embeddings = self._embeddings.draw(now_s, self._people, needed) if is_due else self._unseen
-        # From a place of their own and to either side: if all moved as one, all cameras would see one place.
-        side = 1 - 2 * (self._people % 2)
-        left = self._people * 619 % SIZE[0] + side * age * (WALK_PX_S / FRAME_RATE)
+        left = self._lefts + self._speeds * age / FRAME_RATE
         boxes = np.column_stack((left, self._tops, left + BOX_PX[0], self._tops + BOX_PX[1]))
         return (
             Frame(self._name, index + 1, now_s, self._image),
@@ -123,7 +126,13 @@ def stream(
     own, *others = rng.spawn(1 + len(crowd.visits))
     drawn = DrawnPeople(spread, crowd.people, own)
     cameras = [
-        Watching(CameraName(f"cam{number:02}"), visits, CameraEmbeddings(drawn, other), spread.length)
+        Watching(
+            CameraName(f"cam{number:02}"),
+            visits,
+            CameraEmbeddings(drawn, other),
+            spread.length,
+            other.spawn(1)[0],
+        )
         for number, (visits, other) in enumerate(zip(crowd.visits, others, strict=True), start=1)
     ]
     for index in range(frames):
