@@ -50,9 +50,11 @@ def find_candidates(
 ) -> Candidates:
     """Everybody whom the tracks in these rows (M,), of one person, may be."""
     known = centroids.rows()
-    others = ~np.isin(known.rows, own)
-    starts = np.searchsorted(np.nonzero(others)[0], known.starts)
-    has_other = np.diff(starts, append=int(others.sum())) > 0  # no other is known by these tracks alone
+    is_other = np.ones(len(tracklets), np.bool_)
+    is_other[own] = False
+    others = is_other[known.rows]
+    starts: IntArray = np.cumsum(others)[known.starts] - others[known.starts]  # how many others stand before
+    has_other = np.logical_or.reduceat(others, known.starts)  # no other is known by these tracks alone
     if not has_other.any():
         none, nothing = np.empty(0, np.int64), np.empty(0)
         return Candidates(none, nothing, nothing, nothing, nothing)
@@ -83,7 +85,7 @@ def evidence(
     cannot = np.logical_or.reduceat(places.conflicts(tracklets, rows, own), starts)
     group = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(rows)))
     place = np.searchsorted(tracklets.begin[own], tracklets.begin[rows], side="right")
-    changes = (np.diff(place) != 0) | (np.diff(group) != 0)
+    changes = (place[1:] != place[:-1]) | (group[1:] != group[:-1])
     into = np.nonzero(np.concatenate(([True], changes)) & (place > 0))[0]
     out = np.nonzero(np.concatenate((changes, [True])) & (place < len(own)))[0]
     before = np.concatenate((own[place[into] - 1], rows[out]))

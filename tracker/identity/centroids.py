@@ -94,11 +94,12 @@ class IdentityCentroids:
         if more > 0:
             room = np.zeros((max(more, len(self._sums)), length), np.float32)
             self._sums, self._means = (np.concatenate((it, room)) for it in (self._sums, self._means))
-        ends = np.append(known.starts[1:], len(known.rows))
-        stale = np.array(sorted(self._stale), np.int64)
-        for index in np.nonzero(np.isin(known.identity_ids, stale))[0].tolist():
-            slot = known.slots[index]
-            rows = known.rows[known.starts[index] : ends[index]]
+        for person in self._stale:
+            index = int(np.searchsorted(known.identity_ids, person))
+            if index == len(known.identity_ids) or known.identity_ids[index] != person:
+                continue
+            slot, end = known.slots[index], known.starts[index + 1 : index + 2]
+            rows = known.rows[known.starts[index] : end[0] if len(end) else None]
             self._sums[slot] = self._tracklets.centred[rows].sum(axis=0)
             self._means[slot] = directions(self._sums[slot])
         self._stale.clear()

@@ -29,9 +29,11 @@ class EntryExitZones:
     @staticmethod
     def of(camera: int, boxes: FloatArray, size: tuple[int, int]) -> IntArray:
         """(N,) the zone of each box (N, 4) of a picture of this width and height, in pixels."""
-        places = centers_of(boxes) * (COLUMNS, ROWS) / size
-        fields = np.clip(places, 0, (COLUMNS - 1, ROWS - 1)).astype(np.int64)
-        return np.asarray(camera * PER_CAMERA + fields[:, 1] * COLUMNS + fields[:, 0])
+        column, row = (
+            np.minimum(np.maximum(at * fields / length, 0), fields - 1).astype(np.int64)
+            for at, fields, length in zip(centers_of(boxes).T, (COLUMNS, ROWS), size, strict=True)
+        )
+        return np.asarray(camera * PER_CAMERA + row * COLUMNS + column)
 
     def add(self, out: int, into: int) -> None:
         """Somebody surely left in one zone and came in in another."""

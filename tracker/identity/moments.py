@@ -60,14 +60,18 @@ class MomentLog:
         """
         self._reserve(int(rows.max(initial=-1)) + 1)
         known = np.isfinite(xy[:, 0])
-        rows, xy = rows[known], xy[known]
-        new = np.isnan(self.first_s[rows])
-        self.first_s[rows[new]], self.first_xy[rows[new]] = time_s, xy[new]
+        if not known.all():
+            rows, xy = rows[known], xy[known]
+        before_s = self.last_s[rows]
+        new = np.nonzero(np.isnan(before_s))[0]
+        if len(new):
+            self.first_s[rows[new]], self.first_xy[rows[new]] = time_s, xy[new]
         step = int(time_s // STEP_S)
-        before_s, before_xy = self.last_s[rows], self.last_xy[rows]
-        passed = (before_s < step * STEP_S) & (time_s - before_s <= MAX_GAP_S)
-        share = ((step * STEP_S - before_s[passed]) / (time_s - before_s[passed]))[:, None]
-        self._append(rows[passed], step, before_xy[passed] + share * (xy[passed] - before_xy[passed]))
+        passed = np.nonzero((before_s < step * STEP_S) & (time_s - before_s <= MAX_GAP_S))[0]
+        if len(passed):
+            share = ((step * STEP_S - before_s[passed]) / (time_s - before_s[passed]))[:, None]
+            before_xy = self.last_xy[rows[passed]]
+            self._append(rows[passed], step, before_xy + share * (xy[passed] - before_xy))
         self.last_s[rows], self.last_xy[rows] = time_s, xy
         return xy[new]
 

@@ -156,10 +156,13 @@ class TrackletTable:
         """The tracks in these rows (M,), which `see` has just seen, are at boxes (M, 4) with scores (M,)."""
         self.scores[rows] += scores
         frame, step = self.frames[rows] - 1, _frames_a_box(self.frames[rows])
-        full = rows[(step > 1) & (frame * 2 == MAX_BOXES * step)]  # from now on half as many suffice
-        self.boxes[full, : MAX_BOXES // 2] = self.boxes[full, ::2]
-        kept = frame % step == 0
-        self.boxes[rows[kept], frame[kept] // step[kept]] = boxes[kept]
+        is_full = (step > 1) & (frame * 2 == MAX_BOXES * step)
+        if is_full.any():  # from now on half as many suffice
+            full = rows[is_full]
+            self.boxes[full, : MAX_BOXES // 2] = self.boxes[full, ::2]
+        kept = np.nonzero(frame % step == 0)[0]
+        if len(kept):
+            self.boxes[rows[kept], frame[kept] // step[kept]] = boxes[kept]
 
     def motion(self, rows: IntArray) -> FloatArray:
         """(M,) how much tracks moved: how far the sides of the box are from where they mostly are.
@@ -332,4 +335,5 @@ def _median(values: FloatArray, count: IntArray) -> FloatArray:
 
 def directions(sums: EmbeddingArray) -> EmbeddingArray:
     """(..., D) to length 1; zeros stay zeros."""
-    return np.asarray(sums / np.maximum(np.linalg.norm(sums, axis=-1, keepdims=True), 1e-12), np.float32)
+    lengths = np.sqrt((sums * sums).sum(axis=-1, keepdims=True))  # half the time of numpy's norm
+    return np.asarray(sums / np.maximum(lengths, 1e-12), np.float32)
