@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,18 +57,15 @@ class LiveSite:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         line = [sys.executable, "-m", "tracker", "live", *words]
         line += ["--site", str(folder / "site"), "--port", "0", "--no-browser"]
-        self._log = (folder / "live.log").open("w+")
-        self._process = subprocess.Popen(
-            line, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=self._log, text=True
-        )
-        assert self._process.stdout
-        for text in self._process.stdout:
-            if found := re.search(r"(https?://\S+)", text):
-                self.entry = found[1]
-                break
-        else:
-            self._log.seek(0)
-            raise AssertionError(f"it did not begin:\n{self._log.read()}")
+        log = folder / "live.log"  # not a pipe: whatever stops reading one stops those who write into it
+        with log.open("w") as file:
+            self._process = subprocess.Popen(
+                line, cwd=folder, env=environment, stdout=file, stderr=subprocess.STDOUT
+            )
+        while not (found := re.search(r"^open (https?://\S+)\n", log.read_text(), re.MULTILINE)):
+            assert self._process.poll() is None, f"it did not begin:\n{log.read_text()}"
+            time.sleep(0.05)
+        self.entry = found[1]
         parts = urlsplit(self.entry)
         self.address = f"{parts.scheme}://{parts.netloc}/"
         self.folder = folder / "site"
@@ -96,9 +94,6 @@ class LiveSite:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        if self._process.stdout:
-            self._process.stdout.close()
-        self._log.close()
 
 
 class Window:

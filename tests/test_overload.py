@@ -17,7 +17,7 @@ from tracker.config import LiveConfig, TrackingConfig
 from tracker.pipeline import LOOK_EVERY_S, SHARES, PictureSizes
 from tracker.sinks import live as live_sinks
 from tracker.sinks.live import JsonLines, LiveScreen, as_json, live_line, people_table
-from tracker.sinks.now import CamerasNow, count_people
+from tracker.sinks.now import OVER_S, CamerasNow, count_people
 from tracker.sources.addresses import Camera, Kind
 from tracker.sources.live import MAX_SKIPPED, LiveSource
 from tracker.stages import CameraReport
@@ -226,6 +226,17 @@ def test_who_is_where_now(monkeypatch: pytest.MonkeyPatch) -> None:
     assert columns[:2] == [["7", "?"], ["door, yard", "door"]]
     clock += 2.0
     assert count_people(now.now()) == (0, 0)  # nothing has come for so long that nobody knows
+
+
+def test_what_is_old_is_let_go_where_nobody_asks_who_is_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = 100.0
+    monkeypatch.setattr("tracker.sinks.now.time.monotonic", lambda: clock)
+    now = CamerasNow({DOOR: CameraReport()}, {}, is_live=True)
+    for number in range(1000):
+        clock += 0.25
+        now.write(frame(number, DOOR, clock), sightings((1, 7)))
+    assert len(now._delays[DOOR]) <= 4 * (OVER_S + 1)
+    assert len(now._marks[DOOR]) <= 2 * (OVER_S + 1)
 
 
 def test_overload_is_said_when_it_begins_and_when_it_is_over(

@@ -107,6 +107,7 @@ class CamerasNow:
                 self._delays[camera].append((now, max(0.0, time.time() - frame.time)))
             if now - self._marks[camera][-1].moment >= OVER_S / 20:
                 self._marks[camera].append(self._mark(camera))
+                self._let_go(camera, now)  # also where nobody asks: a screen may hang for hours
 
     def close(self) -> None:
         """Nothing was begun."""
@@ -125,10 +126,7 @@ class CamerasNow:
 
     def _now(self, camera: CameraName) -> CameraNow:
         now, marks, delays = self._mark(camera), self._marks[camera], self._delays[camera]
-        while len(marks) > 1 and marks[1].moment <= now.moment - OVER_S:
-            marks.popleft()
-        while delays and delays[0][0] < now.moment - OVER_S:
-            delays.popleft()
+        self._let_go(camera, now.moment)
         before, spent_s = marks[0], max(now.moment - marks[0].moment, 1e-9)
         read = max(now.read - before.read, 1)
         is_there = now.moment - self._seen.get(camera, -GONE_AFTER_S) <= GONE_AFTER_S
@@ -141,6 +139,14 @@ class CamerasNow:
             people=self._people.get(camera, ()) if is_there else (),
             problem=self._reports[camera].problem,
         )
+
+    def _let_go(self, camera: CameraName, moment: float) -> None:
+        """Of what is older than `OVER_S`."""
+        marks, delays = self._marks[camera], self._delays[camera]
+        while len(marks) > 1 and marks[1].moment <= moment - OVER_S:
+            marks.popleft()
+        while delays and delays[0][0] < moment - OVER_S:
+            delays.popleft()
 
     def _mark(self, camera: CameraName) -> _Mark:
         report = self._reports[camera]
