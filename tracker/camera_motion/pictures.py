@@ -138,7 +138,7 @@ def shrink(image: Image, longer_side_px: int) -> Image:
     height, width = image.shape[:2]
     share = min(1.0, longer_side_px / max(height, width))
     step = max(1, round(0.5 / share))
-    green = np.ascontiguousarray(image[::step, ::step, 1])
+    green = cv2.extractChannel(image, 1) if step == 1 else np.ascontiguousarray(image[::step, ::step, 1])
     size = max(1, round(width * share)), max(1, round(height * share))
     return np.asarray(cv2.resize(green, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
