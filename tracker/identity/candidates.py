@@ -13,6 +13,9 @@ from tracker.identity.tracklets import TrackletTable
 EXTRA_STEP = 0.01
 """Log odds of time and place are rounded to this where their share of errors is added up."""
 
+UTMOST = 1000.0
+"""Beyond these log odds of time and place appearance cannot change anything."""
+
 HIGHEST = 60.0
 """Who is so likely somebody is not taken for a stranger, whatever the rate of error."""
 
@@ -114,10 +117,14 @@ class Strangers:
     def __init__(
         self, similarity: SimilarityCalibration, extra: FloatArray, together: FloatArray | float = 0.0
     ) -> None:
-        steps, group = np.unique(np.ceil(extra / EXTRA_STEP), return_inverse=True)  # up is on the safe side
+        # Up is on the safe side.
+        steps = np.ceil(np.clip(extra, -UTMOST, UTMOST) / EXTRA_STEP).astype(np.int64)
         weights = np.broadcast_to(np.exp(-np.maximum(together, 0.0)), extra.shape)
-        self._similarity, self._extra = similarity, EXTRA_STEP * steps
-        self._counts = np.bincount(group, weights, len(steps))
+        lowest = steps.min(initial=0)
+        counts = np.bincount(steps - lowest, weights)
+        used = np.nonzero(counts)[0]
+        self._similarity, self._extra = similarity, EXTRA_STEP * (lowest + used)
+        self._counts = counts[used]
 
     def chance(self, log_odds: float) -> float:
         """That a stranger reaches these log odds with any of them."""

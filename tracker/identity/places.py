@@ -75,22 +75,21 @@ class Places:
         They were seen at one time by one camera, or by two of which it is not known that they see one place,
         unless both were on the ground then: `log_odds` says how near.
         """
-        begin, end = tracklets.begin[rows], tracklets.end[rows]
-        first_s, last_s = tracklets.begin[own].min(initial=np.inf), tracklets.end[own].max(initial=-np.inf)
-        cannot: BoolArray = np.asarray((end >= first_s) & (begin <= last_s))
-        near = np.nonzero(cannot)[0]  # in time, and of many tracks only few are
-        rows, begin, end = rows[near], begin[near], end[near]
-        camera, overlap, placed = tracklets.camera[rows], self.overlap, self._placed(rows)
-        cannot[near] = False
+        begin, end, overlap = tracklets.begin[rows], tracklets.end[rows], self.overlap
+        cannot = np.zeros(len(rows), np.bool_)
         for row in own.tolist():
-            shared_s = np.minimum(end, tracklets.end[row]) - np.maximum(begin, tracklets.begin[row])
-            in_one = camera == tracklets.camera[row]
-            in_two = ~in_one & ~overlap[camera, tracklets.camera[row]] & (shared_s > CLOCK_TOLERANCE_S)
-            # The ground speaks only where both were on it at one time.
-            told = np.nonzero(in_two & placed & self._placed(np.array([row])))[0]
-            if len(told):
-                in_two[told] = self.log.together(rows[told], row).seconds == 0
-            cannot[near] |= np.where(in_one, shared_s >= 0, in_two)
+            own_begin, own_end, own_camera = tracklets.begin[row], tracklets.end[row], tracklets.camera[row]
+            near = np.nonzero((end >= own_begin) & (begin <= own_end))[0]  # of many tracks only few are
+            there = rows[near]
+            camera = tracklets.camera[there]
+            shared_s = np.minimum(end[near], own_end) - np.maximum(begin[near], own_begin)
+            in_one = camera == own_camera
+            in_two = ~in_one & ~overlap[camera, own_camera] & (shared_s > CLOCK_TOLERANCE_S)
+            if self._plane is not None:  # the ground speaks only where both were on it at one time
+                told = np.nonzero(in_two & self._placed(there) & self._placed(np.array([row])))[0]
+                if len(told):
+                    in_two[told] = self.log.together(there[told], row).seconds == 0
+            cannot[near] |= in_one | in_two
         return cannot
 
     @property
@@ -132,16 +131,19 @@ class Places:
         if self.zones is not None:
             log_odds += self.zones.log_odds(tracklets.exit[before], tracklets.entry[after])
         log_odds[shared] = SHARED_LOG_ODDS
-        # Both of a pair say the same, so those are asked of whom there are few.
-        times = np.bincount(np.concatenate((before[shared], after[shared])), minlength=len(tracklets))
-        is_before = times[before] >= times[after]
-        asked, others = np.where(is_before, before, after), np.where(is_before, after, before)
-        for row in np.unique(asked[shared]).tolist():
-            here = np.nonzero(shared & (asked == row))[0]
-            log_odds[here[self.views.together(tracklets, others[here], row).is_known]] = 0.0
+        if shared.any():
+            # Both of a pair say the same, so those are asked of whom there are few.
+            times = np.bincount(np.concatenate((before[shared], after[shared])), minlength=len(tracklets))
+            is_before = times[before] >= times[after]
+            asked, others = np.where(is_before, before, after), np.where(is_before, after, before)
+            for row in np.unique(asked[shared]).tolist():
+                here = np.nonzero(shared & (asked == row))[0]
+                log_odds[here[self.views.together(tracklets, others[here], row).is_known]] = 0.0
         log_odds[~tracklets.is_track[before]] = 0.0  # how long it was between two runs says nothing
+        if self._plane is None:
+            return log_odds
         placed = self._placed(before) & self._placed(after)
-        if not placed.any() or self._plane is None:
+        if not placed.any():
             return log_odds
         log, config = self.log, self._plane.config
         near = np.nonzero(placed & ~shared & (absence_s <= NEAR_S))[0]
