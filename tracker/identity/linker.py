@@ -117,11 +117,12 @@ class IdentityLinker:
             self._decisions.centroids.forget(changed, has_moved=bool(is_first.any()))
             matured = seen[tracklets.num_embeddings[seen] == MATURE_EMBEDDINGS]
             self._site.see(rows, matured, tracks.boxes)
-        long_enough = (tracklets.num_embeddings[rows] >= MATURE_EMBEDDINGS) & (
-            frame.time - tracklets.begin[rows] >= TOGETHER_S
+        new = rows[tracklets.compared[rows] == 0]
+        long_enough = (tracklets.num_embeddings[new] >= MATURE_EMBEDDINGS) & (
+            frame.time - tracklets.begin[new] >= TOGETHER_S
         )
-        for row in rows[long_enough & (tracklets.compared[rows] == 0)]:
-            self._compare_with_other_cameras(int(row))
+        for row in new[long_enough].tolist():
+            self._compare_with_other_cameras(row)
         self._decisions.decide(rows, frame.time)
         return table.identity[rows]
 
