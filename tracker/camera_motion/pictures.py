@@ -133,11 +133,13 @@ class PictureCameraMotion:
 def shrink(image: Image, longer_side_px: int) -> Image:
     """(H, W, 3) to (h, w) grey, at most so long.
 
-    Green alone of every second pixel or less: as accurate as all of them, and five times as fast.
+    Green alone, and of large pictures every second pixel or less: as accurate as all of them, and five times
+    as fast.
     """
     height, width = image.shape[:2]
     share = min(1.0, longer_side_px / max(height, width))
     step = max(1, round(0.5 / share))
+    # Of all pixels OpenCV takes it twice as fast as numpy does, of every second one numpy is faster.
     green = cv2.extractChannel(image, 1) if step == 1 else np.ascontiguousarray(image[::step, ::step, 1])
     size = max(1, round(width * share)), max(1, round(height * share))
     return np.asarray(cv2.resize(green, size, interpolation=cv2.INTER_LINEAR), np.uint8)
