@@ -50,6 +50,11 @@ def open_browser() -> Iterator[Browser]:
         browser.close()
 
 
+def text_of(log: Path) -> str:
+    """What was written so far; it may end within a letter."""
+    return log.read_text(encoding="utf-8", errors="replace")
+
+
 class LiveSite:
     """A running `reunite live`."""
 
@@ -62,8 +67,10 @@ class LiveSite:
             self._process = subprocess.Popen(
                 line, cwd=folder, env=environment, stdout=file, stderr=subprocess.STDOUT
             )
-        while not (found := re.search(r"^open (https?://\S+)\n", log.read_text(), re.MULTILINE)):
-            assert self._process.poll() is None, f"it did not begin:\n{log.read_text()}"
+        deadline = time.monotonic() + PATIENT_MS / 1000
+        while not (found := re.search(r"^open (https?://\S+)\n", said := text_of(log), re.MULTILINE)):
+            is_waiting = self._process.poll() is None and time.monotonic() < deadline
+            assert is_waiting, f"it did not begin:\n{said}"
             time.sleep(0.05)
         self.entry = found[1]
         parts = urlsplit(self.entry)
