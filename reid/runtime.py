@@ -61,7 +61,7 @@ class Embedder:
         name: Of its file.
         runtime: What it runs on, such as ``openvino CPU``.
         prepare: From B pictures (H, W, 3) BGR of any size to (B, 3, height, width).
-        infer: From that to (B, D).
+        infer: From that to (B, D); B is at least 1.
         batch_size: The most pictures that are given to ``infer`` at a time.
         embedding_length: D.
         outputs: Where each of several embeddings was asked for, their names, and D is the sum of their equal
@@ -334,14 +334,16 @@ def _run_openvino(path: Path, core: Any, model: Any, exact: bool) -> _Network:
     openvino = load_openvino()
     if len(model.inputs) != 1:
         raise EmbedderError(f"{path}: must have one input, has {len(model.inputs)}")
+    if model.inputs[0].partial_shape.rank.is_dynamic:
+        raise EmbedderError(f"{path}: its input must be pictures (B, 3, height, width), got any shape")
     shape = [None if side.is_dynamic else side.get_length() for side in model.inputs[0].partial_shape]
     fixed_batch = 0
     try:
         model.reshape([1, *model.inputs[0].partial_shape[1:]])
     except RuntimeError:  # something inside is made for another batch
         fixed_batch = shape[0] or 0
-    # Each picture is a request of its own, one for each stream at a time: of two or three pictures a network
-    # for any batch takes a fifth to a half more of the processor (0.25x, two cores), of many no less.
+    # Each picture is a request of its own, one for each stream at a time: of a few pictures a network for any
+    # batch takes more of the processor, of many no less (docs/reid-evaluation.md).
     hints = {"PERFORMANCE_HINT": "THROUGHPUT"} | ({"INFERENCE_PRECISION_HINT": "f32"} if exact else {})
     requests = openvino.AsyncInferQueue(core.compile_model(model, "CPU", hints))
 

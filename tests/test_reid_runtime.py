@@ -23,12 +23,18 @@ def write_onnx(
     channels: int = 3,
     height: int | str = HEIGHT,
     number: int = TensorProto.FLOAT,
+    made_for: int = 0,
 ) -> Path:
-    """A network that gives the mean of each channel, times ``scale``; its first two axes only if asked."""
+    """A network that gives the mean of each channel, times ``scale``; its first two axes only if asked.
+
+    Of ``made_for`` pictures the shape is written into it, as some exporters do.
+    """
     nodes = [
         helper.make_node("Cast", ["pictures"], ["cast"], to=TensorProto.FLOAT),
         helper.make_node("GlobalAveragePool", ["cast"], ["pooled"]),
-        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("Reshape", ["pooled", "shape"], ["flat"])
+        if made_for
+        else helper.make_node("Flatten", ["pooled"], ["flat"]),
         helper.make_node("Mul", ["flat", "scale"], ["mean"]),
     ]
     graph = helper.make_graph(
@@ -36,7 +42,10 @@ def write_onnx(
         "means",
         [helper.make_tensor_value_info("pictures", number, [batch, channels, height, WIDTH])],
         [helper.make_tensor_value_info(out, TensorProto.FLOAT, None)],
-        [numpy_helper.from_array(np.array(scale, np.float32), "scale")],
+        [
+            numpy_helper.from_array(np.array(scale, np.float32), "scale"),
+            numpy_helper.from_array(np.array([made_for, channels], np.int64), "shape"),
+        ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, path)
@@ -95,6 +104,16 @@ def test_rows_stay_in_order_whatever_the_batch(
     assert found.dtype == np.float32
     for row, colour in zip(found, colours, strict=True):
         assert row == pytest.approx(unit(*colour), abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["onnx", "openvino"])
+@pytest.mark.parametrize("count", [1, 4, 9])
+def test_a_network_made_for_one_batch_gets_that_batch(tmp_path: Path, kind: str, count: int) -> None:
+    path = write_onnx(tmp_path / "net.onnx", 4, made_for=4)
+    embedder = open_embedder(as_openvino(path) if kind == "openvino" else path, convention="bgr255")
+    colours = [(10 * place + 1, 100, 200) for place in range(count)]
+    for row, colour in zip(embedder.embed(coloured(*colours)), colours, strict=True):
+        assert row == pytest.approx(unit(*colour), abs=1e-3)
 
 
 def test_a_network_that_gives_no_direction_is_named(tmp_path: Path) -> None:
