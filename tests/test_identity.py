@@ -11,8 +11,9 @@ from foundation.arrays import EmbeddingArray, FloatArray
 from tracker.config import GroundConfig, IdentityConfig, SimilarityConfig
 from tracker.ground import GroundPlane
 from tracker.identity import UNDECIDED, IdentityLinker
-from tracker.identity.candidates import Strangers
+from tracker.identity.candidates import EXTRA_STEP, Strangers
 from tracker.identity.centroids import IdentityCentroids
+from tracker.identity.places import CLOCK_TOLERANCE_S, Places
 from tracker.identity.similarity import HIDDEN, SimilarityCalibration
 from tracker.identity.table import IdentityTable
 from tracker.identity.tracklets import TrackletTable
@@ -311,6 +312,44 @@ def test_strangers_reach_the_required_odds_as_rarely_as_stated(rate: float) -> N
     strangers = draw(0.0, 0.2, 20_000 * people, 1).reshape(-1, people)
     taken = (similarity.log_odds(strangers) + extra >= needed).any(axis=1).mean()
     assert 0.7 * rate < taken < 1.1 * rate
+
+
+def test_who_is_far_away_or_surely_here_counts_as_it_would_one_by_one() -> None:
+    similarity, rng = SimilarityCalibration(SimilarityConfig()), np.random.default_rng(0)
+    extra = np.concatenate((rng.normal(0, 2, 30), [-5000.0, -300.0, 5000.0, -np.inf, np.inf]))
+    together = rng.normal(0, 1, len(extra))
+    strangers = Strangers(similarity, extra, together)
+    for log_odds in (0.5, 5.0, 50.0):
+        up = np.ceil(extra / EXTRA_STEP) * EXTRA_STEP
+        rates = similarity.stranger_rate_at(log_odds - up) * np.exp(-np.maximum(together, 0))
+        assert strangers.chance(log_odds) == pytest.approx(rates.sum(), rel=1e-9)
+
+
+def test_who_was_seen_elsewhere_at_one_time_cannot_be_the_same() -> None:
+    rng, cameras = np.random.default_rng(0), 3
+    tracklets = TrackletTable(cameras)
+    for camera in range(cameras):
+        begins = rng.integers(0, 40, 20) / 2  # many touch, or share just what clocks may differ by
+        for track, begin in enumerate(np.sort(begins).tolist()):
+            [row] = tracklets.see(camera, np.array([track]), begin, 0)
+            tracklets.end[row] = begin + rng.integers(0, 8) / 2
+    names = [CameraName(f"cam{index}") for index in range(cameras)]
+    places = Places(names, None, IdentityConfig(overlap=(("cam0", "cam1"),)))
+    rows = np.arange(len(tracklets))
+    for own in (rows[:0], rows[3:4], rows[::7]):
+        expected = [any(_conflict(tracklets, row, other) for other in own.tolist()) for row in rows.tolist()]
+        assert places.conflicts(tracklets, rows, own).tolist() == expected
+
+
+def _conflict(tracklets: TrackletTable, one: int, other: int) -> bool:
+    """Cameras 0 and 1 see one place."""
+    shared_s = min(tracklets.end[one], tracklets.end[other]) - max(
+        tracklets.begin[one], tracklets.begin[other]
+    )
+    cameras = {int(tracklets.camera[one]), int(tracklets.camera[other])}
+    if len(cameras) == 1:
+        return bool(shared_s >= 0)
+    return cameras != {0, 1} and bool(shared_s > CLOCK_TOLERANCE_S)
 
 
 def test_a_track_is_compared_with_the_mean_of_everybody_elses_and_its_own_other_tracklets() -> None:

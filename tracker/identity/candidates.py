@@ -13,8 +13,9 @@ from tracker.identity.tracklets import TrackletTable
 EXTRA_STEP = 0.01
 """Log odds of time and place are rounded to this where their share of errors is added up."""
 
-UTMOST = 1000.0
-"""Beyond these log odds of time and place appearance cannot change anything."""
+UTMOST = 100.0
+"""Beyond these log odds of time and place appearance changes nothing: its own lie between the logarithms of
+`similarity.HIDDEN` and of 1 / `similarity.TINY`, which is 69."""
 
 HIGHEST = 60.0
 """Who is so likely somebody is not taken for a stranger, whatever the rate of error."""

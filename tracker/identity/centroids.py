@@ -17,13 +17,14 @@ class IdentityRows(NamedTuple):
         identity_ids: (P,) identities, rising.
         slots: (P,) where the table of their appearances has them.
         rows: (R,) tracklets, those of one person side by side, in the order in which they began.
-        starts: (P,) where in ``rows`` each person begins.
+        starts: (P,) where in ``rows`` each person begins, and ends: (P,) where the next one does.
     """
 
     identity_ids: IntArray
     slots: IntArray
     rows: IntArray
     starts: IntArray
+    ends: IntArray
 
 
 class IdentityCentroids:
@@ -60,7 +61,8 @@ class IdentityCentroids:
             identity_ids, starts = np.unique(identity[rows], return_index=True)
             self._stale.update(set(identity_ids.tolist()) - self._slots.keys())
             slots = [self._slots.setdefault(person, len(self._slots)) for person in identity_ids.tolist()]
-            self._rows = IdentityRows(identity_ids, np.array(slots, np.int64), rows, starts)
+            ends = np.append(starts[1:], len(rows))
+            self._rows = IdentityRows(identity_ids, np.array(slots, np.int64), rows, starts, ends)
         return self._rows
 
     def cosines(self, own: IntArray) -> FloatArray:
@@ -98,8 +100,7 @@ class IdentityCentroids:
             index = int(np.searchsorted(known.identity_ids, person))
             if index == len(known.identity_ids) or known.identity_ids[index] != person:
                 continue
-            slot, end = known.slots[index], known.starts[index + 1 : index + 2]
-            rows = known.rows[known.starts[index] : end[0] if len(end) else None]
+            slot, rows = known.slots[index], known.rows[known.starts[index] : known.ends[index]]
             self._sums[slot] = self._tracklets.centred[rows].sum(axis=0)
             self._means[slot] = directions(self._sums[slot])
         self._stale.clear()

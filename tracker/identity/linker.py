@@ -117,11 +117,11 @@ class IdentityLinker:
             self._decisions.centroids.forget(changed, has_moved=bool(is_first.any()))
             matured = seen[tracklets.num_embeddings[seen] == MATURE_EMBEDDINGS]
             self._site.see(rows, matured, tracks.boxes)
-        new = rows[tracklets.compared[rows] == 0]
-        long_enough = (tracklets.num_embeddings[new] >= MATURE_EMBEDDINGS) & (
-            frame.time - tracklets.begin[new] >= TOGETHER_S
+        not_compared = rows[tracklets.compared[rows] == 0]  # few: each track is compared once
+        long_enough = (tracklets.num_embeddings[not_compared] >= MATURE_EMBEDDINGS) & (
+            frame.time - tracklets.begin[not_compared] >= TOGETHER_S
         )
-        for row in new[long_enough].tolist():
+        for row in not_compared[long_enough].tolist():
             self._compare_with_other_cameras(row)
         self._decisions.decide(rows, frame.time)
         return table.identity[rows]

@@ -141,7 +141,7 @@ class CamerasNow:
         )
 
     def _let_go(self, camera: CameraName, moment: float) -> None:
-        """Of what is older than `OVER_S`."""
+        """Drop marks and delays older than `OVER_S`; one older mark stays to count from."""
         marks, delays = self._marks[camera], self._delays[camera]
         while len(marks) > 1 and marks[1].moment <= moment - OVER_S:
             marks.popleft()
