@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.live_server import LiveServer, live_server, wait_until
-from tracker.analytics.visitors import unique_visitors
+from tracker.analytics.visitors import most_at_once, unique_visitors
 from tracker.analytics.zones import Zone, ZoneWatch, dwell_of, meets, side_of
 from tracker.events.maker import Event, Place
 from tracker.events.visits import TrackInView
@@ -213,6 +213,15 @@ def test_a_missed_rate_that_is_known_to_a_factor_widens_the_error_and_not_the_es
 
 def test_nobody_is_no_visitor() -> None:
     assert unique_visitors(0, 0, 0.01, 0.3, (0.1, 0.5)) == (0, 0.0, 0, 0)
+
+
+def test_there_were_at_least_as_many_visitors_as_stood_before_one_camera_at_once() -> None:
+    stays = [(1, 0.0, 10.0), (1, 5.0, 12.0), (2, 4.0, 6.0), (3, 6.0, 9.0), (4, 7.0, 8.0), (5, 7.5, 7.5)]
+    assert most_at_once(stays) == 3
+    assert most_at_once([]) == 0
+    # Of so many returns more should have been missed than numbers were given.
+    assert unique_visitors(9, 100, 0.05, 0.1, (0.05, 0.2)) == (9, 1.0, 1, 9)
+    assert unique_visitors(9, 100, 0.05, 0.1, (0.05, 0.2), at_least=5)[:3] == (9, 5.0, 5)
 
 
 # In the API

@@ -1,5 +1,7 @@
 """How many different people there were, and how wrong that number may be."""
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +29,7 @@ def unique_visitors(
     missed_rate: float,
     missed_rates: tuple[float, float],
     *,
+    at_least: int = 0,
     z: float = 1.96,
 ) -> Visitors:
     """Different people behind the numbers that were given.
@@ -42,14 +45,41 @@ def unique_visitors(
         false_merge_rate: The share of new people who are taken for somebody, as stated.
         missed_rate: The share of returns that are not recognised, as expected.
         missed_rates: Between these it surely is: the more are missed, the fewer people were there.
+        at_least: So many there surely were, whatever the rates; see `most_at_once`.
+        z: Standard deviations on either side of what is expected.
     """
     people, _ = _solve(new, returns, false_merge_rate, missed_rate)
     least, sd_least = _solve(new, returns, false_merge_rate, max(missed_rates))
     most, sd_most = _solve(new, returns, false_merge_rate, min(missed_rates))
     low, high = least - z * sd_least, most + z * sd_most
+    least_sure = max(at_least, 1 if new else 0)
     return Visitors(
-        new, round(people, 1), max(int(np.floor(low)), 1 if new else 0), max(int(np.ceil(high)), 0)
+        new,
+        max(round(people, 1), float(least_sure)),
+        max(int(np.floor(low)), least_sure),
+        max(int(np.ceil(high)), least_sure),
     )
+
+
+def most_at_once(stays: Iterable[tuple[int, float, float]]) -> int:
+    """How many different people one camera saw at one moment, at most: nobody is there twice.
+
+    Args:
+        stays: Who, from when, and until when; a person may have several at once.
+    """
+    changes = [
+        (at_s, step, who)
+        for who, begin_s, end_s in stays
+        if begin_s < end_s
+        for at_s, step in ((begin_s, 1), (end_s, -1))
+    ]
+    here, most = Counter[int](), 0
+    for _, step, who in sorted(changes):  # at one moment those who leave come first
+        here[who] += step
+        if not here[who]:
+            del here[who]
+        most = max(most, len(here))
+    return most
 
 
 def _solve(new: int, returns: int, false_merge_rate: float, missed_rate: float) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tracker.analytics.visitors import unique_visitors
+from tracker.analytics.visitors import most_at_once, unique_visitors
 from tracker.analytics.zones import Zone, dwell_of
 from tracker.events.store import EventStore
 from tracker.live.labels import Labels, iso
@@ -88,7 +88,7 @@ def count(
             zones.append(own | _count_zone(store, zone.id, begin_s, end_s))
         else:
             lines.append(own | _count_line(store, zone.id, begin_s, end_s))
-    cameras, seen, num_tracks = [], set[int](), 0
+    cameras, seen, num_tracks, at_least = [], set[int](), 0, 0
     for camera in site.cameras():
         if viewer.sees(camera.id):
             stays = store.stays(
@@ -100,12 +100,14 @@ def count(
             cameras.append({"camera": camera.key, "occupancy": len(here), "people": len(people)})
             seen |= people
             num_tracks += len(stays)
+            spans = [(it.person, max(it.begin_s, begin_s), min(it.end_s, end_s)) for it in stays if it.person]
+            at_least = max(at_least, most_at_once(spans))
     f = rates.get("false_merge_rate", FALSE_MERGE_RATE)
     m = rates.get("missed_rate", MISSED_RATE)
     missed_rates = rates.get("missed_rate_low", m), rates.get("missed_rate_high", m)
     # Whoever was seen by another track was recognised, also where one was lost behind a pillar: each of those
     # might have been missed.
-    visitors = unique_visitors(len(seen), num_tracks - len(seen), f, m, missed_rates)
+    visitors = unique_visitors(len(seen), num_tracks - len(seen), f, m, missed_rates, at_least=at_least)
     return {
         "from": iso(begin_s),
         "to": iso(end_s),

@@ -89,7 +89,7 @@ export function tokensPart(live) {
     load: async (again) => {
       const { tokens } = await call("GET /tokens");
       return tokens.map((it) =>
-        holder(live, it, [full(it.last_used ?? it.created)], `DELETE /tokens/${it.id}`, again),
+        holder(live, it, [full(it.created)], `DELETE /tokens/${it.id}`, again),
       );
     },
     add: (again) => {

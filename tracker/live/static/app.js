@@ -130,6 +130,7 @@ class App {
 }
 
 let app = null;
+let refused = ""; // why the address with a token let nobody in
 
 /** Show the page, or the form to sign in where nobody is. */
 async function start() {
@@ -145,7 +146,8 @@ async function start() {
     }
   }
   if (!me) {
-    signIn(start);
+    signIn(start, refused);
+    refused = "";
     return;
   }
   const live = new Live(me);
@@ -171,7 +173,7 @@ async function enter() {
     try {
       await call("POST /session", { body: { token: decodeURIComponent(token) } });
     } catch (error) {
-      toast(error.message, { bad: true });
+      refused = error.message;
     }
   }
   return call("GET /session");

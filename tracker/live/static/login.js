@@ -5,7 +5,7 @@ import { el, field, fill } from "./dom.js";
 import { T } from "./texts.js";
 
 /** Show the form; `entered` is called when somebody is signed in. */
-export function signIn(entered) {
+export function signIn(entered, refused = "") {
   const user = el("input", { name: "user", autocomplete: "username", required: true });
   const password = el("input", {
     name: "password",
@@ -13,7 +13,7 @@ export function signIn(entered) {
     autocomplete: "current-password",
     required: true,
   });
-  const problem = el("p", { class: "bad", role: "alert" });
+  const problem = el("p", { class: "bad", role: "alert", text: refused });
   const go = el("button", { type: "submit", class: "main", text: T.signIn });
   const form = el(
     "form",

@@ -88,7 +88,7 @@ class PersonPage {
         },
         { class: "main" },
       ),
-      button(T.findSimilar, () => this.#findSimilar()),
+      live.may("operator") && button(T.findSimilar, () => this.#findSimilar()),
       can("operator") && button(T.name, () => this.#name()),
       can("operator") && button(T.merge, () => this.#merge()),
       can("operator") && button(T.split, () => this.#split()),

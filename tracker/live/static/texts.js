@@ -215,7 +215,8 @@ export const T = {
   countsOf: "Time that is counted",
   countSpans: { hour: "last hour", day: "today", week: "last seven days" },
   visitors: (number) => many(number, "visitor over all cameras", "visitors over all cameras"),
-  visitorsRange: (low, high) => `(between ${low} and ${high}, by the stated errors)`,
+  visitorsRange: (low, high, counted) =>
+    `(between ${low} and ${high}, by the stated errors; ${many(counted, "number was", "numbers were")} given)`,
   zoneColumns: ["Zone", "Camera", "Now", "People", "Visits", "Dwell, median", "Dwell, 90 %"],
   lineColumns: ["Line", "Camera", "In", "Out"],
   inOut: (into, out) => `${into} in, ${out} out`,
@@ -303,7 +304,7 @@ export const T = {
   onlyCameras: "Only these cameras (none ticked: all)",
   removeHint: (name) => `Delete ${name}? Who uses it is signed out at once.`,
   tokens: "API tokens",
-  tokenColumns: ["Name", "Role", "Cameras", "Used", ""],
+  tokenColumns: ["Name", "Role", "Cameras", "Made", ""],
   addToken: "Add a token",
   tokenName: "What it is for",
   token: "Token",

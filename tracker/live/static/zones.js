@@ -290,8 +290,8 @@ class Zones {
         el(
           "p",
           { class: "number" },
-          el("b", { text: T.visitors(unique.visitors) }),
-          ` ${T.visitorsRange(unique.low, unique.high)}`,
+          el("b", { text: T.visitors(Math.round(unique.visitors)) }),
+          ` ${T.visitorsRange(unique.low, unique.high, unique.counted)}`,
         ),
       zones.length > 0 &&
         el(
