@@ -1,5 +1,6 @@
 """``reunite live`` as it is started: two processes, a page, and a server that may be killed."""
 
+import io
 import json
 import os
 import queue
@@ -138,8 +139,6 @@ def test_a_tracker_that_is_killed_leaves_no_server(running: Running) -> None:
 def test_users_are_added_listed_and_taken_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import io
-
     site = ["--site", str(tmp_path / "site")]
     monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse battery\n"))
     assert user_main(["add", "anna", "--role", "operator", "--cameras", "c1,c3", *site]) == 0
@@ -161,6 +160,8 @@ def test_users_are_added_listed_and_taken_away(
         (["--tls-cert", "nowhere.pem"], "belong together"),
         (["--tls-cert", "nowhere.pem", "--tls-key", "nowhere.pem"], "no such file"),
         (["nowhere.mp4"], "nowhere.mp4"),
+        (["clip.mp4", "--port", "80000"], "from 0 to 65535"),
+        (["clip.mp4", "--port", "-1"], "from 0 to 65535"),
     ],
 )
 def test_what_cannot_be_served_is_one_sentence(
@@ -171,7 +172,8 @@ def test_what_cannot_be_served_is_one_sentence(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main([*words, "--port", "0", "--config", "embedded"]) == 2
+    write_clip(tmp_path / "clip.mp4", range(3))
+    assert main(["--port", "0", *words, "--config", "embedded", "--no-browser"]) == 2
     error = capsys.readouterr().err
     assert told in error
     assert len(error.splitlines()) == 1

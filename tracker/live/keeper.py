@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.2, 10.0
 """Between the end of a server and the start of the next; each pause is twice as long as the one before."""
 
+MAX_PORT = 65535
+
 STOP_S = 5.0
 """How long a server may take to end before it is killed."""
 
@@ -27,6 +29,10 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         ReuniteError: The address cannot be used.
     """
+    if not 0 <= port <= MAX_PORT:  # the system takes it modulo 65536, and says nothing
+        raise ReuniteError(
+            f"--port {port}: a port is a number from 0 to {MAX_PORT}; 0 takes one that is free"
+        )
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         door = socket.socket(family, socket.SOCK_STREAM)
