@@ -15,13 +15,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from rich.console import Console
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from tests.clips import write_clip
 from tests.live_server import DEADLINE_S, receive_picture, wait_until
-from tracker.live.command import main
+from tracker.live.command import COMMAND, live, main
 from tracker.live.rights import API
 from tracker.live.users import main as user_main
 
@@ -162,6 +163,7 @@ def test_users_are_added_listed_and_taken_away(
         (["nowhere.mp4"], "nowhere.mp4"),
         (["clip.mp4", "--port", "80000"], "from 0 to 65535"),
         (["clip.mp4", "--port", "-1"], "from 0 to 65535"),
+        (["clip.mp4", "--set", "embedder.kind=reid", "--set", "embedder.weights=nowhere.pt"], "no such file"),
     ],
 )
 def test_what_cannot_be_served_is_one_sentence(
@@ -174,6 +176,21 @@ def test_what_cannot_be_served_is_one_sentence(
     monkeypatch.chdir(tmp_path)
     write_clip(tmp_path / "clip.mp4", range(3))
     assert main(["--port", "0", *words, "--config", "embedded", "--no-browser"]) == 2
-    error = capsys.readouterr().err
+    said, error = capsys.readouterr()
     assert told in error
     assert len(error.splitlines()) == 1
+    assert "#token=" not in said, "an address where nothing answers any more"
+
+
+def test_a_run_that_is_ended_says_where_it_is_kept(tmp_path: Path) -> None:
+    write_clip(tmp_path / "clip.mp4", range(60), rate=20)
+    words = [str(tmp_path / "clip.mp4"), "--config", "embedded", "--set", "embedder.kind=none"]
+    words += ["--port", "0", "--no-browser", "--site", str(tmp_path / "site")]
+    said, stop = io.StringIO(), threading.Event()
+    stop.set()
+    assert live(COMMAND.parser().parse_args(words), Console(file=said, width=200), stop) == 0
+    lines = said.getvalue().splitlines()
+    assert lines[0].startswith("open http://")
+    folder = tmp_path / "site" / "runs" / "track"
+    assert lines[-1] == f"the run is kept in {folder} (reunite live --run shows it again)"
+    assert (folder / "sightings.parquet").is_file()

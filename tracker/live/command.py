@@ -96,10 +96,14 @@ def live(arguments: argparse.Namespace, console: Console, stop: threading.Event)
         stack.callback(observer.close)
         keeper = ServerKeeper(server_arguments(arguments, site), door, observer.connect, observer.answer)
         stack.callback(keeper.close)
-        announce(arguments, site, door.getsockname()[1], console)
+        # Meanwhile the server starts; the address is told once nothing is left that could be refused.
         tracking = stack.enter_context(TrackingRun(config, stop, observer=observer))
         observer.follow(tracking)
-        tracking.run(console)
+        announce(arguments, site, door.getsockname()[1], console)
+        is_complete, _ = tracking.run(console)
+        kept = f"the run is kept in {tracking.folder.path}"
+        kept += " (reunite live --run shows it again)" if is_complete else ""
+        console.print(visible(kept), soft_wrap=True, highlight=False)
     return 0
 
 

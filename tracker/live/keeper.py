@@ -66,6 +66,7 @@ class ServerKeeper:
         self._arguments, self._door, self._connect, self._answer = arguments, door, connect, answer
         self._stop = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
+        self._starting = threading.Lock()  # held while a server is started: none may start after `close`
         self._thread = threading.Thread(target=self._run, name="server", daemon=True)
         self._thread.start()
 
@@ -76,7 +77,8 @@ class ServerKeeper:
 
     def close(self) -> None:
         """End the server. May be called twice."""
-        self._stop.set()
+        with self._starting:
+            self._stop.set()
         if self._process:
             self._process.terminate()
             try:
@@ -92,15 +94,18 @@ class ServerKeeper:
             inherited = (self._door.fileno(), theirs.fileno())
             line = [sys.executable, "-m", "tracker.live.serve", *self._arguments]
             line += ["--door", str(inherited[0]), "--link", str(inherited[1])]
-            self._process = subprocess.Popen(
-                # Not hit by Ctrl-C; in a session of its own Linux would not heed its niceness beside ours.
-                line,
-                pass_fds=inherited,
-                env=_environment(),
-                process_group=0,
-                stdin=subprocess.DEVNULL,
-            )
-            theirs.close()
+            with self._starting, theirs:
+                if self._stop.is_set():
+                    ours.close()
+                    return
+                self._process = subprocess.Popen(
+                    # Not hit by Ctrl-C; in its own session Linux would not heed its niceness beside ours.
+                    line,
+                    pass_fds=inherited,
+                    env=_environment(),
+                    process_group=0,
+                    stdin=subprocess.DEVNULL,
+                )
             link = Link(ours)
             self._connect(link)
             try:
