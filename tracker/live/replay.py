@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +26,7 @@ from tracker.recording.journal import ROW
 from tracker.recording.reader import read_parquet
 from tracker.reports.tracks import read_tracks
 from tracker.sources import locate_cameras, open_source
-from tracker.stages import Source
+from tracker.stages import CameraReport, Source
 from tracker.types import CameraName, Frame, IdentityEvent, Sightings, Tick, blank_image
 
 STEP_S = 0.5
@@ -49,7 +50,8 @@ class RecordedRun:
 
     Attributes:
         cameras: Its cameras in order.
-        offset_s: From its times to Unix times.
+        began_s: When it began, Unix time.
+        offset_s: From its times to Unix times; 0 where they are Unix times, as those of live runs.
 
     Raises:
         ReuniteError: It is not there, or goes on.
@@ -69,7 +71,10 @@ class RecordedRun:
         self.cameras, self.addresses = list(locations), locations
         self._rows = self._read_rows()
         first_s = float(self._rows["time"].min(initial=np.inf))
-        self.offset_s = run.config.stat().st_mtime if first_s < UNIX_S or not len(self._rows) else 0.0
+        written_s = run.config.stat().st_mtime
+        self.offset_s = written_s if first_s < UNIX_S or not len(self._rows) else 0.0
+        # Of a copy, or where a camera was added, the file is newer than the run.
+        self.began_s = min(written_s, first_s + self.offset_s)
 
     def fill(self, site: Site) -> None:
         """Give the site the run's cameras, stays and events; those of an earlier look stay."""
@@ -91,9 +96,17 @@ class RecordedRun:
 
     def people(self, frame: Frame) -> Sightings:
         """Who was seen in a frame."""
+        return _sightings(*self._of_frame(frame))
+
+    def seen_s(self, frame: Frame) -> float | None:
+        """When a frame was tracked, Unix time; None where nobody was seen in it."""
+        rows, _ = self._of_frame(frame)
+        return float(rows["time"][0]) + self.offset_s if len(rows) else None
+
+    def _of_frame(self, frame: Frame) -> tuple[NDArray[np.void], NDArray[np.int64]]:
         rows, who = self._of_camera.get(frame.camera, (np.empty(0, ROW), np.empty(0, np.int64)))
         here = slice(*np.searchsorted(rows["frame"], [frame.number, frame.number + 1]).tolist())
-        return _sightings(rows[here], who[here])
+        return rows[here], who[here]
 
     def _read_rows(self) -> NDArray[np.void]:
         pieces = list(read_parquet(self._table, self.cameras))
@@ -189,6 +202,9 @@ class Player:
 
     def __init__(self, run: RecordedRun, site: Site) -> None:
         self._run, self._site = run, site
+        self._offset_s = run.began_s  # from the times of its recordings to Unix times
+        # Over all rounds: those of the recordings count from 0 in each.
+        self._reports = {camera: CameraReport() for camera in run.cameras}
         self.publisher = Publisher(is_live=False)
         self.publisher.protect(privacy_of(site))
         self._status: dict[CameraName, dict[str, Any]] = {
@@ -231,19 +247,28 @@ class Player:
             due_s = begin_s + tick.time - first_s
             if stop.wait(max(due_s - time.monotonic(), 0.0)):
                 return
-            frames = tuple(
-                Frame(it.camera, it.number, it.time + self._run.offset_s, it.image) for it in tick.frames
-            )
+            frames = tuple(self._as_it_was(frame) for frame in tick.frames)
             people = {str(frame.camera): self._run.people(frame) for frame in frames}
-            at_s = tick.time + self._run.offset_s
+            at_s = max(frame.time for frame in frames)
             maker.observe(Tick(at_s, frames), people, [])
             maker.pass_time(at_s, {})
             for frame in frames:
                 self.publisher.put(frame, people[frame.camera], maker.visits)
-            self.publisher.rates.count(time.monotonic(), source.reports)
+                self._reports[frame.camera].read += 1
+            self.publisher.rates.count(time.monotonic(), self._reports)
             if time.monotonic() - told_s >= TELL_S:
                 told_s = time.monotonic()
                 self._tell(maker, {frame.camera: (frame, people[frame.camera]) for frame in frames})
+
+    def _as_it_was(self, frame: Frame) -> Frame:
+        """A frame at its Unix time in the run, which may have played the recording as a live camera.
+
+        Until somebody is seen nothing says when exactly that began: shortly after the run itself.
+        """
+        seen_s = self._run.seen_s(frame)
+        if seen_s is not None:
+            self._offset_s = seen_s - frame.time
+        return replace(frame, time=frame.time + self._offset_s if seen_s is None else seen_s)
 
     def _tell(self, maker: EventMaker, newest: Mapping[CameraName, tuple[Frame, Sightings]]) -> None:
         for camera, (frame, seen) in newest.items():
