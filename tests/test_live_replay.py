@@ -1,25 +1,30 @@
 """``reunite live --run``: a finished run is looked at, and nothing of it changes."""
 
+import io
 import itertools
 import os
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
 from foundation.errors import ReuniteError
 from foundation.files import write_whole
 from tests.clips import write_clip
-from tests.live_server import wait_until
+from tests.live_server import DEADLINE_S, wait_until
 from tracker.config import RunConfig, SourceConfig, dump_config
 from tracker.events.store import EventStore
-from tracker.live.command import main
+from tracker.live.command import COMMAND, main, replay
 from tracker.live.replay import Player, RecordedRun
+from tracker.live.rights import API
 from tracker.live.site import Site
 from tracker.recording.journal import ROW
 from tracker.reports.tables import as_arrow
@@ -174,6 +179,32 @@ def test_a_replay_that_begins_again_counts_on(run: Path, monkeypatch: pytest.Mon
     told = [camera for it in heard.sent if it["type"] == "cameras" for camera in it["cameras"]]
     assert min(it["fps"] for it in told) >= 0.0
     assert all(0 < it["fps"] <= 2 * RATE for it in told[-2 * len(CAMERAS) :])
+
+
+def test_what_users_keep_of_a_run_is_written_beside_it_and_the_run_stays_as_it_is(run: Path) -> None:
+    before = {it: it.read_bytes() for it in run.iterdir() if it.is_file()}
+    said, stop = io.StringIO(), threading.Event()
+    arguments = COMMAND.parser().parse_args(["--run", str(run), "--port", "0", "--no-browser"])
+    thread = threading.Thread(target=replay, args=(arguments, Console(file=said, width=200), stop))
+    thread.start()
+    try:
+        found = wait_until(lambda: re.search(r"open (http://\S+)/#token=(\S+)", said.getvalue()))
+        with httpx.Client(base_url=found[1] + API, headers={"X-Reunite": "1"}, timeout=DEADLINE_S) as client:
+            assert client.post("/session", json={"token": found[2]}).status_code == 200
+            wait_until(lambda: len(client.get("/cameras").json()["cameras"]) == len(CAMERAS))
+            points = [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]
+            zone = {"camera": "c1", "kind": "zone", "name": "desk", "points": points}
+            assert client.post("/zones", json=zone).status_code == 201
+            assert client.post("/tokens", json={"name": "desk", "role": "viewer"}).status_code == 201
+            assert client.put("/people/7/name", json={"name": "Anna"}).status_code == 204
+            assert client.post("/watchlist", json={"person": 7}).status_code == 201
+            paused = client.post("/cameras/c1/pause")
+            assert paused.status_code == 409
+            assert "finished run" in paused.json()["error"]["message"]
+    finally:
+        stop.set()
+        thread.join()
+    assert {it: it.read_bytes() for it in run.iterdir() if it.is_file()} == before
 
 
 def test_a_run_whose_videos_are_gone_still_has_its_people(run: Path, tmp_path: Path) -> None:
