@@ -9,6 +9,7 @@ from tests.test_identity_live import Site
 from tracker.config import SimilarityConfig
 from tracker.identity import IdentityLinker
 from tracker.identity.similarity import SimilarityCalibration, Taught
+from tracker.types import KnownIdentities
 
 NOTHING = np.empty(0)
 PEOPLE, CORRECTED = 20, 10
@@ -113,3 +114,44 @@ def test_a_correction_says_how_alike_those_were_and_nothing_where_too_little_was
     assert linker.corrections().part([(B, 1)], other) == (other, []), "nothing is left of whom it was"
     site.see(B, 40.0, {7: second[5]})
     assert linker.corrections().part([(B, 7)])[1] == []
+
+
+@pytest.mark.parametrize("is_undone", [True, False])
+def test_people_whose_merge_was_undone_are_not_taken_for_one_again(
+    is_undone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linker = IdentityLinker(CONFIG, (A, B))
+    site, (first, _) = Site(linker), worlds_apart()
+    one, other = pass_by(site, 0, A, 1, first[0]), pass_by(site, 20, B, 1, first[1])
+    if is_undone:
+        linker.corrections().join(one, other)
+        linker.corrections().part([(B, 1)], other)
+    assert pass_by(site, 40, B, 2, first[1]) == other
+    (row,) = linker._tracklets.find(linker._index[B], np.array([2])).tolist()
+    monkeypatch.setattr(linker._decisions, "_better_person", lambda row, own: other)
+    monkeypatch.setattr(linker._decisions, "_known_person", lambda found: one)  # by all that was seen
+    linker._decisions._reconsider(row, 50.0)
+    assert int(linker.lookup(B, np.array([1]))[0]) == (other if is_undone else one)
+
+
+def test_who_is_known_from_before_the_run_is_given_back_when_a_merge_is_undone() -> None:
+    linker = IdentityLinker(CONFIG, (A, B))
+    own, _ = worlds_apart()
+    linker.remember(
+        KnownIdentities(
+            identity_ids=np.array([1, 2]),
+            cameras=np.array([A, B], np.object_),
+            last_seen_s=np.array([-50.0, -40.0]),
+            embeddings=own[:2],
+        )
+    )
+    site = Site(linker)
+    tracks = linker.corrections().tracks_of(2)
+    assert len(tracks) == 1
+    linker.corrections().join(1, 2)
+    assert linker.corrections().tracks_of(2) == []
+    told = len(linker.events())
+    assert linker.corrections().part(tracks, 2)[0] == 2
+    assert (linker.corrections().tracks_of(2), told, linker.events()) == (tracks, 1, [])
+    assert pass_by(site, 0.0, B, 1, own[1]) == 2
+    assert pass_by(site, 20.0, A, 1, own[0]) == 1

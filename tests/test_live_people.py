@@ -1,8 +1,10 @@
 """People in the API: lists, pages, names; merged, split, forgotten, and undone, in a real linker."""
 
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 
 from tests.live_server import LiveServer, live_server, wait_until
 from tracker.config import IdentityConfig, MaturityConfig, dump_config, load_config
-from tracker.events.store import Step, unix
+from tracker.events.store import Stay, Step, unix
 from tracker.gallery import GalleryWriter, Network, Person, PictureKey, Pictures, Presence
 from tracker.identity import IdentityLinker
 from tracker.live import corrections
@@ -252,6 +254,102 @@ def test_merging_makes_one_of_two_and_can_be_undone(scene: Scene) -> None:
         assert client.post(f"/corrections/{answer['correction']}/undo").status_code == 409
         (told,) = client.get("/corrections").json()["corrections"]
         assert (told["kind"], told["undone"]) == ("merge", True)
+
+
+def test_a_merge_that_the_run_saved_meanwhile_is_undone_in_the_gallery_too(scene: Scene) -> None:
+    gallery = GalleryWriter(scene.server.site.gallery, Network("drawn", "0", 4))
+    gallery.reserve(3)
+    first, third = (
+        Person(
+            number,
+            {CameraName("door"): Presence(number, number, 1)},
+            Pictures(
+                np.array([CameraName("door")], np.object_),
+                np.array([float(number)]),
+                np.eye(4, dtype=np.float32)[:1],
+            ),
+        )
+        for number in (1, 3)
+    )
+    jpegs = {PictureKey(it, CameraName("door"), float(it)): b"\xff\xd8" for it in (1, 3)}
+    gallery.save([first, third], jpegs)
+    with scene.server.client() as client:
+        number = client.post("/people/1/merge", json={"other": 3}).json()["correction"]
+        gallery.save([first], withdrawn=[3])  # as the run does, for which 3 is 1 now
+        assert client.get("/people/1").json()["also"] == [3]
+        assert client.post(f"/corrections/{number}/undo").status_code == 204
+        gallery.save([first, third], jpegs)
+        gallery.close()
+        wait_until(lambda: client.get("/people/3").status_code == 200)
+        pages = [client.get(f"/people/{person}").json() for person in (1, 3)]
+    assert [page["also"] for page in pages] == [[], []]
+    assert [len(page["pictures"]) for page in pages] == [1, 1]
+
+
+def test_a_merge_is_not_said_to_be_undone_while_the_gallery_cannot_be_written(
+    scene: Scene, pictures: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(corrections, "GALLERY_WAIT_S", 0.0)
+    with scene.server.client() as client:
+        number = client.post("/people/1/merge", json={"other": 3}).json()["correction"]
+        with closing(sqlite3.connect(scene.server.site.gallery, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            assert client.post(f"/corrections/{number}/undo").status_code == 503
+        assert not client.get("/corrections").json()["corrections"][0]["undone"]
+        assert client.post(f"/corrections/{number}/undo").status_code == 204
+        assert client.get("/corrections").json()["corrections"][0]["undone"]
+
+
+def test_stays_say_what_is_found_out_of_tracks_that_are_out_of_view(scene: Scene) -> None:
+    def tracks_of(person: int) -> list[tuple[str, int]]:
+        return [(it.camera, it.track) for it in scene.server.observer.store.stays("person = ?", (person,))]
+
+    table, tracklets = scene.linker._table, scene.linker._tracklets
+    with scene._lock:  # as the linker does when it asks once more who somebody was
+        table.part(tracklets.find(scene.linker._index[CameraName("door")], np.array([2])), 3, scene._now_s)
+        scene.server.see({"door": []}, scene._now_s, scene.linker.events())
+    wait_until(lambda: tracks_of(3) == [("door", 2), ("hall", 1)])
+    assert tracks_of(2) == []
+    with scene.server.client() as client:  # so that an undone merge gives back what was listed before
+        number = client.post("/people/1/merge", json={"other": 3}).json()["correction"]
+        wait_until(lambda: len(tracks_of(1)) == 3)
+        assert client.post(f"/corrections/{number}/undo").status_code == 204
+        scene.see("hall", 9, 9)  # the linker tells of both only now
+        wait_until(lambda: ("hall", 9) in tracks_of(4))
+        assert (tracks_of(1), tracks_of(3)) == ([("door", 1)], [("door", 2), ("hall", 1)])
+
+
+def test_an_undone_merge_takes_nothing_that_was_corrected_since(scene: Scene) -> None:
+    store = scene.server.observer.store
+
+    def people() -> dict[tuple[str, int], int | None]:
+        stays = {(it.camera, it.track): it.person for it in store.stays("run = 'test'")}
+        looked_up = {
+            key: int(scene.linker.lookup(CameraName(key[0]), np.array([key[1]]))[0]) for key in stays
+        }
+        return stays if stays == looked_up else {}
+
+    with scene.server.client() as client:
+        inner = client.post("/people/2/merge", json={"other": 3}).json()["correction"]
+        outer = client.post("/people/1/merge", json={"other": 2}).json()["correction"]
+        wait_until(lambda: set(people().values()) == {1})
+        assert client.post(f"/corrections/{inner}/undo").status_code == 204
+        assert client.post(f"/corrections/{outer}/undo").status_code == 204
+        wait_until(lambda: people() == {("door", 1): 1, ("door", 2): 2, ("hall", 1): 3})
+
+
+def test_a_merge_of_an_earlier_run_is_undone_in_its_stays_and_no_track_of_this_run(scene: Scene) -> None:
+    server = scene.server
+    store = server.observer.store
+    store.add([], [Stay("before", "door", 1, 3, 1.0, 2.0)])
+    with server.client() as client:
+        number = client.post("/people/2/merge", json={"other": 3}).json()["correction"]
+        wait_until(lambda: store.stays("person = 3") == [])
+        server.observer._run = "later"
+        assert client.post(f"/corrections/{number}/undo").status_code == 204
+        wait_until(lambda: len(store.stays("person = 3")) == 2)
+    assert {it.run for it in store.stays("person = 3")} == {"before", "test"}
+    assert scene.linker.lookup(CameraName("hall"), np.array([1])).tolist() == [2], "as this run knows them"
 
 
 def test_a_track_that_is_somebody_else_gets_a_new_number(scene: Scene) -> None:

@@ -170,6 +170,27 @@ def test_a_live_run_that_finds_two_people_to_be_one_takes_its_own_back(path: Pat
     assert list(everything(path)) == [1, number, 3]
 
 
+def test_people_who_were_merged_by_hand_keep_what_was_saved_of_each(path: Path) -> None:
+    remember(path, table((DOOR, 1, 1, 0, 4), (DOOR, 2, 2, 0, 4)), reserve=2)
+    before = everything(path)
+    gallery_of_run = open_gallery(path)
+    gallery_of_run.update(table((HALL, 1, 1, 20, 24), (HALL, 2, 2, 30, 34)), {})
+    gallery_of_run.save()
+    apart = everything(path)
+    with Gallery(path) as gallery:
+        gallery.merge(1, 2)
+    gallery_of_run.merged(2, 1)
+    gallery_of_run.update(table((HALL, 1, 1, 20, 24), (HALL, 2, 1, 30, 34)), {})
+    gallery_of_run.save()
+    assert everything(path)[2] == before[2]
+    with Gallery(path) as gallery:
+        gallery.split(2)
+    gallery_of_run.update(table((HALL, 1, 1, 20, 24), (HALL, 2, 2, 30, 34)), {})
+    gallery_of_run.save()
+    gallery_of_run.close()
+    assert everything(path) == apart
+
+
 def test_whoever_is_forgotten_during_a_run_stays_forgotten(path: Path) -> None:
     remember(path, table((DOOR, 1, 1, 0, 4), (DOOR, 2, 2, 0, 4)), reserve=2)
     gallery_of_run = open_gallery(path)

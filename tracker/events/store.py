@@ -110,10 +110,12 @@ class EventStore:
             ).fetchall()
             return [Step(*row) for row in reversed(rows)]
 
-    def rename(self, gone: int, kept: int) -> None:
-        """Two people are one: all stays of the first are the second's."""
+    def rename(self, gone: int, kept: int, run: str | None = None) -> None:
+        """Two people are one: all stays of the first, or those of one run, are the second's."""
         with self._open() as connection:
-            connection.execute("UPDATE stay SET person = ? WHERE person = ?", (kept, gone))
+            connection.execute(
+                "UPDATE stay SET person = ? WHERE person = ? AND run = COALESCE(?, run)", (kept, gone, run)
+            )
 
     def assign(self, run: str, tracks: Sequence[tuple[str, int]], person: int) -> None:
         """These tracks of a run are this person."""
@@ -276,13 +278,17 @@ class EventWriter:
         if events or stays:
             self._queue.put(partial(self._store.add, events, stays, steps))
 
-    def rename(self, gone: int, kept: int) -> None:
-        """Two people are one, from here on."""
-        self._queue.put(partial(self._store.rename, gone, kept))
+    def rename(self, gone: int, kept: int, run: str | None = None) -> None:
+        """Two people are one, from here on; None: in all runs."""
+        self._queue.put(partial(self._store.rename, gone, kept, run))
 
     def assign(self, run: str, tracks: Sequence[tuple[str, int]], person: int) -> None:
         """These tracks are this person, from here on."""
         self._queue.put(partial(self._store.assign, run, tracks, person))
+
+    def reassign(self, stays: Sequence[tuple[str, str, int]], person: int) -> None:
+        """These stays, by run, camera and track, are this person, from here on."""
+        self._queue.put(partial(self._store.reassign, stays, person))
 
     def close(self) -> None:
         """Write what is left. May be called twice."""

@@ -192,6 +192,8 @@ class Gallery:
         """Undo a merge: that of ``number`` into another, or, if it stands for itself, the last one into it.
 
         Both have again what was saved under them, and what was merged into them before and was not undone.
+        Nothing needs to be saved under the one that was merged: a run that took over the merge saves its
+        people under the other number, and again under both once the merge is undone.
 
         Returns:
             The merge that was undone.
@@ -201,13 +203,13 @@ class Gallery:
             ReuniteError: It was not merged.
         """
         with self._database.writing() as connection:
-            self._require(connection, number)
             row = connection.execute(
                 "SELECT step, kept, merged, time FROM merge WHERE ? IN (merged, kept) "
                 "ORDER BY merged = ? DESC, step DESC",
                 (number, number),
             ).fetchone()
             if row is None:
+                self._require(connection, number)
                 raise ReuniteError(f"{self.path}: person {number} was not merged with anybody")
             connection.execute("DELETE FROM merge WHERE step = ?", row[:1])
             return _merge(*row[1:])

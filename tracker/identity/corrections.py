@@ -34,10 +34,12 @@ class Corrections:
     now_s: float
 
     def tracks_of(self, identity: int) -> list[TrackKey]:
-        """The tracks of a person, as far as the linker still knows them."""
+        """The tracks of a person, as far as the linker still knows them.
+
+        What stands for a person from before the run has a number below 0, so that `part` can give it back.
+        """
         names = {index: camera for camera, index in self.cameras.items()}
         rows = self.table.rows_of(identity)
-        rows = rows[self.tracklets.is_track[rows]]
         tracks = zip(
             self.tracklets.camera[rows].tolist(), self.tracklets.track_id[rows].tolist(), strict=True
         )
@@ -76,7 +78,9 @@ class Corrections:
             )
         ]
         self._pin(rows)
-        number = self.table.part(rows, identity, self.now_s)
+        is_own = self.tracklets.is_track[rows]
+        number = self.table.part(rows[is_own], identity, self.now_s)
+        self.table.remember(rows[~is_own], np.full((~is_own).sum(), number))
         self.centroids.forget(before | {UNDECIDED, number})
         return number, cosines
 
@@ -90,13 +94,18 @@ class Corrections:
 
     def _rows(self, tracks: Sequence[TrackKey]) -> IntArray:
         found = [
-            self.tracklets.find(self.cameras[camera], np.array([track]))
-            for camera, track in tracks
-            if camera in self.cameras
+            self._find(self.cameras[camera], track) for camera, track in tracks if camera in self.cameras
         ]
         rows: IntArray = np.concatenate([np.empty(0, np.int64), *found])
         known: IntArray = rows[rows != UNKNOWN]
         return known
+
+    def _find(self, camera: int, track: int) -> IntArray:
+        """The row of a track, (1,) or none."""
+        if track >= 0:
+            return self.tracklets.find(camera, np.array([track]))
+        known = ~self.tracklets.is_track & (self.tracklets.folded == 0)
+        return np.nonzero(known & (self.tracklets.camera == camera) & (self.tracklets.track_id == track))[0]
 
     def _cosines(self, rows: IntArray, others: IntArray) -> list[float]:
         """How alike each of these tracklets (M,) is to the mean of the others; only those well seen."""

@@ -230,7 +230,10 @@ class Decisions:
         if not tracklets.is_track[own].all():
             return  # whoever was remembered keeps the number
         identity = self._known_person(self.candidates(own))
-        if identity != UNDECIDED:
+        # Whoever split two people by hand, or took back that they are one, knows that they are two.
+        is_said = tracklets.tried == NEVER
+        is_said_of_both = is_said[own].any() and is_said[self._table.rows_of(identity)].any()
+        if identity != UNDECIDED and not is_said_of_both:
             kept, gone = sorted((now, identity))  # the older number stays
             self._table.merge(gone, kept, time)
             self.centroids.forget((gone, kept))

@@ -6,9 +6,10 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from foundation.errors import ReuniteError
+from tracker.gallery import Gallery, UnknownPersonError
 from tracker.live.errors import ApiError
 from tracker.live.labels import iso
+from tracker.live.people import GALLERY_WAIT_S
 from tracker.live.rights import Role, Viewer
 from tracker.live.state import Live
 
@@ -24,8 +25,13 @@ async def merge(live: Live, user: str, first: int, second: int) -> dict[str, Any
     if kept == gone:
         raise ApiError(409, f"{kept} and {gone} are one person already")
     stays = await run_in_threadpool(live.store.stays, "person = ?", (gone,))
-    answer, _ = await live.ask({"type": "correct", "kind": "merge", "kept": kept, "gone": gone})
+    # The gallery first: the run saves nobody's pictures under another number where the gallery has the merge.
     await run_in_threadpool(_in_gallery, live, "merge", kept, gone)
+    try:
+        answer, _ = await live.ask({"type": "correct", "kind": "merge", "kept": kept, "gone": gone})
+    except ApiError:
+        await run_in_threadpool(_in_gallery, live, "split", kept, gone)
+        raise
     detail = {
         "tracks": answer["tracks"],
         "stays": [[stay.run, stay.camera, stay.track] for stay in stays],
@@ -69,9 +75,13 @@ async def undo(live: Live, viewer: Viewer, number: int) -> None:
     if kind == "forget" and viewer.role < Role.ADMIN:
         raise ApiError(403, "this needs the role admin")
     if kind == "merge":
-        await live.ask({"type": "correct", "kind": "part", "tracks": detail["tracks"], "person": other})
-        await run_in_threadpool(_in_gallery, live, "split", other, other)
-        await run_in_threadpool(live.store.reassign, detail["stays"], other)
+        run = detail.get("run")
+        elsewhere = await run_in_threadpool(_corrected_since, live, number, row["time"])
+        tracks = [it for it in detail["tracks"] if (run, *it) not in elsewhere]
+        stays = [it for it in detail["stays"] if tuple(it) not in elsewhere]
+        asked = {"tracks": tracks, "stays": stays, "run": run, "person": other}
+        await live.ask({"type": "correct", "kind": "part", **asked})
+        await run_in_threadpool(_in_gallery, live, "split", person, other)
     elif kind == "split":
         await live.ask({"type": "correct", "kind": "merge", "kept": person, "gone": other})
     await run_in_threadpool(_mark, live, number, "undone")
@@ -79,9 +89,25 @@ async def undo(live: Live, viewer: Viewer, number: int) -> None:
     live.site.note(viewer.user, f"undid {kind}", str(person))
 
 
+def _corrected_since(live: Live, number: int, time_s: float) -> set[tuple[str | None, str, int]]:
+    """Run, camera and number of tracks of which somebody said more since a merge: they were split from it, or
+    a merge before it was undone, which gave them back."""
+    rows = live.site.rows(
+        "SELECT detail FROM correction WHERE (kind = 'split' AND id > ? AND undone IS NULL) "
+        "OR (kind = 'merge' AND id < ? AND undone > ?)",
+        (number, number, time_s),
+    )
+    said = set()
+    for row in rows:
+        detail = json.loads(row["detail"])
+        said |= {(detail.get("run"), *it) for it in detail["tracks"]}
+        said |= {tuple(it) for it in detail.get("stays", ())}
+    return said
+
+
 def _teaches(answer: dict[str, Any]) -> dict[str, Any]:
-    """What a correction says of cosines; see `tracker.live.taught`."""
-    return {name: answer[name] for name in ("cosines", "network")}
+    """What a correction says of cosines, and in which run; see `tracker.live.taught`."""
+    return {name: answer[name] for name in ("cosines", "network", "run")}
 
 
 def list_corrections(live: Live, before: int | None, limit: int) -> tuple[list[dict[str, Any]], int | None]:
@@ -145,10 +171,14 @@ def _erase(live: Live, correction: int, person: int) -> None:
 
 
 def _in_gallery(live: Live, what: str, kept: int, gone: int) -> None:
-    """Say it to the gallery too; who was not saved there yet will be as the tracker has it by then."""
-    with live.people.gallery() as gallery:
-        if gallery is None:
-            return
+    """Say it to the gallery too; who was not saved there yet will be as the tracker has it by then.
+
+    Raises:
+        ReuniteError: It cannot be written: what was asked for is not done, and can be asked for again.
+    """
+    if not live.site.gallery.exists():
+        return
+    with Gallery(live.site.gallery, wait_s=GALLERY_WAIT_S) as gallery:
         try:
             if what == "merge":
                 gallery.merge(kept, gone)
@@ -157,9 +187,8 @@ def _in_gallery(live: Live, what: str, kept: int, gone: int) -> None:
                     gallery.split(gone)
             else:
                 gallery.forget(kept)
-        except ReuniteError:
-            if what == "forget" and kept in {it.number for it in gallery.people()}:
-                raise
+        except UnknownPersonError:
+            pass
 
 
 def _write_down(

@@ -79,6 +79,7 @@ class LiveObserver:
         self._tracking: TrackingRun | None = None
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._people: list[dict[str, Any]] = []
+        self._merged_by_hand: list[tuple[int, int]] = []  # gone and kept, until the linker's event comes
         self._paused: frozenset[str] = frozenset()
         self._due_s = dict.fromkeys(("people", "photos", "rates", "stays"), 0.0)
         self._photos = PhotoWatch(site)
@@ -99,6 +100,7 @@ class LiveObserver:
         self, tick: Tick, sightings: Mapping[str, Sightings], events: Sequence[IdentityEvent]
     ) -> None:
         """See `Observer`."""
+        self._write_identities(events)  # before `obey`: what users correct comes after what was found out
         self.obey()
         sightings, masked = self._without_masked(tick, sightings)
         events = [event for event in events if (event.camera, event.track_id) not in masked]
@@ -111,13 +113,24 @@ class LiveObserver:
                 self.publisher.put(frame, sightings[frame.camera], visits)
             stays = self._stays(tick.time)
             steps = self._steps() if stays else []
-        for event in events:
-            if event.kind == "merged":
-                self._writer.rename(event.other, event.identity)
         self._writer.put(made, stays, steps)
         self._look_for_photos(tick.time)
         self._send_people(tick.time)
         self._tell_rates(tick.time)
+
+    def _write_identities(self, events: Sequence[IdentityEvent]) -> None:
+        """Let the log of stays say what was found out, also of tracks that are out of view: no sighting of
+        those will tell it."""
+        for event in events:
+            if event.kind == "merged":
+                pair = (event.other, event.identity)
+                is_by_hand = pair in self._merged_by_hand
+                if is_by_hand:
+                    self._merged_by_hand.remove(pair)
+                # What users merged is in the log already; stays of other runs may be apart again since.
+                self._writer.rename(*pair, self._run if is_by_hand else None)
+            else:
+                self._writer.assign(self._run, [(event.camera, event.track_id)], event.identity)
 
     def obey(self) -> None:
         """Do what users asked for since the last call; on the thread that tracks, between two ticks or while
@@ -205,13 +218,18 @@ class LiveObserver:
                 answer["tracks"] = corrections.tracks_of(header["gone"])
                 answer["cosines"] = corrections.join(header["kept"], header["gone"])
                 self._writer.rename(header["gone"], header["kept"])
+                if answer["tracks"]:
+                    self._merged_by_hand.append((header["gone"], header["kept"]))
             case "part":
+                if header.get("run", self._run) != self._run:
+                    tracks = []  # of a run before this one, whose numbers others have now
                 number, cosines = corrections.part(tracks, header.get("person", SOMEBODY_NEW))
                 self._writer.assign(self._run, tracks, number)
+                self._writer.reassign(header.get("stays", ()), number)
                 answer |= {"person": number, "cosines": cosines}
             case "forget":
                 corrections.forget(header["person"])
-        answer["network"] = str(tracking.network)
+        answer |= {"network": str(tracking.network), "run": self._run}
         self._send({"type": "reply", "id": header["id"], **answer})
 
     def _teach(self) -> None:

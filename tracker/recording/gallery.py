@@ -146,9 +146,15 @@ class RunGallery:
     def merged(self, gone: int, kept: int) -> None:
         """A number of this run is another's: what was saved of its tracks that are over is that one's too.
 
+        Nothing moves where the gallery itself has the merge, as when somebody merged them by hand: there the
+        two are read as one, and only as long as each has its own can that be undone.
+
         Raises:
             ReuniteError: The gallery cannot be read.
         """
+        survivors = self._gallery.survivors()
+        if survivors.get(gone, gone) == survivors.get(kept, kept):
+            return
         theirs, ours = self._person_before(gone), self._person_before(kept)
         if theirs:
             self._before[kept] = joined_people(kept, [theirs, *([ours] if ours else [])])

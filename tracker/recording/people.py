@@ -84,7 +84,8 @@ class RunPeople:
             try:
                 portraits = self.portraits.portraits() if self.portraits else {}
                 for event in merged:
-                    self._gallery.merged(event.other, event.identity)
+                    if not identities.corrections().tracks_of(event.other):  # else it was undone since
+                        self._gallery.merged(event.other, event.identity)
                 self._gallery.update(identities.tracks(), portraits)
             finally:
                 checkpoint()  # whether or not the gallery can be read
