@@ -116,6 +116,13 @@ def test_a_network_made_for_one_batch_gets_that_batch(tmp_path: Path, kind: str,
         assert row == pytest.approx(unit(*colour), abs=1e-3)
 
 
+def test_an_input_of_any_number_of_axes_is_refused(tmp_path: Path) -> None:
+    entrance = openvino.opset13.parameter(openvino.PartialShape.dynamic(), np.float32)
+    openvino.save_model(openvino.Model([openvino.opset13.relu(entrance)], [entrance]), tmp_path / "any.xml")
+    with pytest.raises(EmbedderError, match=r"any\.xml: its input must be pictures .*, got any shape"):
+        open_embedder(tmp_path / "any.xml", convention="bgr255")
+
+
 def test_a_network_that_gives_no_direction_is_named(tmp_path: Path) -> None:
     embedder = open_embedder(write_onnx(tmp_path / "zeros.onnx", scale=0.0), convention="bgr255")
     with pytest.raises(EmbedderError, match=r"zeros\.onnx: embedding 0 has length 0\.0"):
