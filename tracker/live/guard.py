@@ -153,7 +153,8 @@ class Guard:
         if rule == Role.ANYBODY:
             return
         if viewer is None:
-            raise ApiError(401, "sign in first")
+            bears = "authorization" in request.headers
+            raise ApiError(401, "nobody has this token; it may have been removed" if bears else "sign in first")
         if viewer.role < rule:
             raise ApiError(403, f"this needs the role {rule.name.lower()}")
 
