@@ -171,7 +171,8 @@ def test_users_and_tokens_come_and_go_and_are_written_down(server: LiveServer) -
         assert token["token"] not in client.get("/tokens").text
         assert client.delete(f"/tokens/{token['id']}").status_code == 204
         refused = client.get("/session", headers=bearer)
-        assert refused.status_code == 401 and "nobody has this token" in refused.text
+        assert refused.status_code == 401
+        assert "nobody has this token" in refused.text
         client.get("/people/1")
         told = [(it["action"], it["target"]) for it in client.get("/audit").json()["entries"]]
         assert told[0] == ("looked at person", "1")

@@ -154,7 +154,9 @@ class Guard:
             return
         if viewer is None:
             bears = "authorization" in request.headers
-            raise ApiError(401, "nobody has this token; it may have been removed" if bears else "sign in first")
+            raise ApiError(
+                401, "nobody has this token; it may have been removed" if bears else "sign in first"
+            )
         if viewer.role < rule:
             raise ApiError(403, f"this needs the role {rule.name.lower()}")
 
