@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from foundation.arrays import Image
 from reid.autoaugment import auto_augment
 from reid.config import AugmentConfig, ErasingConfig
-from reid.degrade import blur, change_light, compress, lower_resolution, mix, rescale
+from reid.degrade import blur, change_light, compress, dress, lower_resolution, mix, rescale, surround
 
 ERASING_TRIES = 100
 """A rectangle that does not fit is drawn anew this often; then the picture stays whole."""
@@ -49,10 +49,16 @@ class Augmenter:
         return Augmenter(config, self._fill.tolist())
 
     def mixed(self, image: Image, others: NDArray[np.uint8], rng: np.random.Generator) -> tuple[Image, bool]:
-        """A picture, by chance with a part of one of ``others`` (N, H, W, 3), and whether it has one."""
-        if rng.random() >= self._config.mix_probability:
-            return image, False
-        return mix(image, others[rng.integers(len(others))], rng), True
+        """A picture, by chance with something of ``others`` (N, H, W, 3), and whether it shows nobody now."""
+        nobody = False
+        for probability, change in (
+            (self._config.dress_probability, dress),
+            (self._config.surround_probability, surround),
+            (self._config.mix_probability, mix),
+        ):
+            if probability and rng.random() < probability:
+                image, nobody = change(image, others[rng.integers(len(others))], rng), True
+        return image, nobody
 
     def _as_another_camera(self, image: Image, rng: np.random.Generator) -> Image:
         config = self._config

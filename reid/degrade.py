@@ -12,6 +12,12 @@ Image = NDArray[np.uint8]
 FEWEST_ROWS = 32
 """A person of fewer is not looked at by a tracker either."""
 
+OUTLINE = ((0.0, 0.13, 0.2, 0.5, 0.75, 1.0), (0.13, 0.15, 0.3, 0.33, 0.28, 0.28))
+"""Where somebody stands in a box, roughly: heights from the top, and half of the width there, as shares."""
+
+HUES = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+"""From red, green and blue to YIQ, where a turn about the first axis is another hue."""
+
 
 def rescale(image: Image, strength: float, rng: np.random.Generator) -> Image:
     """Drawn larger or smaller by up to ``strength`` around a centre that moves along, edges repeated.
@@ -99,3 +105,36 @@ def mix(image: Image, other: Image, rng: np.random.Generator) -> Image:
     where = np.s_[top : top + rows, left : left + columns]
     mixed[where] = other[where]
     return mixed
+
+
+def dress(image: Image, other: Image, rng: np.random.Generator) -> Image:
+    """The person in other clothes: above and below a waist of another hue, or below it those of ``other``.
+
+    What else the picture shows changes with them. With two pictures of everybody there are as many people as
+    there are pairs.
+    """
+    height = image.shape[0]
+    below = turn_hue(image, rng) if rng.random() < 0.5 else other
+    above = turn_hue(image, rng) if rng.random() < 0.5 else image
+    waist, soft = rng.uniform(0.4, 0.6) * height, max(1.0, 0.03 * height)
+    share = np.clip((np.arange(height) + 0.5 - waist) / soft + 0.5, 0, 1)[:, None, None]
+    return np.asarray(np.rint(above * (1 - share) + below * share), np.uint8)
+
+
+def surround(image: Image, other: Image, rng: np.random.Generator) -> Image:
+    """The person in front of what is beside somebody else, along a soft outline of nobody in particular."""
+    height, width = image.shape[:2]
+    down = (np.arange(height) + 0.5) / height
+    half = np.interp(down, *OUTLINE) * rng.uniform(0.85, 1.25)
+    across = np.abs((np.arange(width) + 0.5) / width - rng.uniform(0.46, 0.54))
+    beside = np.clip((across - half[:, None]) / 0.06 + 0.5, 0, 1)[:, :, None]
+    return np.asarray(np.rint(image * (1 - beside) + other * beside), np.uint8)
+
+
+def turn_hue(image: Image, rng: np.random.Generator) -> Image:
+    """All colours turned about the grey by one angle, anywhere on the circle."""
+    angle = rng.uniform(0, 2 * np.pi)
+    turn = np.eye(3)
+    turn[1:, 1:] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    matrix = (np.linalg.inv(HUES) @ turn @ HUES)[::-1, ::-1]  # pictures are blue, green, red
+    return np.asarray(cv2.transform(image, matrix), np.uint8)

@@ -9,7 +9,16 @@ from torch import Tensor, nn
 
 from foundation.errors import ReuniteError
 from reid.checkpoint import load_model
-from reid.config import NEEDS_LABELS, AdamConfig, AdamWConfig, SgdConfig, SwaAverage, SwagAverage, TrainConfig
+from reid.config import (
+    NEEDS_LABELS,
+    TWO_PICTURES,
+    AdamConfig,
+    AdamWConfig,
+    SgdConfig,
+    SwaAverage,
+    SwagAverage,
+    TrainConfig,
+)
 from reid.distillation import Teacher, Views, fingerprint, open_teachers, teacher_embeddings
 from reid.models import build_model
 from reid.models.students import Students
@@ -92,10 +101,11 @@ def check_can_be_learnt_from(config: TrainConfig, pictures: TrainingPictures) ->
                 "the published attribute file beside them (docs/training.md), or set its weight to 0"
             )
     averages = isinstance(config.average, SwaAverage | SwagAverage)
-    if pictures.images.dtype == object and (config.augment.mix_probability or averages):
+    joined = [name for name in TWO_PICTURES if getattr(config.augment, name)]
+    if pictures.images.dtype == object and (joined or averages):
         raise ReuniteError(
             "pictures in their own proportions cannot be mixed, nor give SWA its batch-norm statistics: set "
-            "augment.mix_probability=0 and average.kind none or ema"
+            f"augment.{joined[0] if joined else TWO_PICTURES[0]}=0 and average.kind none or ema"
         )
     if config.distillation is None and (pictures.labels == NOBODY).any():
         raise ReuniteError(

@@ -7,7 +7,18 @@ import pytest
 
 from reid.augment import Augmenter
 from reid.config import AugmentConfig
-from reid.degrade import Image, blur, change_light, compress, lower_resolution, mix, rescale
+from reid.degrade import (
+    Image,
+    blur,
+    change_light,
+    compress,
+    dress,
+    lower_resolution,
+    mix,
+    rescale,
+    surround,
+    turn_hue,
+)
 
 CHANGES: dict[str, Callable[[Image, np.random.Generator], Image]] = {
     "rescale": lambda image, rng: rescale(image, 0.2, rng),
@@ -16,6 +27,8 @@ CHANGES: dict[str, Callable[[Image, np.random.Generator], Image]] = {
     "blur": blur,
     "jpeg": compress,
     "mix": lambda image, rng: mix(image, image[::-1, ::-1], rng),
+    "dress": lambda image, rng: dress(image, image[::-1, ::-1], rng),
+    "surround": lambda image, rng: surround(image, image[::-1, ::-1], rng),
 }
 
 
@@ -64,18 +77,53 @@ def test_what_is_mixed_in_comes_from_the_other_picture() -> None:
     assert max(shares) <= 0.61
 
 
+def test_another_hue_keeps_brightness_and_what_has_no_colour() -> None:
+    grey = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 3, axis=2).repeat(8, axis=1)
+    assert np.abs(turn_hue(grey, np.random.default_rng(1)).astype(int) - grey).max() <= 1
+    colours = np.random.default_rng(0).integers(100, 156, (16, 8, 3), np.uint8)  # none is cut off at 0 or 255
+    turned = turn_hue(colours, np.random.default_rng(1))
+    brightness = np.array([0.114, 0.587, 0.299])
+    np.testing.assert_allclose(turned @ brightness, colours @ brightness, atol=1.0)
+    assert np.abs(turned.astype(int) - colours).max() > 10
+
+
+def test_other_clothes_are_the_legs_of_another_picture_or_other_colours() -> None:
+    blue, white = np.full((100, 40, 3), (200, 60, 60), np.uint8), np.full((100, 40, 3), 255, np.uint8)
+    heads, feet = set(), set()
+    for seed in range(60):
+        dressed = dress(blue, white, np.random.default_rng(seed))
+        assert (dressed[:38] == dressed[0]).all()
+        assert (dressed[63:] == dressed[-1]).all()
+        heads.add((dressed[0] == blue[0]).all())
+        feet.add((dressed[-1] == white[0]).all())
+    assert heads == feet == {True, False}
+
+
+def test_the_middle_stays_and_the_sides_become_those_of_another_picture() -> None:
+    black, white = np.zeros((100, 50, 3), np.uint8), np.full((100, 50, 3), 255, np.uint8)
+    for seed in range(60):
+        changed = surround(black, white, np.random.default_rng(seed))
+        assert not changed[:, 23:27].any()
+        assert (changed[:15, [0, -1]] == 255).all()
+        assert changed.mean() / 255 > 0.15
+
+
 def test_a_low_resolution_has_less_detail() -> None:
     image = picture()
     assert lower_resolution(image, np.random.default_rng(1)).std() < image.std()
 
 
-def test_the_augmenter_says_which_pictures_are_mixed() -> None:
+@pytest.mark.parametrize("change", ["mix", "dress", "surround"])
+def test_the_augmenter_says_which_pictures_show_nobody(change: str) -> None:
     others = np.stack([picture(), 255 - picture()])
-    never, always = (Augmenter(AugmentConfig(mix_probability=chance), (0, 0, 0)) for chance in (0, 1))
+    never, always = (
+        Augmenter(AugmentConfig.model_validate({f"{change}_probability": chance}), (0, 0, 0))
+        for chance in (0, 1)
+    )
     assert never.mixed(others[0], others, np.random.default_rng(0))[1] is False
-    mixed, is_mixed = always.mixed(others[0], others, np.random.default_rng(0))
-    assert is_mixed
-    assert not np.array_equal(mixed, others[0])
+    changed = [always.mixed(others[0], others, np.random.default_rng(seed)) for seed in range(8)]
+    assert all(nobody for _, nobody in changed)
+    assert any(not np.array_equal(image, others[0]) for image, _ in changed)
 
 
 def test_all_changes_together_are_drawn_from_one_generator() -> None:

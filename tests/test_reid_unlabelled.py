@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from foundation.config import ConfigError
 from foundation.errors import ReuniteError
@@ -265,6 +266,19 @@ def test_an_instance_norm_in_the_stem_takes_out_the_light_of_a_picture() -> None
         plain, brighter = model(images).embedding, model(3 * images).embedding
     # Beyond the border is 0 in both, which is why they are not quite equal.
     assert (plain * brighter).sum(dim=1).min() > 0.9999
+
+
+def test_instance_norms_in_the_stages_take_the_weights_of_batch_norms() -> None:
+    plain = build_model("robust-reid-025x", **TINY)
+    norms = [build_model("robust-reid-025x", **(TINY | {"instance_stages": count})) for count in (1, 2, 3)]
+    counts = [sum(isinstance(module, nn.InstanceNorm2d) for module in model.modules()) for model in norms]
+    assert counts == sorted(set(counts))
+    assert counts[0] > 0
+    for model in norms:
+        shapes, same = (
+            {name: value.shape for name, value in which.named_parameters()} for which in (plain, model)
+        )
+        assert shapes == same
 
 
 def test_shares_are_checked_where_they_are_read(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from foundation.config_names import find_config
 from reid.config.losses import NEEDS, NEEDS_LABELS, LossConfig, Losses
 from reid.config.schedules import CosineSchedule, ExponentialSchedule, StepsSchedule
 from reid.config.sections import (
+    TWO_PICTURES,
     AdamConfig,
     AdamWConfig,
     AugmentConfig,
@@ -29,6 +30,7 @@ __all__ = [
     "NEEDS_LABELS",
     "RECIPES",
     "RUN_CONFIG",
+    "TWO_PICTURES",
     "AdamConfig",
     "AdamWConfig",
     "AugmentConfig",

@@ -130,6 +130,14 @@ class AugmentConfig(Section):
     """Share of the pictures that get a part of another one, or are blended with it. They show nobody, so only
     a teacher that sees them says what they are."""
 
+    dress_probability: float = Field(default=0.0, ge=0, le=1)
+    """Share of the pictures whose people get other clothes: other colours, or the legs of another picture.
+    They show nobody, as those that are mixed."""
+
+    surround_probability: float = Field(default=0.0, ge=0, le=1)
+    """Share of the pictures whose people stand in front of what is beside somebody in another picture. They
+    show nobody either, as the outline is rough."""
+
     autoaugment_probability: float = Field(default=0.0, ge=0, le=1)
     """Share of the pictures that go through AutoAugment's ImageNet policy."""
 
@@ -246,7 +254,10 @@ class SwagAverage(Section):
     """This many networks drawn from the Gaussian are written beside the mean, to embed with all of them."""
 
 
-MOVE_PICTURES = ("flip_probability", "pad_px", "scale", "mix_probability", "autoaugment_probability")
+TWO_PICTURES = ("mix_probability", "dress_probability", "surround_probability")
+"""What of `AugmentConfig` makes one picture of two."""
+
+MOVE_PICTURES = ("flip_probability", "pad_px", "scale", *TWO_PICTURES, "autoaugment_probability")
 """What of `AugmentConfig` moves what a picture shows."""
 
 
@@ -301,10 +312,11 @@ class TrainConfig(Section):
     def _check(self) -> Self:
         teacher = self.distillation
         taught = teacher is not None and (teacher.distances or teacher.embeddings or teacher.neighbours)
-        if self.augment.mix_probability and not (teacher is not None and teacher.sees_augmented):
+        joined = [name for name in TWO_PICTURES if getattr(self.augment, name)]
+        if joined and not (teacher is not None and teacher.sees_augmented):
             raise ValueError(
-                "augment.mix_probability: only a teacher that sees augmented pictures can say what a mixed "
-                "one shows: set distillation.sees_augmented=true"
+                f"augment.{joined[0]}: only a teacher that sees augmented pictures can say what one made of "
+                "two shows: set distillation.sees_augmented=true"
             )
         moved = [name for name in MOVE_PICTURES if getattr(self.augment, name)]
         if moved and any(loss.weight and loss.kind == "key_points" for loss in self.losses.values()):

@@ -40,21 +40,19 @@ def conv_norm(
     groups: int = 1,
     bias: bool = False,
     relu: bool = True,
+    instance: bool = False,
 ) -> nn.Sequential:
-    """Convolution that keeps the size at stride 1, batch norm, and ReLU where asked."""
+    """Convolution that keeps the size at stride 1, batch or instance norm, and ReLU where asked."""
     layers: list[nn.Module] = [
         nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=bias),
-        nn.BatchNorm2d(out_channels),
+        nn.InstanceNorm2d(out_channels, affine=True) if instance else nn.BatchNorm2d(out_channels),
     ]
     return nn.Sequential(*layers, nn.ReLU(inplace=True)) if relu else nn.Sequential(*layers)
 
 
 def make_stem(width: int, instance: bool) -> nn.Sequential:
     """The first convolution, from pictures to half their size; its norm may be an instance norm."""
-    stem = conv_norm(3, width, kernel=3, stride=2)
-    if instance:
-        stem[1] = nn.InstanceNorm2d(width, affine=True)
-    return stem
+    return conv_norm(3, width, kernel=3, stride=2, instance=instance)
 
 
 def check_widths(name: str, widths: Sequence[int]) -> None:

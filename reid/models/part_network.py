@@ -31,7 +31,7 @@ from reid.models.parts import (
     PartModule,
     StripeLstm,
 )
-from reid.models.robust_reid import RobustReidSettings, make_stage
+from reid.models.robust_reid import RobustReidSettings, make_stages
 from reid.preprocess import DEFAULT
 
 PartKind = Literal[
@@ -85,11 +85,7 @@ class PartNetwork(nn.Module):
         self.unit_heads = settings.unit_heads
         self.attribute_share = settings.attribute_share
         self.stem = make_stem(settings.stem_width, settings.instance_stem)
-        inputs = (settings.stem_width, *widths[:-1])
-        self.stages = nn.ModuleList(
-            make_stage(before, width, repeats, settings.shuffle)
-            for before, width, repeats in zip(inputs, widths, settings.repeats, strict=True)
-        )
+        self.stages = nn.ModuleList(make_stages(settings))
         self.attentions = nn.ModuleList(SoftAttention(width) for width in widths)
         self.global_pool = make_pool(widths[-1], "gem" if settings.gem else "average")
         self.global_head = Head(widths[-1], length, settings.head_relu)

@@ -46,6 +46,11 @@ class RobustReidSettings:
     """The stem ends in instance instead of batch norm, so that the light of a camera, which moves means and
     spreads of a whole picture, ends there, as in OSNet-AIN (Zhou et al. 2021, arXiv:1910.06827)."""
 
+    instance_stages: int = 0
+    """In how many stages, from the first, each block's way of three convolutions begins with instance instead
+    of batch norm; the channels that pass it keep what the whole picture says, as in IBN-Net (Pan et al. 2018,
+    arXiv:1807.09441)."""
+
     shuffle: Shuffle = "rotate"
     """How a Shuffle-A block picks the half that it changes: half of that half was changed by the block
     before, half was not, either way. ``rotate`` takes the two middle quarters and turns the channels on by a
@@ -76,12 +81,12 @@ class ShuffleA(nn.Module):
     Source: ShuffleNetV2 (Ma et al. 2018, arXiv:1807.11164), figure 3c.
     """
 
-    def __init__(self, channels: int, shuffle: Shuffle) -> None:
+    def __init__(self, channels: int, shuffle: Shuffle, *, instance: bool = False) -> None:
         super().__init__()
         half = channels // 2
         self.shuffle = shuffle
         self.branch = nn.Sequential(
-            conv_norm(half, half),
+            conv_norm(half, half, instance=instance),
             conv_norm(half, half, kernel=3, groups=half, relu=False),
             conv_norm(half, half),
         )
@@ -102,7 +107,7 @@ class ShuffleB(nn.Module):
     Source: ShuffleNetV2 (Ma et al. 2018, arXiv:1807.11164), figure 3d.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int, *, instance: bool = False) -> None:
         super().__init__()
         half = out_channels // 2
         self.short = nn.Sequential(
@@ -110,7 +115,7 @@ class ShuffleB(nn.Module):
             conv_norm(in_channels, half),
         )
         self.long = nn.Sequential(
-            conv_norm(in_channels, half),
+            conv_norm(in_channels, half, instance=instance),
             conv_norm(half, half, kernel=3, stride=stride, groups=half, relu=False),
             conv_norm(half, half),
         )
@@ -120,13 +125,25 @@ class ShuffleB(nn.Module):
         return torch.cat((self.short(maps), self.long(maps)), dim=1)
 
 
-def make_stage(before: int, width: int, repeats: int, shuffle: Shuffle) -> nn.Sequential:
+def make_stage(
+    before: int, width: int, repeats: int, shuffle: Shuffle, *, instance: bool = False
+) -> nn.Sequential:
     """One stage of Table 1 of the paper: from ``before`` channels to ``width`` at half the size."""
     return nn.Sequential(
-        ShuffleB(before, width, stride=1),
-        *(ShuffleA(width, shuffle) for _ in range(repeats)),
-        ShuffleB(width, width, stride=2),
+        ShuffleB(before, width, stride=1, instance=instance),
+        *(ShuffleA(width, shuffle, instance=instance) for _ in range(repeats)),
+        ShuffleB(width, width, stride=2, instance=instance),
     )
+
+
+def make_stages(settings: RobustReidSettings) -> list[nn.Sequential]:
+    """The three stages of the network, one after the other."""
+    inputs = (settings.stem_width, *settings.widths[:-1])
+    shapes = zip(inputs, settings.widths, settings.repeats, strict=True)
+    return [
+        make_stage(*shape, settings.shuffle, instance=stage < settings.instance_stages)
+        for stage, shape in enumerate(shapes)
+    ]
 
 
 def build_robust_reid(settings: RobustReidSettings, num_classes: int | None) -> HarmoniousNetwork:
@@ -134,10 +151,7 @@ def build_robust_reid(settings: RobustReidSettings, num_classes: int | None) -> 
     widths = settings.widths
     inputs = (settings.stem_width, *widths[:-1])
     return HarmoniousNetwork(
-        stages=[
-            make_stage(before, width, repeats, settings.shuffle)
-            for before, width, repeats in zip(inputs, widths, settings.repeats, strict=True)
-        ],
+        stages=make_stages(settings),
         local_blocks=[
             ShuffleB(before, width, stride=2) for before, width in zip(inputs, widths, strict=True)
         ],
