@@ -363,6 +363,20 @@ def test_a_track_that_is_somebody_else_gets_a_new_number(scene: Scene) -> None:
         wait_until(lambda: client.get("/people/2").status_code == 200)
 
 
+def test_a_stay_of_an_earlier_run_is_somebody_else_and_no_track_of_this_run(scene: Scene) -> None:
+    server = scene.server
+    store = server.observer.store
+    with server.client() as client:
+        at_door = scene.linker.lookup(CameraName("door"), np.array([1])).tolist()
+        store.add([], [Stay("before", "door", 1, 2, 1.0, 2.0)])
+        body = {"tracks": [{"camera": "c1", "track": 1}]}
+        answer = client.post("/people/2/split", json=body).json()
+        wait_until(lambda: {it.run for it in store.stays("person = ?", (answer["person"],))} == {"before"})
+        assert scene.linker.lookup(CameraName("door"), np.array([1])).tolist() == at_door != [2]
+        assert client.post(f"/corrections/{answer['correction']}/undo").status_code == 204
+        wait_until(lambda: "before" in {it.run for it in store.stays("person = 2")})
+
+
 def test_who_is_forgotten_is_hidden_at_once_and_gone_later(
     scene: Scene, pictures: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

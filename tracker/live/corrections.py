@@ -49,8 +49,10 @@ async def split(live: Live, user: str, person: int, tracks: list[tuple[str, int]
     strange = [it for it in tracks if it not in known]
     if strange:
         raise ApiError(409, f"track {strange[0][1]} of {strange[0][0]} is not person {person}")
-    answer, _ = await live.ask({"type": "correct", "kind": "part", "tracks": tracks})
-    detail = {"tracks": tracks, **_teaches(answer)}
+    stays = [[it.run, it.camera, it.track] for it in theirs if (it.camera, it.track) in tracks]
+    answer, _ = await live.ask({"type": "correct", "kind": "part", "stays": stays})
+    own = [[camera, track] for run, camera, track in stays if run == answer["run"]]
+    detail = {"tracks": own, "stays": stays, **_teaches(answer)}
     number = await run_in_threadpool(_write_down, live, user, "split", person, answer["person"], detail)
     live.reload()
     return {"correction": number, "person": answer["person"]}

@@ -212,7 +212,6 @@ class LiveObserver:
     def _correct(self, tracking: TrackingRun, header: Mapping[str, Any]) -> None:
         """On the thread that tracks: somebody says who is who."""
         corrections, answer = tracking.identities.corrections(), dict[str, Any]()
-        tracks = [(CameraName(camera), track) for camera, track in header.get("tracks", ())]
         match header["kind"]:
             case "merge":
                 answer["tracks"] = corrections.tracks_of(header["gone"])
@@ -221,11 +220,14 @@ class LiveObserver:
                 if answer["tracks"]:
                     self._merged_by_hand.append((header["gone"], header["kept"]))
             case "part":
-                if header.get("run", self._run) != self._run:
-                    tracks = []  # of a run before this one, whose numbers others have now
+                # Other tracks have the numbers of an earlier run's now, so of that only stays change.
+                named = header.get("tracks", ()) if header.get("run") == self._run else ()
+                stays = header["stays"]
+                both = {*map(tuple, named), *((it[1], it[2]) for it in stays if it[0] == self._run)}
+                tracks = [(CameraName(camera), track) for camera, track in sorted(both)]
                 number, cosines = corrections.part(tracks, header.get("person", SOMEBODY_NEW))
                 self._writer.assign(self._run, tracks, number)
-                self._writer.reassign(header.get("stays", ()), number)
+                self._writer.reassign(stays, number)
                 answer |= {"person": number, "cosines": cosines}
             case "forget":
                 corrections.forget(header["person"])
