@@ -185,7 +185,8 @@ class Learner:
         """Take up a state that `state` gave.
 
         Raises:
-            ReuniteError: It learnt from a teacher whose embeddings have another length.
+            ReuniteError: It learnt from a teacher whose embeddings have another length, or it is of a program
+                in which this network was another.
         """
         if self.projection is not None:
             began, now = (len(it["weight"]) for it in (state["projection"], self.projection.state_dict()))
@@ -194,6 +195,11 @@ class Learner:
                     f"distillation.teacher: the run began with embeddings of {began} numbers, this one's "
                     f"have {now}; put the teacher back or start a new run"
                 )
+        if state["model"].keys() != self.model.state_dict().keys():
+            raise ReuniteError(
+                "the run began with another program, in which this network had other weights; go on with "
+                "that one, or start a new run with model.start_from=its weights.safetensors"
+            )
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.scaler.load_state_dict(state["scaler"])

@@ -13,6 +13,7 @@ import torchvision
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 
+from foundation.errors import ReuniteError
 from reid import learner, train
 from reid.augment import Augmenter
 from reid.checkpoint import load_model, save_weights
@@ -81,6 +82,18 @@ def test_a_run_goes_on_that_began_when_heads_had_no_names(
     state = load_training_state(cut / "checkpoint.pt")
     save_training_state(cut / "checkpoint.pt", state | {"centres": list(state["centres"].values())})
     assert weights(run(cut, settings)) == weights(whole)
+
+
+def test_a_run_of_a_program_with_other_weights_is_refused(
+    market: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tiny_config(market)
+    run_and_kill(tmp_path, settings, monkeypatch)
+    state = load_training_state(tmp_path / "checkpoint.pt")
+    state["model"]["attentions.9.hard.weight"] = torch.zeros(1)
+    save_training_state(tmp_path / "checkpoint.pt", state)
+    with pytest.raises(ReuniteError, match=r"began with another program.*start a new run"):
+        run(tmp_path, settings)
 
 
 def test_seeds_make_runs_equal_or_different(market: str, tmp_path: Path) -> None:
