@@ -281,6 +281,12 @@ def test_instance_norms_in_the_stages_take_the_weights_of_batch_norms() -> None:
         assert shapes == same
 
 
+@pytest.mark.parametrize("count", [-1, 4])
+def test_there_are_instance_norms_in_three_stages_at_most(count: int) -> None:
+    with pytest.raises(ReuniteError, match=f"instance_stages must be 0 to 3, got {count}"):
+        build_model("robust-reid-025x", **(TINY | {"instance_stages": count}))
+
+
 def test_shares_are_checked_where_they_are_read(tmp_path: Path) -> None:
     from reid.config import load_config
 

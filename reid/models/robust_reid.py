@@ -63,6 +63,11 @@ class RobustReidSettings:
             raise ReuniteError(
                 f"network 'robust-reid': shuffle must be rotate or interleave, got {self.shuffle!r}"
             )
+        if not 0 <= self.instance_stages <= len(self.widths):
+            raise ReuniteError(
+                f"network 'robust-reid': instance_stages must be 0 to {len(self.widths)}, got "
+                f"{self.instance_stages}"
+            )
 
 
 ROBUST_REID_1X = RobustReidSettings(32, (128, 256, 384), (7, 10, 7), 512)
