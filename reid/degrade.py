@@ -108,10 +108,9 @@ def mix(image: Image, other: Image, rng: np.random.Generator) -> Image:
 
 
 def dress(image: Image, other: Image, rng: np.random.Generator) -> Image:
-    """The person in other clothes: above and below a waist of another hue, or below it those of ``other``.
+    """The person in other clothes: below a waist turned in hue or those of ``other``, above it turned or not.
 
-    What else the picture shows changes with them. With two pictures of everybody there are as many people as
-    there are pairs.
+    What else the picture shows changes with them.
     """
     height = image.shape[0]
     below = turn_hue(image, rng) if rng.random() < 0.5 else other

@@ -185,8 +185,8 @@ class Learner:
         """Take up a state that `state` gave.
 
         Raises:
-            ReuniteError: It learnt from a teacher whose embeddings have another length, or it is of a program
-                in which this network was another.
+            ReuniteError: It learnt from a teacher whose embeddings have another length, or the
+                weights of its network have other names or shapes.
         """
         if self.projection is not None:
             began, now = (len(it["weight"]) for it in (state["projection"], self.projection.state_dict()))
@@ -195,10 +195,15 @@ class Learner:
                     f"distillation.teacher: the run began with embeddings of {began} numbers, this one's "
                     f"have {now}; put the teacher back or start a new run"
                 )
-        if state["model"].keys() != self.model.state_dict().keys():
+        had, has = (
+            {name: value.shape for name, value in weights.items()}
+            for weights in (state["model"], self.model.state_dict())
+        )
+        if had != has:
+            other = min(name for name in had.keys() | has.keys() if had.get(name) != has.get(name))
             raise ReuniteError(
-                "the run began with another program, in which this network had other weights; go on with "
-                "that one, or start a new run with model.start_from=its weights.safetensors"
+                f"the run began with another program, whose network differs in {other}; go on with that one, "
+                "or start a new run with model.start_from=its weights.safetensors"
             )
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])

@@ -153,7 +153,7 @@ class Guard:
         if rule == Role.ANYBODY:
             return
         if viewer is None:
-            bears = "authorization" in request.headers
+            bears = request.headers.get("authorization", "").lower().startswith("bearer ")
             raise ApiError(
                 401, "nobody has this token; it may have been removed" if bears else "sign in first"
             )
