@@ -1,4 +1,4 @@
-"""How the same person looks to another camera: light, focus, distance, compression, a badly cut box.
+"""How a person looks to another camera, a badly cut box among it; or in other clothes, or beside others.
 
 Every function takes an (H, W, 3) BGR uint8 picture and a generator, and gives a new picture of the same size.
 """
