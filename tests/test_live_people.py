@@ -187,7 +187,7 @@ def test_the_way_of_a_person_is_kept_and_forgotten_with_them(scene: Scene) -> No
         assert other.get("/people/1/route").status_code == 404
     store.forget(1)
     assert store.route(1, 0, begin_s + 60) == []
-    store.assign(stay.run, [(stay.camera, stay.track)], 1)
+    store.assign([(stay.run, stay.camera, stay.track)], 1)
     assert store.route(1, 0, begin_s + 60) == [], "nothing is left that could come back"
 
 

@@ -117,14 +117,6 @@ class EventStore:
                 "UPDATE stay SET person = ? WHERE person = ? AND run = COALESCE(?, run)", (kept, gone, run)
             )
 
-    def assign(self, run: str, tracks: Sequence[tuple[str, int]], person: int) -> None:
-        """These tracks of a run are this person."""
-        with self._open() as connection:
-            connection.executemany(
-                "UPDATE stay SET person = ? WHERE run = ? AND camera = ? AND track = ?",
-                [(person or None, run, *track) for track in tracks],
-            )
-
     def events(
         self, where: str = "1", values: Sequence[Any] = (), *, limit: int = 500, newest_first: bool = False
     ) -> list[Event]:
@@ -146,12 +138,12 @@ class EventStore:
             )
             return [Stay(*row) for row in rows]
 
-    def reassign(self, stays: Sequence[tuple[str, str, int]], person: int) -> None:
+    def assign(self, stays: Sequence[tuple[str, str, int]], person: int) -> None:
         """These stays, by run, camera and track, are this person."""
         with self._open() as connection:
             connection.executemany(
                 "UPDATE stay SET person = ? WHERE run = ? AND camera = ? AND track = ?",
-                [(person, *stay) for stay in stays],
+                [(person or None, *stay) for stay in stays],
             )
 
     def zone_visits(self, zone: int, begin_s: float, end_s: float) -> list[tuple[int, float, float]]:
@@ -282,13 +274,9 @@ class EventWriter:
         """Two people are one, from here on; None: in all runs."""
         self._queue.put(partial(self._store.rename, gone, kept, run))
 
-    def assign(self, run: str, tracks: Sequence[tuple[str, int]], person: int) -> None:
-        """These tracks are this person, from here on."""
-        self._queue.put(partial(self._store.assign, run, tracks, person))
-
-    def reassign(self, stays: Sequence[tuple[str, str, int]], person: int) -> None:
+    def assign(self, stays: Sequence[tuple[str, str, int]], person: int) -> None:
         """These stays, by run, camera and track, are this person, from here on."""
-        self._queue.put(partial(self._store.reassign, stays, person))
+        self._queue.put(partial(self._store.assign, stays, person))
 
     def close(self) -> None:
         """Write what is left. May be called twice."""

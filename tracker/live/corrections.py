@@ -51,8 +51,7 @@ async def split(live: Live, user: str, person: int, tracks: list[tuple[str, int]
         raise ApiError(409, f"track {strange[0][1]} of {strange[0][0]} is not person {person}")
     stays = [[it.run, it.camera, it.track] for it in theirs if (it.camera, it.track) in tracks]
     answer, _ = await live.ask({"type": "correct", "kind": "part", "stays": stays})
-    own = [[camera, track] for run, camera, track in stays if run == answer["run"]]
-    detail = {"tracks": own, "stays": stays, **_teaches(answer)}
+    detail = {"stays": stays, **_teaches(answer)}
     number = await run_in_threadpool(_write_down, live, user, "split", person, answer["person"], detail)
     live.reload()
     return {"correction": number, "person": answer["person"]}
@@ -77,12 +76,8 @@ async def undo(live: Live, viewer: Viewer, number: int) -> None:
     if kind == "forget" and viewer.role < Role.ADMIN:
         raise ApiError(403, "this needs the role admin")
     if kind == "merge":
-        run = detail.get("run")
-        elsewhere = await run_in_threadpool(_corrected_since, live, number, row["time"])
-        tracks = [it for it in detail["tracks"] if (run, *it) not in elsewhere]
-        stays = [it for it in detail["stays"] if tuple(it) not in elsewhere]
-        asked = {"tracks": tracks, "stays": stays, "run": run, "person": other}
-        await live.ask({"type": "correct", "kind": "part", **asked})
+        stays = _stays_in(detail) - await run_in_threadpool(_corrected_since, live, number, row["time"])
+        await live.ask({"type": "correct", "kind": "part", "stays": sorted(stays, key=repr), "person": other})
         await run_in_threadpool(_in_gallery, live, "split", person, other)
     elif kind == "split":
         await live.ask({"type": "correct", "kind": "merge", "kept": person, "gone": other})
@@ -101,10 +96,14 @@ def _corrected_since(live: Live, number: int, time_s: float) -> set[tuple[str | 
     )
     said = set()
     for row in rows:
-        detail = json.loads(row["detail"])
-        said |= {(detail.get("run"), *it) for it in detail["tracks"]}
-        said |= {tuple(it) for it in detail.get("stays", ())}
+        said |= _stays_in(json.loads(row["detail"]))
     return said
+
+
+def _stays_in(detail: dict[str, Any]) -> set[tuple[str | None, str, int]]:
+    """Run, camera and number of the tracks of a correction, as the linker knew them and as the log did."""
+    known = {(detail.get("run"), *it) for it in detail.get("tracks", ())}
+    return known | {tuple(it) for it in detail.get("stays", ())}
 
 
 def _teaches(answer: dict[str, Any]) -> dict[str, Any]:

@@ -130,7 +130,7 @@ class LiveObserver:
                 # What users merged is in the log already; stays of other runs may be apart again since.
                 self._writer.rename(*pair, self._run if is_by_hand else None)
             else:
-                self._writer.assign(self._run, [(event.camera, event.track_id)], event.identity)
+                self._writer.assign([(self._run, event.camera, event.track_id)], event.identity)
 
     def obey(self) -> None:
         """Do what users asked for since the last call; on the thread that tracks, between two ticks or while
@@ -221,13 +221,10 @@ class LiveObserver:
                     self._merged_by_hand.append((header["gone"], header["kept"]))
             case "part":
                 # Other tracks have the numbers of an earlier run's now, so of that only stays change.
-                named = header.get("tracks", ()) if header.get("run") == self._run else ()
                 stays = header["stays"]
-                both = {*map(tuple, named), *((it[1], it[2]) for it in stays if it[0] == self._run)}
-                tracks = [(CameraName(camera), track) for camera, track in sorted(both)]
+                tracks = [(CameraName(camera), track) for run, camera, track in stays if run == self._run]
                 number, cosines = corrections.part(tracks, header.get("person", SOMEBODY_NEW))
-                self._writer.assign(self._run, tracks, number)
-                self._writer.reassign(stays, number)
+                self._writer.assign(stays, number)
                 answer |= {"person": number, "cosines": cosines}
             case "forget":
                 corrections.forget(header["person"])
