@@ -14,7 +14,9 @@ from foundation.errors import ReuniteError
 from foundation.files import open_whole
 from reid.retrieval import normalise
 from reid.runtime import Embedder, open_embedder
+from reid.sampling import NOBODY
 from reid.training_pictures import Batch, TrainingPictures
+from reid.views import Views
 
 log = logging.getLogger(__name__)
 
@@ -30,20 +32,26 @@ class Teacher:
 
     Attributes:
         bank: (N, E) their embeddings of all training pictures, each of length 1; (0, E) where nobody asks.
+        views: Keeps what they say of augmented views; None where it is not kept.
     """
 
-    def __init__(self, bank: Tensor, live: "Teachers | None", views: "Views | None" = None) -> None:
+    def __init__(self, bank: Tensor, live: "Teachers | None", views: Views | None = None) -> None:
         """``live`` looks at the batches themselves; None says of each picture what stands in the bank."""
-        self.bank, self._live, self._views = bank, live, views
+        self.bank, self._live, self.views = bank, live, views
 
     def targets(self, batch: Batch, view: int) -> Tensor:
         """(B, E) what the student should say of the pictures of a batch, which show this view."""
         if self._live is None:
             return self.bank[batch.rows.to(self.bank.device)]
-        if self._views is None:
+        if self.views is None:
             return torch.from_numpy(self._live.embed(list(batch.augmented))).to(self.bank.device)
-        answers = self._views.of(view, batch.rows.numpy(), batch.augmented, self._live)
-        return torch.from_numpy(answers).to(self.bank.device)
+        rows = batch.rows.numpy()
+        self.views.turn_to(view)
+        if len(batch.images) == 1:
+            self.views.keep(rows, batch.images[0].numpy(), (batch.labels == NOBODY).numpy())
+        return torch.from_numpy(self.views.answers(rows, batch.augmented, self._live.embed)).to(
+            self.bank.device
+        )
 
 
 class Teachers:
@@ -58,46 +66,6 @@ class Teachers:
         each = [embedder.embed(images) for embedder in self._embedders]
         joined: NDArray[np.float32] = np.concatenate(each, axis=1) / np.sqrt(np.float32(len(each)))
         return joined
-
-
-class Views:
-    """What a teacher said of each augmented view of each picture, kept in files beside the run.
-
-    A file holds one view: (N, E) float16, NaN where the teacher was not asked yet. It is filled as pictures
-    come, so a run that is cut off loses nothing, and other students with the same pictures share it.
-    """
-
-    def __init__(self, folder: Path, fingerprint: str, shape: tuple[int, int]) -> None:
-        self._folder, self._fingerprint, self._shape = folder, fingerprint, shape
-        self._view, self._said = -1, np.empty(0, np.float16)
-
-    def of(
-        self, view: int, rows: NDArray[np.int64], images: Sequence[NDArray[np.uint8]], teachers: Teachers
-    ) -> NDArray[np.float32]:
-        """(B, E) what the teacher says of view ``view`` of the pictures ``rows`` (B,), as it shows them."""
-        if view != self._view:
-            self._view, self._said = view, self._open(view)
-        unknown = np.flatnonzero(~np.isfinite(self._said[rows]).all(axis=1))
-        if len(unknown):
-            self._said[rows[unknown]] = teachers.embed([images[place] for place in unknown.tolist()])
-        return self._said[rows].astype(np.float32)
-
-    def _open(self, view: int) -> NDArray[np.float16]:
-        path = self._folder / f"teacher-{self._fingerprint}-view{view}.npy"
-        if not path.exists():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(".part.npy")
-            np.save(part, np.full(self._shape, np.nan, np.float16))
-            part.replace(path)
-        try:
-            said = np.lib.format.open_memmap(path, mode="r+")
-        except (OSError, ValueError) as error:
-            raise ReuniteError(
-                f"{path}: cannot be read ({error}); remove it, and the teacher is asked anew"
-            ) from None
-        if said.shape != self._shape or said.dtype != np.float16:
-            raise ReuniteError(f"{path}: must hold {self._shape} numbers, holds {said.shape}; remove it")
-        return said
 
 
 def open_teachers(paths: Sequence[Path], convention: str | None) -> Teachers:

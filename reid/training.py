@@ -74,7 +74,7 @@ def train(config: TrainConfig, folder: Path, console: Console) -> None:
         check_fits(state, folder, config, pictures)
     sampler = make_sampler(pictures.labels, pictures.datasets, config.batch, config.seed)
     augment = Augmenter(config.augment, fill=[round(255 * channel) for channel in preprocess.mean[::-1]])
-    teacher = open_teacher(config, pictures, folder.parent, device)
+    teacher = open_teacher(config, pictures, preprocess, folder.parent, device)
     torch.manual_seed(config.seed)  # only now: what comes before may draw, or find its work done already
     model = build_network(config, pictures.people)
     if state is None:
@@ -98,8 +98,10 @@ def train(config: TrainConfig, folder: Path, console: Console) -> None:
             batches = sampler.batches(epoch, partial(learner.embed_all, pictures))
             model.train()
             view = epoch % views if views else epoch
+            kept = teacher.views if teacher is not None else None
+            one_by_one = config.batch.triplets > 0
             made = augmented_batches(
-                pictures, batches, augment.at(epoch), preprocess, config.seed, view, config.batch.triplets > 0
+                pictures, batches, augment.at(epoch), preprocess, config.seed, view, one_by_one, kept
             )
             for step, batch in enumerate(made):
                 now = epoch + (step + 1) / len(batches)

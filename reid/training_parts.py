@@ -19,11 +19,13 @@ from reid.config import (
     SwagAverage,
     TrainConfig,
 )
-from reid.distillation import Teacher, Views, fingerprint, open_teachers, teacher_embeddings
+from reid.distillation import Teacher, fingerprint, open_teachers, teacher_embeddings
 from reid.models import build_model
 from reid.models.students import Students
+from reid.preprocess import Preprocess
 from reid.sampling import NOBODY
 from reid.training_pictures import TrainingPictures
+from reid.views import Views
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +34,11 @@ TRUNK = "trunk."
 
 
 def open_teacher(
-    config: TrainConfig, pictures: TrainingPictures, cache_folder: Path, device: torch.device
+    config: TrainConfig,
+    pictures: TrainingPictures,
+    preprocess: Preprocess,
+    cache_folder: Path,
+    device: torch.device,
 ) -> Teacher | None:
     """The teacher, where the config has one, with what it says of the training pictures as they lie there.
 
@@ -59,7 +65,9 @@ def open_teacher(
     views = None
     if wanted.views:
         of_pictures = fingerprint(paths, wanted.convention, pictures, config.augment, config.seed)
-        views = Views(cache_folder, of_pictures, (len(pictures), live.embedding_length))
+        shape = (len(pictures), live.embedding_length)
+        size = (preprocess.height, preprocess.width) if wanted.keep_pictures else None
+        views = Views(cache_folder, of_pictures, shape, size)
     return Teacher(bank.to(device), live, views)
 
 

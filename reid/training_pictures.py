@@ -21,6 +21,7 @@ from reid.judging import Embed
 from reid.preprocess import Preprocess
 from reid.retrieval import DISTRACTOR
 from reid.sampling import NOBODY, TRIPLET
+from reid.views import Views
 
 log = logging.getLogger(__name__)
 
@@ -185,28 +186,36 @@ def augmented_batches(
     seed: int,
     view: int,
     one_by_one: bool = False,
+    views: Views | None = None,
 ) -> Iterator[Batch]:
     """The batches of an epoch in order, made ahead by threads.
 
     A picture is changed by a generator of its own from (seed, view, picture), so neither threads nor a
     resumed run change what is drawn, and in another epoch with the same view it looks the same again.
-    ``one_by_one``, and pictures in their own proportions, come in parts of one.
+    ``one_by_one``, and pictures in their own proportions, come in parts of one. What ``views`` keep is not
+    made anew; it stands in ``augmented`` as well, where no teacher looks at what it has seen.
     """
+    if views is not None:
+        views.turn_to(view)
 
     def make(number: int) -> Batch:
         chosen = np.asarray(rows[number])
         labels = pictures.labels[chosen]
         augmented = []
+        are_kept = views.are_kept(chosen) if views is not None else np.zeros(len(chosen), np.bool_)
         for place, row in enumerate(chosen):
-            rng = np.random.default_rng((seed, view, row))
-            changed = augment(pictures.images[row], rng)
-            image, is_mixed = augment.mixed(changed, pictures.images, rng)
+            if views is not None and are_kept[place]:
+                image, is_mixed = views.picture(row)
+            else:
+                rng = np.random.default_rng((seed, view, row))
+                changed = augment(pictures.images[row], rng)
+                image, is_mixed = augment.mixed(changed, pictures.images, rng)
             augmented.append(image)
             labels[place] = NOBODY if is_mixed else labels[place]
         if preprocess.keep_aspect or one_by_one:
             parts = [preprocess.resize(image)[None] for image in augmented]
         else:
-            parts = [_resized(np.stack(augmented), preprocess)]
+            parts = [np.stack([_resized(image[None], preprocess)[0] for image in augmented])]
         images = tuple(map(torch.from_numpy, parts))
         known = {kind: torch.from_numpy(values[chosen]) for kind, values in pictures.known.items()}
         return Batch(images, torch.from_numpy(labels), torch.from_numpy(chosen), augmented, known)

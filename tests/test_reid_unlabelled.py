@@ -14,6 +14,7 @@ from torch import nn
 
 from foundation.config import ConfigError
 from foundation.errors import ReuniteError
+from reid.augment import Augmenter
 from reid.checkpoint import load_model, save_weights
 from reid.config import BatchConfig, TrainConfig
 from reid.data import DataError, open_dataset, open_datasets
@@ -24,6 +25,7 @@ from reid.retrieval import normalise
 from reid.runtime import Embedder
 from reid.sampling import NOBODY, Sampler
 from reid.training_pictures import read_training_pictures
+from reid.views import Views
 from tests.drawn_people import TINY, draw_market, draw_person, run, run_and_kill, tiny_config, weights
 
 
@@ -159,6 +161,34 @@ def test_a_cut_training_with_views_ends_at_the_same_bits_and_asks_for_no_view_tw
     again = run(tmp_path / "whole" / "again", settings)
     assert weights(again) == weights(whole)
     assert seen == []
+
+
+def test_pictures_that_are_kept_teach_the_same_and_are_not_augmented_again(
+    market: str, crops: Path, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = taught(market, crops, teacher)
+    made_anew = weights(run(tmp_path / "anew" / "run", settings))
+    assert settings.distillation is not None
+    keep = settings.distillation.model_copy(update={"keep_pictures": True})
+    settings = settings.model_copy(update={"distillation": keep})
+    assert weights(run(tmp_path / "kept" / "run", settings)) == made_anew
+    assert len(list((tmp_path / "kept").glob("pictures*-view*.npy"))) == 2
+
+    def refuse(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(Augmenter, "__call__", refuse)
+    monkeypatch.setattr(Teachers, "embed", refuse)
+    assert weights(run(tmp_path / "kept" / "again", settings)) == made_anew
+
+
+def test_views_of_other_pictures_or_of_a_damaged_file_are_refused(tmp_path: Path) -> None:
+    Views(tmp_path, "same", (4, 2), (8, 4)).turn_to(0)
+    with pytest.raises(ReuniteError, match=r"teacher-same-view0.npy: must hold \(5, 2\) of .*; remove it"):
+        Views(tmp_path, "same", (5, 2), (8, 4)).turn_to(0)
+    (tmp_path / "teacher-same-view0.npy").write_bytes(b"cut off")
+    with pytest.raises(ReuniteError, match=r"teacher-same-view0.npy: cannot be read .* it is made anew"):
+        Views(tmp_path, "same", (4, 2)).turn_to(0)
 
 
 def test_a_teacher_of_another_length_is_refused_where_a_training_goes_on(

@@ -162,6 +162,10 @@ class DistillationConfig(Section):
     and what the teacher says of each is kept beside the run, for later epochs and other students. 0: no end
     of views, none kept."""
 
+    keep_pictures: bool = False
+    """With ``views``: the pictures of each view are kept as well, at the size of the network's input, so that
+    nothing is augmented twice: 31 kB each at 160x64."""
+
     distances: float = Field(default=1.0, ge=0)
     """Share of the loss that copies the cosine distances between the pictures of a batch."""
 
