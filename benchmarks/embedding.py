@@ -40,7 +40,7 @@ from reid.models import build_model
 from reid.preprocess import DEFAULT
 from reid.runtime import OPENERS, Embedder, Runtime, open_embedder
 
-OURS = ("robust-reid-025x", "robust-reid-1x", "robust-reid-2x")
+OURS = ("robust-reid-residual", "robust-reid-025x", "robust-reid-1x", "robust-reid-2x")
 REFERENCE = "osnet-x0.25"
 PEERS = (
     (REFERENCE, "osnet_x0_25_msmt17.onnx", "imagenet"),

@@ -22,6 +22,7 @@ from reid.exits import EXITS_KEY, exit_files
 from reid.models.counting import count_multiply_adds
 from reid.models.early import CODE_LENGTH, EarlyStage, LaterStages, pooled
 from reid.models.harmonious import HarmoniousNetwork
+from reid.models.residual import ResidualNetwork
 from reid.preprocess import Preprocess
 from reid.training_pictures import read_training_pictures
 
@@ -58,15 +59,15 @@ def export_early(
         ReuniteError: The network has no first stage to leave by, there are too few pictures, or a file
             differs from PyTorch; no file is left.
     """
-    if not isinstance(model, HarmoniousNetwork):
+    if not isinstance(model, HarmoniousNetwork | ResidualNetwork):
         raise ReuniteError(f"{weights}: only robust-reid and ha-cnn have a first stage to leave by")
     model.eval()
-    early = EarlyStage(model).eval()
-    _fit(early, preprocess, datasets)
     pictures = torch.rand(2, 3, preprocess.height, preprocess.width)
+    early = EarlyStage(model, pictures).eval()
+    _fit(early, preprocess, datasets)
     with torch.inference_mode():
         left = early(pictures)
-        later = LaterStages(model, *early.run(pictures)).eval()
+        later = LaterStages(early, pictures).eval()
         expected = model(pictures).embedding
     size = preprocess.height, preprocess.width
     about = {
@@ -124,10 +125,10 @@ def _fit(early: EarlyStage, preprocess: Preprocess, datasets: list[Dataset]) -> 
     with torch.inference_mode():
         for start in range(0, len(images), AT_ONCE):
             pictures = torch.from_numpy(preprocess.normalise(images[start : start + AT_ONCE]))
-            maps, local = early.run(pictures)
-            inputs.append(pooled(maps, local).numpy())
-            later = early.network.run(maps, local, 1, len(early.network.stages))
-            outputs.append(early.network.finish(*later).embedding.numpy())
+            state = early.run(pictures)
+            inputs.append(pooled(state).numpy())
+            later = early.network.run(state, 1, len(early.network.stages))
+            outputs.append(early.network.finish(later).embedding.numpy())
     known = np.concatenate(inputs).astype(np.float64)
     if len(known) < 2:
         raise ReuniteError("--early: one training picture is too few to fit an early embedding to")

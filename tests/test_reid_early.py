@@ -1,6 +1,7 @@
 """The early exit of a network: both halves are the whole, and a site makes its early embeddings better."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,13 +38,19 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_both_halves_give_what_the_whole_network_gives() -> None:
+RESIDUAL = {"stem_width": 4, "widths": [4, 8, 8], "repeats": [1, 1, 1], "head_length": 8}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"), [("robust-reid-025x", SETTINGS), ("robust-reid-residual", RESIDUAL)]
+)
+def test_both_halves_give_what_the_whole_network_gives(name: str, settings: dict[str, Any]) -> None:
     torch.manual_seed(0)
-    model = build_model("robust-reid-025x", **SETTINGS).eval()
-    early = EarlyStage(model).eval()  # type: ignore[arg-type]
+    model = build_model(name, **settings).eval()
+    early = EarlyStage(model, PICTURES[:1]).eval()  # type: ignore[arg-type]
     with torch.inference_mode():
         left = early(PICTURES)
-        later = LaterStages(model, *early.run(PICTURES)).eval()  # type: ignore[arg-type]
+        later = LaterStages(early, PICTURES[:2]).eval()
         found = later(left[:, early.head.out_features + early.code_length :])
         assert torch.equal(found, EmbeddingOnly(model)(PICTURES))
 

@@ -50,6 +50,7 @@ def run(model: nn.Module, images: Tensor) -> ReidOutput:
         ("robust-reid-1x", 2_912_946, 682_665_130),
         ("robust-reid-2x", 5_762_937, 1_621_772_618),
         ("robust-reid-025x", 263_506, 49_962_538),
+        ("robust-reid-residual", 1_367_844, 106_394_922),
         # Li et al. 2018 say 2.7 M without classifiers; Robust-ReID repeats it.
         ("ha-cnn", 2_925_042, 543_994_538),
         # 23,508,032 without its classifier (torchvision) and twice 2,048 of the neck, one of them frozen.

@@ -11,6 +11,7 @@ from reid.models.done_right import DoneRight, DoneRightSettings
 from reid.models.ha_cnn import HaCnnSettings, build_ha_cnn
 from reid.models.heads import ReidOutput
 from reid.models.part_network import PARTS_025X, PartNetwork
+from reid.models.residual import ResidualNetwork, ResidualSettings
 from reid.models.robust_reid import (
     ROBUST_REID_025X,
     ROBUST_REID_1X,
@@ -24,6 +25,7 @@ MODEL_NAMES = (
     "robust-reid-1x",
     "robust-reid-2x",
     "robust-reid-025x",
+    "robust-reid-residual",
     "parts-025x",
     "ha-cnn",
     "resnet50-bnneck",
@@ -56,6 +58,8 @@ def build_model(name: str, num_classes: int | None = None, **settings: Any) -> n
             return build_robust_reid(_change(name, ROBUST_REID_2X, settings), num_classes)
         case "robust-reid-025x":
             return build_robust_reid(_change(name, ROBUST_REID_025X, settings), num_classes)
+        case "robust-reid-residual":
+            return ResidualNetwork(_change(name, ResidualSettings(), settings), num_classes)
         case "parts-025x":
             return PartNetwork(_change(name, PARTS_025X, settings), num_classes)
         case "ha-cnn":

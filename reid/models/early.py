@@ -4,11 +4,13 @@ A code of a few hundred numbers says what the first stage leaves; the early embe
 into the space of the network's own, so that the two can be compared. The network itself stays as it is.
 """
 
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reid.models.harmonious import REGIONS, HarmoniousNetwork
+from reid.models.heads import ReidOutput
 
 STRIPES = 8
 """Stripes of the whole map, from head to feet, of which the code knows mean and maximum."""
@@ -16,57 +18,86 @@ STRIPES = 8
 CODE_LENGTH = 256
 """Numbers of a code, at most."""
 
+State = tuple[Tensor, ...]
+"""What a stage leaves: (B, C, H, W) maps, and beside them of a local branch (B * regions, C, h, w)."""
+
+
+class Staged(Protocol):
+    """A network that can be cut between its stages."""
+
+    embedding_length: int
+    stages: nn.ModuleList
+
+    def begin(self, images: Tensor) -> State:
+        """What goes into the first stage."""
+        ...
+
+    def run(self, state: State, first: int, end: int) -> State:
+        """From what goes into stage ``first``, counted from 0, what comes out of the one before ``end``."""
+        ...
+
+    def finish(self, state: State) -> ReidOutput:
+        """The heads, of what the last stage left."""
+        ...
+
 
 class EarlyStage(nn.Module):
     """Before the cut: pictures in; early embedding, code, and all that `LaterStages` needs out."""
 
-    def __init__(self, network: HarmoniousNetwork) -> None:
+    network: Staged
+
+    def __init__(self, network: Staged, pictures: Tensor) -> None:
+        """Of ``pictures``, at least one of any content, only the size counts."""
         super().__init__()
         self.network = network
-        inputs = 2 * network.widths[0] * (STRIPES + REGIONS)
+        with torch.no_grad():
+            state = self.run(pictures)
+            inputs = pooled(state).shape[1]
+        self.lengths = [part.numel() // len(pictures) for part in state]
         self.code_length = min(CODE_LENGTH, inputs)
         self.encode = nn.Linear(inputs, self.code_length)
         self.head = nn.Linear(self.code_length, network.embedding_length)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """(B, 3, H, W) to (B, D + code + S): early embedding, of any length, code and state."""
-        maps, local = self.run(pictures)
-        code = self.encode(pooled(maps, local))
+        state = self.run(pictures)
+        code = self.encode(pooled(state))
         # Not by the number of pictures: a traced network would take that for a constant.
-        state = local.view(-1, REGIONS * local[0].numel())
-        return torch.cat((self.head(code), code, maps.flatten(1), state), dim=1)
+        flat = [part.reshape(-1, length) for part, length in zip(state, self.lengths, strict=True)]
+        return torch.cat((self.head(code), code, *flat), dim=1)
 
-    def run(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """What the first stage leaves of both branches."""
-        return self.network.run(self.network.stem(pictures), None, 0, 1)
+    def run(self, pictures: Tensor) -> State:
+        """What the first stage leaves."""
+        return self.network.run(self.network.begin(pictures), 0, 1)
 
 
 class LaterStages(nn.Module):
     """Behind the cut: the state in, the network's own embedding out."""
 
-    def __init__(self, network: HarmoniousNetwork, maps: Tensor, local: Tensor) -> None:
-        """``maps`` and ``local`` are what `EarlyStage.run` gave for any pictures; only shapes count."""
+    network: Staged
+
+    def __init__(self, early: EarlyStage, pictures: Tensor) -> None:
+        """Behind ``early``; of ``pictures``, at least one of any content, only the size counts."""
         super().__init__()
-        self.network = network
-        self.end = maps[0].numel()
-        self.maps_shape, self.local_shape = tuple(maps.shape[1:]), tuple(local.shape[1:])
+        self.network, self.lengths = early.network, early.lengths
+        with torch.no_grad():
+            self.shapes = [part.shape[1:] for part in early.run(pictures)]
 
     def forward(self, state: Tensor) -> Tensor:
         """(B, S) to (B, D), each row of length 1."""
-        maps = state[:, : self.end].reshape(-1, *self.maps_shape)
-        local = state[:, self.end :].reshape(-1, *self.local_shape)
-        return self.network.finish(*self.network.run(maps, local, 1, len(self.network.stages))).embedding
+        parts = torch.split(state, self.lengths, dim=1)
+        shaped = tuple(part.reshape(-1, *shape) for part, shape in zip(parts, self.shapes, strict=True))
+        return self.network.finish(self.network.run(shaped, 1, len(self.network.stages))).embedding
 
 
-def pooled(maps: Tensor, local: Tensor) -> Tensor:
-    """(B, K) mean and maximum of each stripe of (B, C, H, W) maps and of (B * 4, C, h, w) regions."""
-    length = REGIONS * local.shape[1]
-    return torch.cat(
-        (
-            functional.adaptive_avg_pool2d(maps, (STRIPES, 1)).flatten(1),
-            functional.adaptive_max_pool2d(maps, (STRIPES, 1)).flatten(1),
-            local.mean(dim=(2, 3)).reshape(-1, length),
-            local.amax(dim=(2, 3)).reshape(-1, length),
-        ),
-        dim=1,
-    )
+def pooled(state: State) -> Tensor:
+    """(B, K) mean and maximum of each stripe of the maps, and of each region beside them."""
+    maps, *regions = state
+    parts = [
+        functional.adaptive_avg_pool2d(maps, (STRIPES, 1)).flatten(1),
+        functional.adaptive_max_pool2d(maps, (STRIPES, 1)).flatten(1),
+    ]
+    for region in regions:
+        length = len(region) // len(maps) * region.shape[1]
+        parts += [region.mean(dim=(2, 3)).reshape(-1, length), region.amax(dim=(2, 3)).reshape(-1, length)]
+    return torch.cat(parts, dim=1)

@@ -235,18 +235,24 @@ class HarmoniousNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> ReidOutput:
         """(B, 3, H, W) normalised RGB to the global and the local head; see `ReidOutput`."""
-        return self.finish(*self.run(self.stem(images), None, 0, len(self.stages)))
+        return self.finish(self.run(self.begin(images), 0, len(self.stages)))
 
-    def run(self, maps: Tensor, local: Tensor | None, first: int, end: int) -> tuple[Tensor, Tensor]:
-        """Both branches from stage ``first`` (from 0) up to ``end``, which is not run."""
+    def begin(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The maps that the first stage sees."""
+        return (self.stem(images),)
+
+    def run(self, state: tuple[Tensor, ...], first: int, end: int) -> tuple[Tensor, ...]:
+        """Maps and, after the first stage, regions; from stage ``first`` (from 0) up to ``end``, not run."""
+        maps, local = state if len(state) > 1 else (state[0], None)
         parts = zip(self.stages, self.attentions, self.local_blocks, REGION_SIZES, strict=True)
         for blocks in list(parts)[first:end]:
             maps, local = run_stage(*blocks, maps, local)
         assert local is not None
         return maps, local
 
-    def finish(self, maps: Tensor, local: Tensor) -> ReidOutput:
-        """The heads, of what the last stage left."""
+    def finish(self, state: tuple[Tensor, ...]) -> ReidOutput:
+        """The heads, of the maps and regions that the last stage left."""
+        maps, local = state
         pooled = self.local_pool(local).view(-1, self.local_head.linear.in_features)
         features = {"global": self.global_head(self.global_pool(maps)), "local": self.local_head(pooled)}
         after = dict(features)
