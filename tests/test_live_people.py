@@ -377,6 +377,21 @@ def test_a_stay_of_an_earlier_run_is_somebody_else_and_no_track_of_this_run(scen
         wait_until(lambda: "before" in {it.run for it in store.stays("person = 2")})
 
 
+def test_of_two_stays_with_one_number_only_the_one_that_is_meant_is_somebody_else(scene: Scene) -> None:
+    store = scene.server.observer.store
+    with scene.server.client() as client:
+        (ours,) = {it.run for it in store.stays("person = 2")}
+        store.add([], [Stay("before", "door", 2, 2, 1.0, 2.0)])
+        (visits,) = [client.get("/people/2").json()["visits"]]
+        assert {stay["run"] for visit in visits for stay in visit["stays"]} == {"before", ours}
+        body = {"tracks": [{"run": "nowhere", "camera": "c1", "track": 2}]}
+        assert client.post("/people/2/split", json=body).status_code == 409
+        body["tracks"][0]["run"] = "before"
+        answer = client.post("/people/2/split", json=body).json()
+        wait_until(lambda: {it.run for it in store.stays("person = ?", (answer["person"],))} == {"before"})
+        assert {it.run for it in store.stays("person = 2")} == {ours}
+
+
 def test_who_is_forgotten_is_hidden_at_once_and_gone_later(
     scene: Scene, pictures: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

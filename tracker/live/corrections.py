@@ -42,14 +42,19 @@ async def merge(live: Live, user: str, first: int, second: int) -> dict[str, Any
     return {"correction": number, "kept": kept}
 
 
-async def split(live: Live, user: str, person: int, tracks: list[tuple[str, int]]) -> dict[str, Any]:
-    """These tracks are somebody else."""
+async def split(
+    live: Live, user: str, person: int, tracks: list[tuple[str | None, str, int]]
+) -> dict[str, Any]:
+    """These tracks, by run, camera and number, are somebody else; without a run those of all runs."""
     theirs = await run_in_threadpool(live.store.stays, "person = ?", (person,))
-    known = {(stay.camera, stay.track) for stay in theirs}
-    strange = [it for it in tracks if it not in known]
-    if strange:
-        raise ApiError(409, f"track {strange[0][1]} of {strange[0][0]} is not person {person}")
-    stays = [[it.run, it.camera, it.track] for it in theirs if (it.camera, it.track) in tracks]
+    chosen: dict[tuple[str, str, int], None] = {}  # in order, each once
+    for run, camera, track in tracks:
+        names = [(it.run, it.camera, it.track) for it in theirs]
+        found = [name for name in names if name[1:] == (camera, track) and run in (None, name[0])]
+        if not found:
+            raise ApiError(409, f"track {track} of {camera} is not person {person}")
+        chosen |= dict.fromkeys(found)
+    stays = [list(name) for name in chosen]
     answer, _ = await live.ask({"type": "correct", "kind": "part", "stays": stays})
     detail = {"stays": stays, **_teaches(answer)}
     number = await run_in_threadpool(_write_down, live, user, "split", person, answer["person"], detail)

@@ -228,6 +228,7 @@ class People:
                     "begin": iso(stay.begin_s),
                     "end": iso(stay.end_s),
                     "track": stay.track,
+                    "run": stay.run,
                 }
                 for stay in visit.stays
             ],

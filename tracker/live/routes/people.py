@@ -39,10 +39,11 @@ class Other(Body):
 
 
 class Track(Body):
-    """A track of the run."""
+    """A track of a run; without one, of every run that has such a track of the person."""
 
     camera: Annotated[str, Field(max_length=20)]
     track: Annotated[int, Field(ge=0, le=1 << 53)]
+    run: Annotated[str | None, Field(max_length=200)] = None
 
 
 class TracksOf(Body):
@@ -141,7 +142,7 @@ async def merge(person: Number, body: Other, live: Server, viewer: Who) -> dict[
 async def split(person: Number, body: TracksOf, live: Server, viewer: Who) -> dict[str, Any]:
     """Some tracks of a person are somebody else."""
     await run_in_threadpool(_require, live, viewer, person)
-    tracks = [(live.camera(it.camera, viewer)[1], it.track) for it in body.tracks]
+    tracks = [(it.run, live.camera(it.camera, viewer)[1], it.track) for it in body.tracks]
     return await corrections.split(live, viewer.user, person, tracks)
 
 

@@ -283,7 +283,7 @@ class PersonPage {
     ask(T.split, [el("p", { text: T.splitHint }), boxes.map((it) => it.node)], T.split, async () => {
       const tracks = boxes
         .filter((it) => it.tick.checked)
-        .map(({ stay }) => ({ camera: stay.camera, track: stay.track }));
+        .map(({ stay }) => ({ run: stay.run, camera: stay.camera, track: stay.track }));
       if (!tracks.length) throw new Error(T.chooseStay);
       const { correction, person } = await call(`POST /people/${this.number}/split`, { body: { tracks } });
       this.#undoable(T.splitDone(T.person(person)), correction);
