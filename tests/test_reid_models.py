@@ -20,6 +20,7 @@ from reid.models.counting import count_multiply_adds, count_parameters
 from reid.models.ha_cnn import InceptionA, InceptionB
 from reid.models.harmonious import REGION_HEIGHT, HarmoniousAttention, HarmoniousNetwork, sample_regions
 from reid.models.heads import GeM, to_unit_length
+from reid.models.residual import StripeGeM
 from reid.models.robust_reid import ShuffleA, ShuffleB
 
 SMALL: dict[str, Any] = {"widths": [16, 16, 32], "repeats": [1, 1, 1], "head_length": 8}
@@ -237,6 +238,8 @@ def test_the_resnet_ends_at_a_sixteenth_of_the_picture() -> None:
         ("ha-cnn", {"widths": [128, 258, 384]}, "widths must be multiples of 4"),
         ("ha-cnn", {"head_length": "512"}, "head_length must look like 512, got '512'"),
         ("resnet50-bnneck", {"last_stride": 1}, "no setting 'last_stride'"),
+        ("robust-reid-residual", {"stripes": 4}, "stripes must divide the 10 rows of the last map, got 4"),
+        ("robust-reid-residual", {"repeats": [1, 2, 0]}, "counts must be at least 1"),
     ],
 )
 def test_what_cannot_be_built_is_refused(name: str, settings: dict[str, Any], message: str) -> None:
@@ -284,6 +287,18 @@ def test_gem_goes_from_average_to_maximum_and_not_beyond() -> None:
     torch.testing.assert_close(GeM(3, start=2000.0)(maps), maximum, rtol=0.01, atol=0)
     values = GeM(3)(maps)
     assert ((average < values) & (values < maximum)).all()
+
+
+def test_the_gem_of_stripes_and_of_the_whole_is_that_of_each_by_itself() -> None:
+    pool, alone = StripeGeM(3, stripes=2), GeM(3)
+    with torch.no_grad():
+        pool.exponent.copy_(torch.tensor([[1.5], [3.0], [7.0]]))
+        alone.exponent.copy_(pool.exponent[:, :, None])
+    maps = torch.rand(2, 3, 6, 4, generator=torch.Generator().manual_seed(0))
+    whole, stripes = pool(maps)
+    torch.testing.assert_close(whole, alone(maps))
+    by_stripe = torch.stack((alone(maps[:, :, :3]), alone(maps[:, :, 3:])), dim=2)
+    torch.testing.assert_close(stripes, by_stripe.flatten(1), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])

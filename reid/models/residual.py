@@ -19,10 +19,10 @@ class ResidualSettings:
     stem_width: int = 16
     """Channels after the first convolution."""
 
-    widths: tuple[int, ...] = (32, 64, 128)
+    widths: tuple[int, int, int] = (32, 64, 128)
     """Channels of each stage, which begins by halving height and width."""
 
-    repeats: tuple[int, ...] = (2, 3, 3)
+    repeats: tuple[int, int, int] = (2, 3, 3)
     """Residual blocks of each stage."""
 
     head_length: int = 128
@@ -37,9 +37,17 @@ class ResidualSettings:
 
     def __post_init__(self) -> None:
         sizes = (self.stem_width, *self.widths, self.head_length, self.stripes)
-        if len(self.widths) != len(self.repeats) or not self.widths or min(*sizes, *self.repeats) < 1:
+        if min(*sizes, *self.repeats) < 1:
             raise ReuniteError(
-                "network 'robust-reid-residual': widths and repeats must be as many, and all sizes at least 1"
+                "network 'robust-reid-residual': widths, lengths and counts must be at least 1"
+            )
+        rows = DEFAULT.height
+        for _ in range(1 + len(self.widths)):  # the stem and each stage
+            rows = -(-rows // 2)
+        if rows % self.stripes:
+            raise ReuniteError(
+                f"network 'robust-reid-residual': stripes must divide the {rows} rows of the last map, got "
+                f"{self.stripes}"
             )
 
 
