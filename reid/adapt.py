@@ -28,15 +28,16 @@ from reid.outputs import check_output
 from reid.preprocess import Preprocess
 from reid.stored_prior import find_prior
 from reid.training_pictures import network_input
-from reid.zoo import find_network
+from reid.zoo import ZOO, find_network
 
-MOST_CROPS = 2048
+MAX_CROPS = 2048
 """Of more, so many are drawn, as means and variances do not get better by more."""
 
-LEAST_CROPS = 64
+MIN_CROPS = 64
 """Fewer show too few people for a mean."""
 
 AT_ONCE = 64
+"""Crops whose mean and variance are taken together."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,8 +51,17 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     """Adapt, write, and say what was left out."""
     skipped: list[str] = []
     check_output("--out", arguments.out, (".safetensors",))
+    if arguments.weights in ZOO:
+        raise ReuniteError(
+            f"{arguments.weights}: has no batch norms left to adapt; take a .safetensors of ours"
+        )
     path = find_network(arguments.weights, weights_folder("")).path
     model, preprocess, about = load_model(path)
+    if preprocess.keep_aspect:
+        raise ReuniteError(
+            f"{path}: sees one picture at a time, and its batch norms are frozen; take another"
+        )
+    prior = find_prior(path)
     try:
         crops = (image for image, _ in crops_asked_for(arguments, skipped))
         drawn, seen = draw_crops(crops, preprocess, np.random.default_rng(0))
@@ -61,7 +71,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     adapt(model, preprocess, drawn)
     name, settings = about.pop("name"), about.pop("settings")
     save_weights(arguments.out, model, name, settings, preprocess, about | {"adapted_to_crops": len(drawn)})
-    if (prior := find_prior(path)) is not None:
+    if prior is not None:
         write_prior(arguments.out, prior)
     console.print(
         f"{arguments.out}: adapted to {len(drawn)} of {seen} crops, {len(skipped)} left out; use it with "
@@ -74,13 +84,13 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 def draw_crops(
     crops: Iterable[Image], preprocess: Preprocess, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], int]:
-    """At most `MOST_CROPS` of crops that come one after the other, each with the same chance.
+    """At most `MAX_CROPS` of crops that come one after the other, each with the same chance.
 
     Returns:
         (N, height, width, 3) as the network takes them, and how many there were.
 
     Raises:
-        ReuniteError: There are fewer than `LEAST_CROPS`.
+        ReuniteError: There are fewer than `MIN_CROPS`.
 
     Source: Vitter 1985, algorithm R.
     """
@@ -88,11 +98,11 @@ def draw_crops(
     seen = 0
     for image in crops:
         seen += 1
-        place = seen - 1 if seen <= MOST_CROPS else int(rng.integers(seen))
-        if place < MOST_CROPS:
+        place = seen - 1 if seen <= MAX_CROPS else int(rng.integers(seen))
+        if place < MAX_CROPS:
             drawn[place : place + 1] = [preprocess.resize(image)]
-    if seen < LEAST_CROPS:
-        raise ReuniteError(f"only {seen} crops: at least {LEAST_CROPS} are needed to know a place by")
+    if seen < MIN_CROPS:
+        raise ReuniteError(f"only {seen} crops: at least {MIN_CROPS} are needed to know a place by")
     return np.stack(drawn), seen
 
 
@@ -119,7 +129,8 @@ COMMAND = Command(
     run=run,
     remarks="""\
 Embeddings of the network before and after cannot be compared: begin a new gallery with it. Show it people of
-all cameras, on several days if you can; a few hundred do.""",
+all cameras, on several days if you can; a few hundred do. What a cosine means is still what was measured
+before; of people whom you know, reunite judge FILE --data folder-test=PATH --prior --write measures it.""",
 )
 main = COMMAND.main
 

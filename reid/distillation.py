@@ -47,8 +47,7 @@ class Teacher:
             return torch.from_numpy(self._live.embed(list(batch.augmented))).to(self.bank.device)
         rows = batch.rows.numpy()
         self.views.turn_to(view)
-        if len(batch.images) == 1:
-            self.views.keep(rows, batch.images[0].numpy(), (batch.labels == NOBODY).numpy())
+        self.views.keep(rows, batch.images[0].numpy(), (batch.labels == NOBODY).numpy())
         return torch.from_numpy(self.views.answers(rows, batch.augmented, self._live.embed)).to(
             self.bank.device
         )

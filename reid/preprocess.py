@@ -95,6 +95,8 @@ class Preprocess:
                 f"got {image.dtype} of shape {image.shape}"
             )
         height, width = self._size(image)
+        if image.shape[:2] == (height, width):
+            return image
         shrinks = image.shape[0] >= height and image.shape[1] >= width
         method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         return cv2.resize(image, (width, height), interpolation=method).astype(np.uint8, copy=False)

@@ -58,6 +58,10 @@ def open_teacher(
     if not wanted.sees_augmented:
         bank = torch.from_numpy(teacher_embeddings(paths, wanted.convention, pictures, cache_folder))
         return Teacher(bank.to(device), None)
+    if wanted.keep_pictures and preprocess.keep_aspect:
+        raise ReuniteError(
+            "distillation.keep_pictures: pictures in their own proportions are not kept; leave it out"
+        )
     live = open_teachers(paths, wanted.convention)
     bank = torch.empty((0, live.embedding_length))
     if wanted.neighbours:
@@ -67,7 +71,8 @@ def open_teacher(
         of_pictures = fingerprint(paths, wanted.convention, pictures, config.augment, config.seed)
         shape = (len(pictures), live.embedding_length)
         size = (preprocess.height, preprocess.width) if wanted.keep_pictures else None
-        views = Views(cache_folder, of_pictures, shape, size)
+        of_labels = fingerprint((), pictures.labels.tobytes(), preprocess) if size else ""
+        views = Views(cache_folder, of_pictures, shape, size, of_labels)
     return Teacher(bank.to(device), live, views)
 
 

@@ -85,7 +85,8 @@ class Batch:
             have several sizes or shall not be seen at once.
         labels: (B,) person of each; `NOBODY` without an identity, or where two pictures are mixed.
         rows: (B,) which pictures of the training set.
-        augmented: (B, H, W, 3) the same at the size at which they were augmented.
+        augmented: B pictures (H, W, 3) at the size at which they were augmented; of one that `Views` keep, as
+            in ``images``, since no teacher looks at it again.
         known: (B, ...) of `TrainingPictures.known`.
     """
 
@@ -193,7 +194,7 @@ def augmented_batches(
     A picture is changed by a generator of its own from (seed, view, picture), so neither threads nor a
     resumed run change what is drawn, and in another epoch with the same view it looks the same again.
     ``one_by_one``, and pictures in their own proportions, come in parts of one. What ``views`` keep is not
-    made anew; it stands in ``augmented`` as well, where no teacher looks at what it has seen.
+    made anew.
     """
     if views is not None:
         views.turn_to(view)
@@ -215,7 +216,7 @@ def augmented_batches(
         if preprocess.keep_aspect or one_by_one:
             parts = [preprocess.resize(image)[None] for image in augmented]
         else:
-            parts = [np.stack([_resized(image[None], preprocess)[0] for image in augmented])]
+            parts = [np.stack([preprocess.resize(image) for image in augmented])]
         images = tuple(map(torch.from_numpy, parts))
         known = {kind: torch.from_numpy(values[chosen]) for kind, values in pictures.known.items()}
         return Batch(images, torch.from_numpy(labels), torch.from_numpy(chosen), augmented, known)

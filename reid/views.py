@@ -1,7 +1,11 @@
 """Augmented views of the training pictures that are kept: what a teacher says of them, and how they look."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from math import prod
+from os import getpid
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any
 
 import numpy as np
@@ -24,10 +28,19 @@ class Views:
     """
 
     def __init__(
-        self, folder: Path, fingerprint: str, shape: tuple[int, int], size: tuple[int, int] | None = None
+        self,
+        folder: Path,
+        fingerprint: str,
+        shape: tuple[int, int],
+        size: tuple[int, int] | None = None,
+        of_labels: str = "",
     ) -> None:
-        """Keep the (N, E) answers of ``shape``, and with a ``size`` (height, width) the pictures too."""
+        """Keep the (N, E) answers of ``shape``, and with a ``size`` (height, width) the pictures too.
+
+        ``of_labels`` is another fingerprint, of what a picture depends on and an answer does not.
+        """
         self._folder, self._fingerprint, self._shape, self._size = folder, fingerprint, shape, size
+        self._of_labels = of_labels
         self._view = -1
         self._said: NDArray[np.float16] = np.empty(0, np.float16)
         self._shown: NDArray[Any] = np.empty(0)
@@ -43,7 +56,7 @@ class Views:
         self._said = self._open("teacher", view, self._shape, np.dtype(np.float16), np.nan)
         if self._size:
             kind = np.dtype([("picture", np.uint8, (*self._size, 3)), ("state", np.uint8)])
-            name = "pictures{}x{}".format(*self._size)
+            name = "pictures{}x{}{}".format(*self._size, self._of_labels and f"-{self._of_labels}")
             self._shown = self._open(name, view, self._shape[:1], kind)
         self._view = view
 
@@ -54,7 +67,7 @@ class Views:
         return np.asarray((self._shown["state"][rows] != NOT_KEPT) & self._are_answered(rows))
 
     def picture(self, row: int) -> tuple[Image, bool]:
-        """One that is kept, (height, width, 3), and whether it shows nobody, as it was mixed."""
+        """One that is kept, (height, width, 3), and whether it shows nobody: mixed, or without identity."""
         return np.array(self._shown["picture"][row]), bool(self._shown["state"][row] == SHOWS_NOBODY)
 
     def keep(self, rows: IntArray, pictures: NDArray[np.uint8], show_nobody: BoolArray) -> None:
@@ -80,13 +93,24 @@ class Views:
         path = self._folder / f"{name}-{self._fingerprint}-view{view}.npy"
         if not path.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(".part.npy")
+            needed, free = prod(shape) * dtype.itemsize, disk_usage(self._folder).free
+            if needed > free:
+                raise ReuniteError(
+                    f"{path}: needs {needed / 1e9:.1f} GB, and {free / 1e9:.1f} are free; make room, or set "
+                    "distillation.keep_pictures=false"
+                )
+            part = path.with_suffix(f".{getpid()}.part")
             made = np.lib.format.open_memmap(part, mode="w+", dtype=dtype, shape=shape)
             if empty is not None:  # otherwise zeros, which take no room on the disk yet
                 made[:] = empty
                 made.flush()
-            part.replace(path)
+            with suppress(FileExistsError):  # another training came first
+                path.hardlink_to(part)
+            part.unlink()
         try:
+            np.lib.format.open_memmap(
+                path, mode="r"
+            )  # to write, a file that is cut off would be filled with 0
             found = np.lib.format.open_memmap(path, mode="r+")
         except (OSError, ValueError) as error:
             raise ReuniteError(f"{path}: cannot be read ({error}); remove it, and it is made anew") from None

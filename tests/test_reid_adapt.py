@@ -1,7 +1,8 @@
 """Batch norms that are used to one place."""
 
-from collections.abc import Callable
+import shutil
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from foundation.cosine_prior import CosinePrior
-from reid.adapt import MOST_CROPS, adapt, draw_crops, main
+from reid.adapt import MAX_CROPS, adapt, draw_crops, main
 from reid.checkpoint import load_model, save_weights, write_prior
 from reid.models import build_model
 from reid.preprocess import Preprocess
@@ -62,6 +63,9 @@ def test_the_command_keeps_what_the_weights_say_of_themselves(
     crops, out = draw_crops_to(tmp_path / "crops", 70), tmp_path / "out.safetensors"
     (crops / "broken.jpg").write_bytes(b"no picture")
     assert main([str(weights), str(crops), "--out", str(out)]) == 0
+    shutil.copy(weights, same := tmp_path / "same.safetensors")
+    assert main([str(same), str(crops), "--out", str(same)]) == 0
+    assert find_prior(same) == prior, "also where it takes its own place"
     said = capsys.readouterr()
     assert "adapted to 70 of 70 crops, 1 left out; use it with --set embedder.weights=" in " ".join(
         said.out.split()
@@ -78,30 +82,38 @@ def test_the_command_keeps_what_the_weights_say_of_themselves(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("network", "source", "words"),
     [
-        (lambda folder: [folder / "crops"], "only 3 crops: at least 64 are needed"),
-        (lambda folder: [folder / "nowhere"], "no such folder; a video needs --detections"),
+        ("here.safetensors", "crops", "only 3 crops: at least 64 are needed"),
+        ("here.safetensors", "nowhere", "no such folder; a video needs --detections"),
+        ("right.safetensors", "crops", "sees one picture at a time"),
+        ("person-reidentification-retail-0288", "crops", "take a .safetensors of ours"),
     ],
 )
-def test_too_little_to_know_a_place_by_is_refused(
+def test_what_cannot_be_adapted_is_refused(
     weights: Path,
     tmp_path: Path,
-    arguments: Callable[[Path], list[Path]],
+    network: str,
+    source: str,
     words: str,
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    settings: dict[str, Any] = {"base": "robust-reid-025x", "base_settings": TINY, "length": 8, "side_px": 96}
+    right = build_model("done-right", **settings)
+    save_weights(tmp_path / "right.safetensors", right, "done-right", settings, right.preprocess, {})  # type: ignore[arg-type]
+    monkeypatch.chdir(tmp_path)
     draw_crops_to(tmp_path / "crops", 3)
     out = tmp_path / "out.safetensors"
-    assert main([str(weights), *map(str, arguments(tmp_path)), "--out", str(out)]) == 1
+    assert main([network, source, "--out", str(out)]) == 2
     assert words in " ".join(capsys.readouterr().err.split())
     assert not out.exists()
 
 
 def test_every_crop_of_many_has_the_same_chance() -> None:
     tiny = Preprocess(1, 1)
-    crops = (np.full((1, 1, 3), number % 4, np.uint8) for number in range(4 * MOST_CROPS))
+    crops = (np.full((1, 1, 3), number % 4, np.uint8) for number in range(4 * MAX_CROPS))
     drawn, seen = draw_crops(crops, tiny, np.random.default_rng(0))
-    assert (len(drawn), seen) == (MOST_CROPS, 4 * MOST_CROPS)
+    assert (len(drawn), seen) == (MAX_CROPS, 4 * MAX_CROPS)
     counts = np.bincount(drawn[:, 0, 0, 0], minlength=4)
-    assert counts == pytest.approx(MOST_CROPS / 4, rel=0.15)
+    assert counts == pytest.approx(MAX_CROPS / 4, rel=0.15)

@@ -1,9 +1,11 @@
 """Pictures without identities, shares of data sets, views that a teacher has seen, weights to start from."""
 
 import logging
+import os
 import tarfile
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -186,9 +188,54 @@ def test_views_of_other_pictures_or_of_a_damaged_file_are_refused(tmp_path: Path
     Views(tmp_path, "same", (4, 2), (8, 4)).turn_to(0)
     with pytest.raises(ReuniteError, match=r"teacher-same-view0.npy: must hold \(5, 2\) of .*; remove it"):
         Views(tmp_path, "same", (5, 2), (8, 4)).turn_to(0)
-    (tmp_path / "teacher-same-view0.npy").write_bytes(b"cut off")
-    with pytest.raises(ReuniteError, match=r"teacher-same-view0.npy: cannot be read .* it is made anew"):
-        Views(tmp_path, "same", (4, 2)).turn_to(0)
+    file = tmp_path / "teacher-same-view0.npy"
+    for size in (file.stat().st_size - 8, 7):  # of the numbers, of the header
+        os.truncate(file, size)
+        with pytest.raises(ReuniteError, match=r"teacher-same-view0.npy: cannot be read .* it is made anew"):
+            Views(tmp_path, "same", (4, 2)).turn_to(0)
+
+
+def test_two_trainings_that_come_to_a_view_together_share_it(tmp_path: Path) -> None:
+    one, other = (Views(tmp_path, "same", (2, 1), (4, 2)) for _ in range(2))
+    rows, pictures = np.arange(2), np.full((2, 4, 2, 3), 7, np.uint8)
+    for views in (one, other):
+        views.turn_to(0)
+    one.keep(rows, pictures, np.array([False, True]))
+    assert other.answers(rows, list(pictures), lambda seen: np.ones((len(seen), 1), np.float32)).all()
+    assert one.are_kept(rows).all()
+    assert [other.picture(row)[1] for row in (0, 1)] == [False, True]
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_views_for_which_there_is_no_room_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reid.views.disk_usage", lambda _: SimpleNamespace(free=100))
+    with pytest.raises(ReuniteError, match=r"needs 2.0 GB, and 0.0 are free; make room, or set distillation"):
+        Views(tmp_path, "same", (1_000_000, 1000)).turn_to(0)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"distillation": {"teacher": "x", "keep_pictures": True}}, "or there is no view to keep"),
+        (
+            {"augment": {"erasing": {"grow_epochs": 3}}, "distillation": {"teacher": "x", "views": 2}},
+            "grow_epochs: a view looks the same in every epoch",
+        ),
+        (
+            {
+                "batch": {"triplets": 4},
+                "distillation": {"teacher": "x", "sees_augmented": True, "views": 2, "keep_pictures": True},
+            },
+            "triplets are augmented one at a time",
+        ),
+    ],
+)
+def test_settings_that_no_view_can_hold_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        tiny_config("market1501=x", **changes)
 
 
 def test_a_teacher_of_another_length_is_refused_where_a_training_goes_on(
@@ -204,19 +251,6 @@ def test_a_teacher_of_another_length_is_refused_where_a_training_goes_on(
     with pytest.raises(ReuniteError, match=r"of \d+ numbers, this one's have \d+; put the teacher"):
         run(tmp_path / "run", settings.model_copy(update={"distillation": changed}))
     assert (tmp_path / "run" / "config.yaml").read_text() == said
-
-
-def test_a_view_that_is_no_such_file_is_refused(
-    market: str, crops: Path, teacher: Path, tmp_path: Path
-) -> None:
-    settings = taught(market, crops, teacher)
-    run(tmp_path / "run", settings)
-    for path in tmp_path.glob("teacher-*-view0.npy"):
-        path.write_bytes(b"damaged")
-    with pytest.raises(
-        ReuniteError, match=r"view0.npy: cannot be read .* remove it, and the teacher is asked anew"
-    ):
-        run(tmp_path / "other", settings)
 
 
 def test_the_cosine_of_several_teachers_is_the_mean_of_theirs() -> None:

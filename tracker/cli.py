@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import NoReturn
 
 from foundation.command import (
@@ -18,27 +17,24 @@ from foundation.command import (
 )
 
 COMMANDS = {
-    "live": ("tracker.live.command", "track live cameras, and show everybody in a browser"),
-    "track": ("tracker.run", "track the people in videos or live streams"),
-    "evaluate": ("tracker.evaluate.command", "score results against ground truth: HOTA, MOTA, IDF1"),
-    "search": ("tracker.search.command", "say who of a gallery is on a photo, when, where and how sure"),
-    "gallery": (
-        "tracker.gallery.command",
-        "list, merge, split and forget people who are remembered between runs",
-    ),
-    "ground": ("tracker.ground", "find out where on the ground the pixels of a camera are"),
-    "simulate": ("tracker.simulate.command", "make a world of cameras and people with known identities"),
-    "tune": ("tracker.tune.command", "search better numbers for the tracker on sequences with ground truth"),
-    "train": ("reid.train", "train a network that tells people apart"),
-    "judge": ("reid.evaluate", "judge such a network: rank-1, mAP, mINP"),
-    "export": ("reid.export", "write such a network as ONNX, OpenVINO or TorchScript"),
-    "adapt": ("reid.adapt", "make such a network used to the pictures of one place"),
-    "embed": ("reid.embed", "write the embeddings of people"),
-    "explain": ("reid.explain", "draw why two pictures show one person to such a network"),
-    "user": ("tracker.live.users", "say who may sign in to the live application"),
-    "config": ("tracker.config.command", "print the settings, and say what they mean"),
+    "live": "track live cameras, and show everybody in a browser",
+    "track": "track the people in videos or live streams",
+    "evaluate": "score results against ground truth: HOTA, MOTA, IDF1",
+    "search": "say who of a gallery is on a photo, when, where and how sure",
+    "gallery": "list, merge, split and forget people who are remembered between runs",
+    "ground": "find out where on the ground the pixels of a camera are",
+    "simulate": "make a world of cameras and people with known identities",
+    "tune": "search better numbers for the tracker on sequences with ground truth",
+    "train": "train a network that tells people apart",
+    "judge": "judge such a network: rank-1, mAP, mINP",
+    "export": "write such a network as ONNX, OpenVINO or TorchScript",
+    "adapt": "make such a network used to the pictures of one place",
+    "embed": "write the embeddings of people",
+    "explain": "draw why two pictures show one person to such a network",
+    "user": "say who may sign in to the live application",
+    "config": "print the settings, and say what they mean",
 }
-"""Where each is and what it is for, in the order of the help."""
+"""What each is for, in the order of the help."""
 
 
 def load_command(name: str) -> Command:
@@ -47,8 +43,47 @@ def load_command(name: str) -> Command:
     Raises:
         ModuleNotFoundError: It needs an extra that is not installed.
     """
-    command: Command = import_module(COMMANDS[name][0]).COMMAND
-    return command
+    match name:
+        case "live":
+            from tracker.live.command import COMMAND
+        case "user":
+            from tracker.live.users import COMMAND
+        case "track":
+            from tracker.run import COMMAND
+        case "evaluate":
+            from tracker.evaluate.command import COMMAND
+        case "search":
+            from tracker.search.command import COMMAND
+        case "gallery":
+            from tracker.gallery.command import COMMAND
+        case "ground":
+            from tracker.ground import COMMAND
+        case "simulate":
+            from tracker.simulate.command import COMMAND
+        case "tune":
+            from tracker.tune.command import COMMAND
+        case "train" | "judge" | "export" | "adapt" | "embed" | "explain":
+            return _network_command(name)
+        case _:
+            from tracker.config.command import COMMAND
+    return COMMAND
+
+
+def _network_command(name: str) -> Command:
+    match name:
+        case "train":
+            from reid.train import COMMAND
+        case "judge":
+            from reid.evaluate import COMMAND
+        case "export":
+            from reid.export import COMMAND
+        case "adapt":
+            from reid.adapt import COMMAND
+        case "embed":
+            from reid.embed import COMMAND
+        case _:
+            from reid.explain import COMMAND
+    return COMMAND
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "reunite") -> int:
@@ -83,6 +118,6 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"reunite {installed_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for name, (_, purpose) in COMMANDS.items():
+    for name, purpose in COMMANDS.items():
         commands.add_parser(name, help=purpose)
     return parser

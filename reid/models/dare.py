@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from reid.models.harmonious import REGION_SIZES, REGIONS, HarmoniousNetwork, run_stage
 from reid.models.heads import (
     ReidOutput,
+    State,
     classify,
     initialise,
     make_classifiers,
@@ -19,9 +20,6 @@ from reid.preprocess import DEFAULT, Preprocess
 
 FUSED = "fused"
 """The output that is the sum of all stages."""
-
-State = tuple[Tensor, ...]
-"""What a stage passes to the next."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from reid.models.dare import State, Trunk
-from reid.models.heads import ReidOutput, classify, initialise, make_classifiers, to_unit_length
+from reid.models.dare import Trunk
+from reid.models.heads import ReidOutput, State, classify, initialise, make_classifiers, to_unit_length
 
 
 @dataclass(frozen=True, slots=True)

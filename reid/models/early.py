@@ -10,16 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reid.models.heads import ReidOutput
+from reid.models.heads import ReidOutput, State
 
 STRIPES = 8
 """Stripes of the whole map, from head to feet, of which the code knows mean and maximum."""
 
 CODE_LENGTH = 256
 """Numbers of a code, at most."""
-
-State = tuple[Tensor, ...]
-"""What a stage leaves: (B, C, H, W) maps, and beside them of a local branch (B * regions, C, h, w)."""
 
 
 class Staged(Protocol):
@@ -33,7 +30,8 @@ class Staged(Protocol):
         ...
 
     def run(self, state: State, first: int, end: int) -> State:
-        """From what goes into stage ``first``, counted from 0, what comes out of the one before ``end``."""
+        """From what goes into stage ``first``, counted from 0, what comes out of the one before ``end``:
+        (B, C, H, W) maps, and of a local branch (B * regions, C, h, w) beside them."""
         ...
 
     def finish(self, state: State) -> ReidOutput:

@@ -10,6 +10,7 @@ from foundation.errors import ReuniteError
 from reid.models.heads import (
     Head,
     ReidOutput,
+    State,
     classify,
     initialise,
     make_classifiers,
@@ -237,11 +238,11 @@ class HarmoniousNetwork(nn.Module):
         """(B, 3, H, W) normalised RGB to the global and the local head; see `ReidOutput`."""
         return self.finish(self.run(self.begin(images), 0, len(self.stages)))
 
-    def begin(self, images: Tensor) -> tuple[Tensor, ...]:
+    def begin(self, images: Tensor) -> State:
         """The maps that the first stage sees."""
         return (self.stem(images),)
 
-    def run(self, state: tuple[Tensor, ...], first: int, end: int) -> tuple[Tensor, ...]:
+    def run(self, state: State, first: int, end: int) -> State:
         """Maps and, after the first stage, regions; from stage ``first`` (from 0) up to ``end``, not run."""
         maps, local = state if len(state) > 1 else (state[0], None)
         parts = zip(self.stages, self.attentions, self.local_blocks, REGION_SIZES, strict=True)
@@ -250,7 +251,7 @@ class HarmoniousNetwork(nn.Module):
         assert local is not None
         return maps, local
 
-    def finish(self, state: tuple[Tensor, ...]) -> ReidOutput:
+    def finish(self, state: State) -> ReidOutput:
         """The heads, of the maps and regions that the last stage left."""
         maps, local = state
         pooled = self.local_pool(local).view(-1, self.local_head.linear.in_features)

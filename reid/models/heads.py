@@ -10,6 +10,9 @@ from torch.nn import functional
 
 from foundation.errors import ReuniteError
 
+State = tuple[Tensor, ...]
+"""What a stage leaves for the next one."""
+
 
 class ReidOutput(NamedTuple):
     """What a network says about B pictures; losses act on its outputs by their names.

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from foundation.errors import ReuniteError
 from reid.models.harmonious import SoftAttention, conv_norm, initialise_all, make_stem
-from reid.models.heads import Head, ReidOutput, classify, make_classifiers, to_unit_length
+from reid.models.heads import Head, ReidOutput, State, classify, make_classifiers, to_unit_length
 from reid.preprocess import DEFAULT
 
 
@@ -37,6 +37,11 @@ class ResidualSettings:
 
     def __post_init__(self) -> None:
         sizes = (self.stem_width, *self.widths, self.head_length, self.stripes)
+        if not 0 <= self.instance_stages <= len(self.widths):
+            raise ReuniteError(
+                f"network 'robust-reid-residual': instance_stages must be 0 to {len(self.widths)}, got "
+                f"{self.instance_stages}"
+            )
         if min(*sizes, *self.repeats) < 1:
             raise ReuniteError(
                 "network 'robust-reid-residual': widths, lengths and counts must be at least 1"
@@ -103,7 +108,8 @@ class Attended(SoftAttention):
 class StripeGeM(nn.Module):
     """Generalised mean of each stripe of a map, and of the whole, from the same powers.
 
-    The exponents are those of `reid.models.heads.GeM`, one for each channel.
+    The exponents are those of `reid.models.heads.GeM`, one for each channel. A stripe without a value of the
+    ``1e-6 ** (1 / exponent)``-th part of the map's largest counts as having that, so nothing vanishes.
     """
 
     def __init__(self, channels: int, stripes: int) -> None:
@@ -160,18 +166,18 @@ class ResidualNetwork(nn.Module):
         """(B, 3, H, W) normalised RGB to the global and the local head; see `ReidOutput`."""
         return self.finish(self.run(self.begin(images), 0, len(self.stages)))
 
-    def begin(self, images: Tensor) -> tuple[Tensor, ...]:
+    def begin(self, images: Tensor) -> State:
         """The maps that the first stage sees."""
         return (self.stem(images),)
 
-    def run(self, state: tuple[Tensor, ...], first: int, end: int) -> tuple[Tensor, ...]:
+    def run(self, state: State, first: int, end: int) -> State:
         """The maps, from stage ``first`` (from 0) up to ``end``, which is not run."""
         (maps,) = state
         for stage, attention in list(zip(self.stages, self.attentions, strict=True))[first:end]:
             maps = attention(stage(maps))
         return (maps,)
 
-    def finish(self, state: tuple[Tensor, ...]) -> ReidOutput:
+    def finish(self, state: State) -> ReidOutput:
         """The heads, of the maps that the last stage left."""
         whole, stripes = self.pool(*state)
         heads = {"global": self.global_head(whole), "local": self.local_head(stripes)}

@@ -4,8 +4,8 @@ import torchvision
 from torch import nn
 from torch.nn import functional
 
-from reid.models.dare import State, Trunk
-from reid.models.heads import make_pool
+from reid.models.dare import Trunk
+from reid.models.heads import State, make_pool
 from reid.preprocess import Preprocess
 
 LENGTHS = {"resnet50": (256, 512, 1024, 2048), "densenet201": (256, 512, 1792, 1920)}

@@ -12,7 +12,7 @@ from foundation.errors import ReuniteError
 from foundation.weights import weights_folder
 from reid.runtime import Embedder, Runtime, open_embedder
 from reid.stored_prior import find_prior
-from reid.weights import DEFAULT_WEIGHTS
+from reid.weights import DEFAULT_WEIGHTS, SHIPPED
 from reid.zoo import find_network
 from tracker.config import ReidEmbedderConfig
 from tracker.embedders.crops import embed_crops
@@ -46,7 +46,7 @@ class ReidEmbedder:
 def fingerprint(path: Path, convention: str = "") -> str:
     """SHA-256 of the files that make a network: its weights and, within them, its preprocessing.
 
-    The ``.onnx`` that ships gives that of the ``.safetensors`` beside it, as it is the same network. Any
+    An ``.onnx`` that ships gives that of the ``.safetensors`` beside it, as it is the same network. Any
     other file stands for itself: of an export nothing tells from which weights it came.
 
     Args:
@@ -56,8 +56,8 @@ def fingerprint(path: Path, convention: str = "") -> str:
     Raises:
         ReuniteError: A file cannot be read.
     """
-    if path.resolve() == DEFAULT_WEIGHTS.with_suffix(".onnx").resolve():
-        path = DEFAULT_WEIGHTS
+    if path.suffix == ".onnx" and (of := path.resolve().with_suffix(".safetensors")) in SHIPPED.values():
+        path = of
     files = [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
     try:
         parts = [file.read_bytes() for file in files]

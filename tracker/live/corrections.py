@@ -47,12 +47,13 @@ async def split(
 ) -> dict[str, Any]:
     """These tracks, by run, camera and number, are somebody else; without a run those of all runs."""
     theirs = await run_in_threadpool(live.store.stays, "person = ?", (person,))
+    names = [(it.run, it.camera, it.track) for it in theirs]
     chosen: dict[tuple[str, str, int], None] = {}  # in order, each once
     for run, camera, track in tracks:
-        names = [(it.run, it.camera, it.track) for it in theirs]
         found = [name for name in names if name[1:] == (camera, track) and run in (None, name[0])]
         if not found:
-            raise ApiError(409, f"track {track} of {camera} is not person {person}")
+            of_run = f" in run {run}" if run else ""
+            raise ApiError(409, f"track {track} of {camera}{of_run} is not person {person}")
         chosen |= dict.fromkeys(found)
     stays = [list(name) for name in chosen]
     answer, _ = await live.ask({"type": "correct", "kind": "part", "stays": stays})
