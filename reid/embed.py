@@ -38,24 +38,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=".safetensors, .onnx, OpenVINO .xml or .torchscript; or the name of a network, as in: "
         "reunite judge --help",
     )
-    files = add_source(parser)
-    files.add_argument("--out", type=Path, required=True, metavar="FILE", help=".npz or .parquet")
-    add_network_options(parser)
-
-
-def add_source(parser: argparse.ArgumentParser) -> Any:
-    """Where crops come from; gives the group of files, for what is written."""
     parser.add_argument(
         "source", type=Path, metavar="SOURCE", help="a folder of crops; with --detections a video or pictures"
     )
     files = parser.add_argument_group("files")
+    files.add_argument("--out", type=Path, required=True, metavar="FILE", help=".npz or .parquet")
     files.add_argument(
         "--detections",
         type=Path,
         metavar="DET",
         help="a MOTChallenge file: frame, id, left, top, width, height, score, ...",
     )
-    return files
+    add_network_options(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -64,7 +58,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     check_output("--out", arguments.out, OUT_SUFFIXES)
     embedder = open_asked(arguments)
     try:
-        columns = embed_crops(embedder, crops_asked_for(arguments, skipped))
+        if arguments.detections:
+            crops = crops_of_detections(arguments.source, arguments.detections, skipped)
+        else:
+            crops = crops_of_folder(arguments.source, skipped)
+        columns = embed_crops(embedder, crops)
         write_columns(arguments.out, columns)
     finally:  # they may be the reason for an error
         for line in skipped:
@@ -104,17 +102,6 @@ def embed_crops(embedder: Embedder, crops: Iterator[Crop]) -> dict[str, NDArray[
         raise ReuniteError("nothing to embed: no crop could be read")
     columns = {name: np.array([facts[name] for facts in known]) for name in known[0]}
     return {"embeddings": np.concatenate(parts), **columns}
-
-
-def crops_asked_for(arguments: argparse.Namespace, skipped: list[str]) -> Iterator[Crop]:
-    """The crops of what `add_source` took; what cannot be read is named in ``skipped``.
-
-    Raises:
-        ReuniteError: The source or the detections cannot be read.
-    """
-    if arguments.detections:
-        return crops_of_detections(arguments.source, arguments.detections, skipped)
-    return crops_of_folder(arguments.source, skipped)
 
 
 def crops_of_folder(folder: Path, skipped: list[str]) -> Iterator[Crop]:

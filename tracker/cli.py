@@ -28,7 +28,6 @@ COMMANDS = {
     "train": "train a network that tells people apart",
     "judge": "judge such a network: rank-1, mAP, mINP",
     "export": "write such a network as ONNX, OpenVINO or TorchScript",
-    "adapt": "make such a network used to the pictures of one place",
     "embed": "write the embeddings of people",
     "explain": "draw why two pictures show one person to such a network",
     "user": "say who may sign in to the live application",
@@ -62,27 +61,18 @@ def load_command(name: str) -> Command:
             from tracker.simulate.command import COMMAND
         case "tune":
             from tracker.tune.command import COMMAND
-        case "train" | "judge" | "export" | "adapt" | "embed" | "explain":
-            return _network_command(name)
-        case _:
-            from tracker.config.command import COMMAND
-    return COMMAND
-
-
-def _network_command(name: str) -> Command:
-    match name:
         case "train":
             from reid.train import COMMAND
         case "judge":
             from reid.evaluate import COMMAND
         case "export":
             from reid.export import COMMAND
-        case "adapt":
-            from reid.adapt import COMMAND
         case "embed":
             from reid.embed import COMMAND
-        case _:
+        case "explain":
             from reid.explain import COMMAND
+        case _:
+            from tracker.config.command import COMMAND
     return COMMAND
 
 
