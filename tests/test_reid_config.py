@@ -27,8 +27,8 @@ def test_the_recipes_of_the_papers_are_there() -> None:
     published = """
         aligned-025x attributes-025x dare-025x dare-densenet201 dare-resnet50 glad-025x ha-cnn key-points-025x
         mutual-025x part-loss-025x reid-done-right reid-done-right-025x robust-reid-025x
-        robust-reid-025x-distilled robust-reid-1x robust-reid-2x spindle-025x strong-baseline
-        stronger-baseline tracklets-025x
+        robust-reid-025x-distilled robust-reid-1x robust-reid-2x robust-reid-residual spindle-025x
+        strong-baseline stronger-baseline tracklets-025x
     """
     ablation = """
         batch-norm-neck bilinear cycles-alone glimpses hard-triplet more-epochs parts-none shuffle-alone

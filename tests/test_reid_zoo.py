@@ -119,7 +119,7 @@ def test_paths_files_of_the_folder_and_our_own_names_are_found(tmp_path: Path) -
     mine.touch()
     assert find_network(str(mine), Path("elsewhere")).path == mine
     assert find_network("mine.onnx", tmp_path).path == mine
-    assert find_network("robust-reid-025x", tmp_path).path == DEFAULT_WEIGHTS
+    assert find_network(DEFAULT_WEIGHTS.stem, tmp_path).path == DEFAULT_WEIGHTS
     with pytest.raises(
         ReuniteError, match=r"nothing-here: no such file, .* known are robust-reid-025x, .*0288"
     ):

@@ -86,7 +86,7 @@ class TrackingConfig(Section):
             max_cost=0.94,
             feet_weight=0.5,
             appearance_weight=0.3,
-            max_cosine_distance=0.65,
+            max_cosine_distance=0.6,
         ),
         AssociationStage(
             tracks=("tracked",),
