@@ -67,7 +67,8 @@ class Gallery:
             if (wanted.fingerprint, wanted.dimension) != (have.fingerprint, have.dimension):
                 raise ReuniteError(
                     f"{self.path}: its people were seen by the network {have}, not by {wanted}, and "
-                    "embeddings of two networks cannot be compared; take that network, or another gallery"
+                    "embeddings of two networks cannot be compared; take that network (--set "
+                    f"embedder.weights={have.name}), or another gallery"
                 )
             return have
         except BaseException:
