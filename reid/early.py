@@ -21,8 +21,7 @@ from reid.data import Dataset
 from reid.exits import EXITS_KEY, exit_files
 from reid.models.counting import count_multiply_adds
 from reid.models.early import CODE_LENGTH, EarlyStage, LaterStages, pooled
-from reid.models.harmonious import HarmoniousNetwork
-from reid.models.residual import ResidualNetwork
+from reid.models.harmonious import StagedNetwork
 from reid.preprocess import Preprocess
 from reid.training_pictures import read_training_pictures
 
@@ -59,7 +58,7 @@ def export_early(
         ReuniteError: The network has no first stage to leave by, there are too few pictures, or a file
             differs from PyTorch; no file is left.
     """
-    if not isinstance(model, HarmoniousNetwork | ResidualNetwork):
+    if not isinstance(model, StagedNetwork):
         raise ReuniteError(f"{weights}: only robust-reid and ha-cnn have a first stage to leave by")
     model.eval()
     pictures = torch.rand(2, 3, preprocess.height, preprocess.width)

@@ -15,6 +15,7 @@ from reid.exits import CONSTANT, PRIOR_CROPS, SiteHead, exit_files, open_exit
 from reid.export import main
 from reid.models import build_model
 from reid.models.early import EarlyStage, LaterStages
+from reid.models.harmonious import StagedNetwork
 from reid.preprocess import DEFAULT
 from tests.drawn_people import TINY, draw_market
 from tracker.config import ReidEmbedderConfig
@@ -47,7 +48,8 @@ RESIDUAL = {"stem_width": 4, "widths": [4, 8, 8], "repeats": [1, 1, 1], "head_le
 def test_both_halves_give_what_the_whole_network_gives(name: str, settings: dict[str, Any]) -> None:
     torch.manual_seed(0)
     model = build_model(name, **settings).eval()
-    early = EarlyStage(model, PICTURES[:1]).eval()  # type: ignore[arg-type]
+    assert isinstance(model, StagedNetwork)
+    early = EarlyStage(model, PICTURES[:1]).eval()
     with torch.inference_mode():
         left = early(PICTURES)
         later = LaterStages(early, PICTURES[:2]).eval()

@@ -4,13 +4,12 @@ A code of a few hundred numbers says what the first stage leaves; the early embe
 into the space of the network's own, so that the two can be compared. The network itself stays as it is.
 """
 
-from typing import Protocol
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reid.models.heads import ReidOutput, State
+from reid.models.harmonious import StagedNetwork
+from reid.models.heads import State
 
 STRIPES = 8
 """Stripes of the whole map, from head to feet, of which the code knows mean and maximum."""
@@ -19,32 +18,12 @@ CODE_LENGTH = 256
 """Numbers of a code, at most."""
 
 
-class Staged(Protocol):
-    """A network that can be cut between its stages."""
-
-    embedding_length: int
-    stages: nn.ModuleList
-
-    def begin(self, images: Tensor) -> State:
-        """What goes into the first stage."""
-        ...
-
-    def run(self, state: State, first: int, end: int) -> State:
-        """From what goes into stage ``first``, counted from 0, what comes out of the one before ``end``:
-        (B, C, H, W) maps, and of a local branch (B * regions, C, h, w) beside them."""
-        ...
-
-    def finish(self, state: State) -> ReidOutput:
-        """The heads, of what the last stage left."""
-        ...
-
-
 class EarlyStage(nn.Module):
     """Before the cut: pictures in; early embedding, code, and all that `LaterStages` needs out."""
 
-    network: Staged
+    network: StagedNetwork
 
-    def __init__(self, network: Staged, pictures: Tensor) -> None:
+    def __init__(self, network: StagedNetwork, pictures: Tensor) -> None:
         """Of ``pictures``, at least one of any content, only the size counts."""
         super().__init__()
         self.network = network
@@ -72,7 +51,7 @@ class EarlyStage(nn.Module):
 class LaterStages(nn.Module):
     """Behind the cut: the state in, the network's own embedding out."""
 
-    network: Staged
+    network: StagedNetwork
 
     def __init__(self, early: EarlyStage, pictures: Tensor) -> None:
         """Behind ``early``; of ``pictures``, at least one of any content, only the size counts."""

@@ -179,7 +179,32 @@ def initialise_all(model: nn.Module) -> None:
             module.initialise()
 
 
-class HarmoniousNetwork(nn.Module):
+class StagedNetwork(nn.Module):
+    """A stem, stages and heads, which can be cut between its stages."""
+
+    embedding_length: int
+    stem: nn.Sequential
+    stages: nn.ModuleList
+
+    def forward(self, images: Tensor) -> ReidOutput:
+        """(B, 3, H, W) normalised RGB to the global and the local head; see `ReidOutput`."""
+        return self.finish(self.run(self.begin(images), 0, len(self.stages)))
+
+    def begin(self, images: Tensor) -> State:
+        """The maps that the first stage sees."""
+        return (self.stem(images),)
+
+    def run(self, state: State, first: int, end: int) -> State:
+        """From stage ``first``, counted from 0, up to ``end``, which is not run: (B, C, H, W) maps, and of a
+        local branch (B * regions, C, h, w) beside them."""
+        raise NotImplementedError
+
+    def finish(self, state: State) -> ReidOutput:
+        """The heads, of what the last stage left."""
+        raise NotImplementedError
+
+
+class HarmoniousNetwork(StagedNetwork):
     """A global branch of stages with attention, and a local branch that follows the stripes it finds.
 
     Source: Li et al. 2018 (arXiv:1802.08122), figure 2; Robust-ReID (Lawen et al. 2019), figure 4.
@@ -234,16 +259,8 @@ class HarmoniousNetwork(nn.Module):
         initialise_all(self)
         self.classifiers = make_classifiers(self.head_lengths, num_classes)
 
-    def forward(self, images: Tensor) -> ReidOutput:
-        """(B, 3, H, W) normalised RGB to the global and the local head; see `ReidOutput`."""
-        return self.finish(self.run(self.begin(images), 0, len(self.stages)))
-
-    def begin(self, images: Tensor) -> State:
-        """The maps that the first stage sees."""
-        return (self.stem(images),)
-
     def run(self, state: State, first: int, end: int) -> State:
-        """Maps and, after the first stage, regions; from stage ``first`` (from 0) up to ``end``, not run."""
+        """Maps and, after the first stage, the regions that attention finds."""
         maps, local = state if len(state) > 1 else (state[0], None)
         parts = zip(self.stages, self.attentions, self.local_blocks, REGION_SIZES, strict=True)
         for blocks in list(parts)[first:end]:
@@ -252,7 +269,7 @@ class HarmoniousNetwork(nn.Module):
         return maps, local
 
     def finish(self, state: State) -> ReidOutput:
-        """The heads, of the maps and regions that the last stage left."""
+        """Both heads: of the maps, and of the regions."""
         maps, local = state
         pooled = self.local_pool(local).view(-1, self.local_head.linear.in_features)
         features = {"global": self.global_head(self.global_pool(maps)), "local": self.local_head(pooled)}

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from foundation.errors import ReuniteError
-from reid.models.harmonious import SoftAttention, conv_norm, initialise_all, make_stem
+from reid.models.harmonious import SoftAttention, StagedNetwork, conv_norm, initialise_all, make_stem
 from reid.models.heads import Head, ReidOutput, State, classify, make_classifiers, to_unit_length
 from reid.preprocess import DEFAULT
 
@@ -129,7 +129,7 @@ class StripeGeM(nn.Module):
         return whole.flatten(1).to(maps.dtype), stripes.flatten(1).to(maps.dtype)
 
 
-class ResidualNetwork(nn.Module):
+class ResidualNetwork(StagedNetwork):
     """Stages of residual blocks with harmonious soft attention; a global and a local feature.
 
     The local feature sees horizontal stripes of the last map (PCB, Sun et al. 2018, arXiv:1711.09349) where
@@ -162,23 +162,15 @@ class ResidualNetwork(nn.Module):
                 module.start_near_identity()
         self.classifiers = make_classifiers(self.head_lengths, num_classes)
 
-    def forward(self, images: Tensor) -> ReidOutput:
-        """(B, 3, H, W) normalised RGB to the global and the local head; see `ReidOutput`."""
-        return self.finish(self.run(self.begin(images), 0, len(self.stages)))
-
-    def begin(self, images: Tensor) -> State:
-        """The maps that the first stage sees."""
-        return (self.stem(images),)
-
     def run(self, state: State, first: int, end: int) -> State:
-        """The maps, from stage ``first`` (from 0) up to ``end``, which is not run."""
+        """The maps of each stage, times their attention."""
         (maps,) = state
         for stage, attention in list(zip(self.stages, self.attentions, strict=True))[first:end]:
             maps = attention(stage(maps))
         return (maps,)
 
     def finish(self, state: State) -> ReidOutput:
-        """The heads, of the maps that the last stage left."""
+        """Both heads: of the whole last map, and of its stripes."""
         whole, stripes = self.pool(*state)
         heads = {"global": self.global_head(whole), "local": self.local_head(stripes)}
         features = {name: to_unit_length(feature) for name, feature in heads.items()}
