@@ -108,9 +108,8 @@ class Views:
                 path.hardlink_to(part)
             part.unlink()
         try:
-            np.lib.format.open_memmap(
-                path, mode="r"
-            )  # to write, a file that is cut off would be filled with 0
+            # First to read: a file that is cut off is filled with zeros as soon as it is opened to write.
+            np.lib.format.open_memmap(path, mode="r")
             found = np.lib.format.open_memmap(path, mode="r+")
         except (OSError, ValueError) as error:
             raise ReuniteError(f"{path}: cannot be read ({error}); remove it, and it is made anew") from None

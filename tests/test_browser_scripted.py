@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import Window, open_browser
+from tests.live_scene import Scene
 from tests.live_server import DEADLINE_S, live_server, wait_until
-from tests.test_live_people import Scene
 from tracker.config import dump_config, load_config
 from tracker.live.accounts import Accounts
 from tracker.live.link import Message

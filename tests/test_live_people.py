@@ -1,12 +1,8 @@
-"""People in the API: lists, pages, names; merged, split, forgotten, and undone, in a real linker."""
+"""People in the API: lists, pages, names, who is forgotten, and why somebody is who, in a real linker."""
 
-import sqlite3
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -14,69 +10,25 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.live_server import LiveServer, live_server, wait_until
-from tracker.config import IdentityConfig, MaturityConfig, dump_config, load_config
-from tracker.events.store import Stay, Step, unix
-from tracker.gallery import GalleryWriter, Network, Person, PictureKey, Pictures, Presence
-from tracker.identity import IdentityLinker
+from tests.live_scene import Scene, keep_pictures, open_scene
+from tests.live_server import wait_until
+from tracker.config import dump_config, load_config
+from tracker.events.store import Step, unix
 from tracker.live import corrections
 from tracker.live.labels import iso
 from tracker.live.rights import Role
-from tracker.live.taught import corrected_pairs
-from tracker.types import CameraName, Detections, Frame, Observations, Tick, Tracks, blank_image
-
-BOX = (40.0, 60.0, 80.0, 200.0)
-QUICK = IdentityConfig(
-    decide_s=0.2, min_embeddings=1, maturity=MaturityConfig(min_frames=2, min_s=0.1, min_embeddings=2)
-)
+from tracker.types import CameraName, Detections, Observations, Tick
 
 
-class Scene:
-    """A server whose tracker is a linker that gets tracks from the test."""
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with open_scene(tmp_path) as scene:
+        yield scene
 
-    def __init__(self, server: LiveServer) -> None:
-        self.server = server
-        self.linker = IdentityLinker(QUICK, [CameraName("door"), CameraName("hall")])
-        tracking = SimpleNamespace(
-            config=load_config(),
-            identities=self.linker,
-            network="drawn",
-            source=SimpleNamespace(reports=server.observer._reports()),
-        )
-        server.observer.follow(tracking)  # type: ignore[arg-type]
-        self._now_s = time.time() - 600
-        self._numbers = {"door": 0, "hall": 0}
-        self._lock, self._ended = threading.Lock(), threading.Event()
-        self._ticks = threading.Thread(target=self._tick)
-        self._ticks.start()
 
-    def close(self) -> None:
-        self._ended.set()
-        self._ticks.join()
-
-    def _tick(self) -> None:
-        """As a run does, even while nobody is in view."""
-        while not self._ended.wait(0.02):
-            with self._lock:
-                self.server.observer.obey()
-
-    def see(self, camera: str, track: int, person: int, frames: int = 8) -> int:
-        """Somebody who looks like ``person`` is in view for a while; who it is taken for."""
-        with self._lock:
-            return self._see(camera, track, person, frames)
-
-    def _see(self, camera: str, track: int, person: int, frames: int) -> int:
-        looks = np.eye(64, dtype=np.float32)[person][None]
-        for _ in range(frames):
-            self._now_s += 0.1
-            self._numbers[camera] += 1
-            boxes = np.array([BOX])
-            frame = Frame(CameraName(camera), self._numbers[camera], self._now_s, blank_image(320, 240))
-            ids = self.linker.observe(frame, Tracks(np.array([track]), boxes, np.ones(1), looks))
-            self.server.see({camera: [(track, int(ids[0]), BOX)]}, self._now_s, self.linker.events())
-        self._now_s += 3.0
-        self.server.see({camera: []}, self._now_s)
-        return int(self.linker.lookup(CameraName(camera), np.array([track]))[0])
+@pytest.fixture
+def pictures(scene: Scene) -> None:
+    keep_pictures(scene)
 
 
 class Photographer:
@@ -89,55 +41,6 @@ class Photographer:
 
     def embed(self, tick: Tick, detections: list[Detections], needed: object) -> list[Observations]:
         return [Observations(it.boxes, it.scores, self._look) for it in detections]
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    """Three people; the first was in both cameras."""
-    with live_server(tmp_path / "site") as server:
-        scene = Scene(server)
-        assert scene.see("door", 1, 1) == 1
-        assert scene.see("door", 2, 2) == 2
-        assert scene.see("hall", 1, 3) == 3
-        wait_until(lambda: len(server.observer.store.people()) == 3)
-        yield scene
-        scene.close()
-
-
-@pytest.fixture
-def pictures(scene: Scene) -> None:
-    """The gallery has a picture of person 1 from each camera."""
-    with_pictures = scene.server.site.gallery
-    writer = GalleryWriter(with_pictures, Network("drawn", "0", 4))
-    writer.reserve(3)
-    keys = [PictureKey(1, CameraName("door"), 100.0), PictureKey(1, CameraName("hall"), 200.0)]
-    shown = Pictures(
-        np.array([key.camera for key in keys], np.object_),
-        np.array([key.time for key in keys]),
-        np.eye(4, dtype=np.float32)[:2],
-    )
-    presence = {key.camera: Presence(key.time, key.time, 1) for key in keys}
-    jpegs = {keys[0]: b"\xff\xd8door", keys[1]: b"\xff\xd8hall"}
-    writer.save([Person(1, presence, shown)], jpegs)
-    writer.close()
-
-
-def test_a_correction_teaches_the_calibration_until_it_is_undone(scene: Scene) -> None:
-    def taught() -> tuple[int, int]:
-        known = scene.linker._site._taught
-        return len(known.same), len(known.different)
-
-    with scene.server.client() as client:
-        merged = client.post("/people/1/merge", json={"other": 3}).json()["correction"]
-        wait_until(lambda: taught() == (1, 0))
-        tracks = {"tracks": [{"camera": "c2", "track": 1}]}
-        split = client.post("/people/1/split", json=tracks).json()["correction"]
-        wait_until(lambda: taught() == (1, 1))
-        assert len(corrected_pairs(scene.server.site, "drawn").same) == 1, "the next run begins with it"
-        assert len(corrected_pairs(scene.server.site, "another network").same) == 0
-        for number in (split, merged):
-            assert client.post(f"/corrections/{number}/undo").status_code == 204
-        wait_until(lambda: taught() == (0, 0))
 
 
 def test_who_is_on_a_photo_is_told_once_for_a_visit_as_soon_as_they_come(scene: Scene) -> None:
@@ -233,73 +136,6 @@ def test_who_may_see_one_camera_knows_only_the_people_of_it(scene: Scene, pictur
         assert types <= {"hall"}
 
 
-def test_merging_makes_one_of_two_and_can_be_undone(scene: Scene) -> None:
-    with scene.server.client() as client:
-        answer = client.post("/people/3/merge", json={"other": 1}).json()
-        assert answer["kept"] == 1
-        assert scene.linker.lookup(CameraName("hall"), np.array([1])).tolist() == [1]
-        scene.see("hall", 2, 3)  # whoever looks like that is person 1 from now on
-        assert scene.linker.lookup(CameraName("hall"), np.array([2])).tolist() == [1]
-        wait_until(lambda: client.get("/people/3").status_code == 404)
-        assert {
-            stay["camera"] for visit in client.get("/people/1").json()["visits"] for stay in visit["stays"]
-        }
-        merged = wait_until(lambda: client.get("/events?type=person.merged").json()["events"])[0]
-        assert (merged["person"], merged["previous"]) == (1, [3])
-        assert client.post("/people/1/merge", json={"other": 1}).status_code == 409
-        done = client.post(f"/corrections/{answer['correction']}/undo")
-        assert done.status_code == 204
-        assert scene.linker.lookup(CameraName("hall"), np.array([1])).tolist() == [3]
-        wait_until(lambda: client.get("/people/3").status_code == 200)
-        assert client.post(f"/corrections/{answer['correction']}/undo").status_code == 409
-        (told,) = client.get("/corrections").json()["corrections"]
-        assert (told["kind"], told["undone"]) == ("merge", True)
-
-
-def test_a_merge_that_the_run_saved_meanwhile_is_undone_in_the_gallery_too(scene: Scene) -> None:
-    gallery = GalleryWriter(scene.server.site.gallery, Network("drawn", "0", 4))
-    gallery.reserve(3)
-    first, third = (
-        Person(
-            number,
-            {CameraName("door"): Presence(number, number, 1)},
-            Pictures(
-                np.array([CameraName("door")], np.object_),
-                np.array([float(number)]),
-                np.eye(4, dtype=np.float32)[:1],
-            ),
-        )
-        for number in (1, 3)
-    )
-    jpegs = {PictureKey(it, CameraName("door"), float(it)): b"\xff\xd8" for it in (1, 3)}
-    gallery.save([first, third], jpegs)
-    with scene.server.client() as client:
-        number = client.post("/people/1/merge", json={"other": 3}).json()["correction"]
-        gallery.save([first], withdrawn=[3])  # as the run does, for which 3 is 1 now
-        assert client.get("/people/1").json()["also"] == [3]
-        assert client.post(f"/corrections/{number}/undo").status_code == 204
-        gallery.save([first, third], jpegs)
-        gallery.close()
-        wait_until(lambda: client.get("/people/3").status_code == 200)
-        pages = [client.get(f"/people/{person}").json() for person in (1, 3)]
-    assert [page["also"] for page in pages] == [[], []]
-    assert [len(page["pictures"]) for page in pages] == [1, 1]
-
-
-def test_a_merge_is_not_said_to_be_undone_while_the_gallery_cannot_be_written(
-    scene: Scene, pictures: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(corrections, "GALLERY_WAIT_S", 0.0)
-    with scene.server.client() as client:
-        number = client.post("/people/1/merge", json={"other": 3}).json()["correction"]
-        with closing(sqlite3.connect(scene.server.site.gallery, isolation_level=None)) as other:
-            other.execute("BEGIN EXCLUSIVE")
-            assert client.post(f"/corrections/{number}/undo").status_code == 503
-        assert not client.get("/corrections").json()["corrections"][0]["undone"]
-        assert client.post(f"/corrections/{number}/undo").status_code == 204
-        assert client.get("/corrections").json()["corrections"][0]["undone"]
-
-
 def test_stays_say_what_is_found_out_of_tracks_that_are_out_of_view(scene: Scene) -> None:
     def tracks_of(person: int) -> list[tuple[str, int]]:
         return [(it.camera, it.track) for it in scene.server.observer.store.stays("person = ?", (person,))]
@@ -317,79 +153,6 @@ def test_stays_say_what_is_found_out_of_tracks_that_are_out_of_view(scene: Scene
         scene.see("hall", 9, 9)  # the linker tells of both only now
         wait_until(lambda: ("hall", 9) in tracks_of(4))
         assert (tracks_of(1), tracks_of(3)) == ([("door", 1)], [("door", 2), ("hall", 1)])
-
-
-def test_an_undone_merge_takes_nothing_that_was_corrected_since(scene: Scene) -> None:
-    store = scene.server.observer.store
-
-    def people() -> dict[tuple[str, int], int | None]:
-        stays = {(it.camera, it.track): it.person for it in store.stays("run = 'test'")}
-        looked_up = {
-            key: int(scene.linker.lookup(CameraName(key[0]), np.array([key[1]]))[0]) for key in stays
-        }
-        return stays if stays == looked_up else {}
-
-    with scene.server.client() as client:
-        inner = client.post("/people/2/merge", json={"other": 3}).json()["correction"]
-        outer = client.post("/people/1/merge", json={"other": 2}).json()["correction"]
-        wait_until(lambda: set(people().values()) == {1})
-        assert client.post(f"/corrections/{inner}/undo").status_code == 204
-        assert client.post(f"/corrections/{outer}/undo").status_code == 204
-        wait_until(lambda: people() == {("door", 1): 1, ("door", 2): 2, ("hall", 1): 3})
-
-
-def test_a_merge_of_an_earlier_run_is_undone_in_its_stays_and_no_track_of_this_run(scene: Scene) -> None:
-    server = scene.server
-    store = server.observer.store
-    store.add([], [Stay("before", "door", 1, 3, 1.0, 2.0)])
-    with server.client() as client:
-        number = client.post("/people/2/merge", json={"other": 3}).json()["correction"]
-        wait_until(lambda: store.stays("person = 3") == [])
-        server.observer._run = "later"
-        assert client.post(f"/corrections/{number}/undo").status_code == 204
-        wait_until(lambda: len(store.stays("person = 3")) == 2)
-    assert {it.run for it in store.stays("person = 3")} == {"before", "test"}
-    assert scene.linker.lookup(CameraName("hall"), np.array([1])).tolist() == [2], "as this run knows them"
-
-
-def test_a_track_that_is_somebody_else_gets_a_new_number(scene: Scene) -> None:
-    with scene.server.client() as client:
-        wrong = client.post("/people/2/split", json={"tracks": [{"camera": "c2", "track": 1}]})
-        assert wrong.status_code == 409
-        answer = client.post("/people/2/split", json={"tracks": [{"camera": "c1", "track": 2}]}).json()
-        assert answer["person"] == 4
-        wait_until(lambda: client.get("/people/4").status_code == 200)
-        assert client.post(f"/corrections/{answer['correction']}/undo").status_code == 204
-        wait_until(lambda: client.get("/people/2").status_code == 200)
-
-
-def test_a_stay_of_an_earlier_run_is_somebody_else_and_no_track_of_this_run(scene: Scene) -> None:
-    server = scene.server
-    store = server.observer.store
-    with server.client() as client:
-        at_door = scene.linker.lookup(CameraName("door"), np.array([1])).tolist()
-        store.add([], [Stay("before", "door", 1, 2, 1.0, 2.0)])
-        body = {"tracks": [{"camera": "c1", "track": 1}]}
-        answer = client.post("/people/2/split", json=body).json()
-        wait_until(lambda: {it.run for it in store.stays("person = ?", (answer["person"],))} == {"before"})
-        assert scene.linker.lookup(CameraName("door"), np.array([1])).tolist() == at_door != [2]
-        assert client.post(f"/corrections/{answer['correction']}/undo").status_code == 204
-        wait_until(lambda: "before" in {it.run for it in store.stays("person = 2")})
-
-
-def test_of_two_stays_with_one_number_only_the_one_that_is_meant_is_somebody_else(scene: Scene) -> None:
-    store = scene.server.observer.store
-    with scene.server.client() as client:
-        (ours,) = {it.run for it in store.stays("person = 2")}
-        store.add([], [Stay("before", "door", 2, 2, 1.0, 2.0)])
-        (visits,) = [client.get("/people/2").json()["visits"]]
-        assert {stay["run"] for visit in visits for stay in visit["stays"]} == {"before", ours}
-        body = {"tracks": [{"run": "nowhere", "camera": "c1", "track": 2}]}
-        assert client.post("/people/2/split", json=body).status_code == 409
-        body["tracks"][0]["run"] = "before"
-        answer = client.post("/people/2/split", json=body).json()
-        wait_until(lambda: {it.run for it in store.stays("person = ?", (answer["person"],))} == {"before"})
-        assert {it.run for it in store.stays("person = 2")} == {ours}
 
 
 def test_who_is_forgotten_is_hidden_at_once_and_gone_later(
@@ -477,15 +240,3 @@ def test_server_sent_events_go_on_where_they_were_cut(scene: Scene) -> None:
 
     assert lines({"Last-Event-ID": "0"}, 3) == ["id: 1", "id: 2", "id: 3"]
     assert lines({"Last-Event-ID": "2"}, 1) == ["id: 3"]
-
-
-def test_who_only_looks_mends_nothing(scene: Scene) -> None:
-    with scene.server.client(Role.VIEWER) as client:
-        for path, body in (
-            ("/people/1/merge", {"other": 2}),
-            ("/people/1/split", {"tracks": []}),
-            ("/people/1/forget", None),
-        ):
-            assert client.post(path, json=body).status_code == 403
-    with scene.server.client(Role.OPERATOR) as client:
-        assert client.post("/people/1/forget").status_code == 403
